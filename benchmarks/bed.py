@@ -1,0 +1,32 @@
+"""The real parts that a run stands on, from the test bed: Engine, images, the Hub's proxy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.testbed.engine import ensure_engine
+from tests.testbed.images import ensure_stub_image, ensure_stubborn_image
+from tests.testbed.proxy import ensure_proxy
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the containers run."""
+
+    stub: str
+    stubborn: str  # it ignores SIGTERM
+
+
+@dataclass(frozen=True)
+class Bed:
+    """Where the parts are."""
+
+    engine_url: str
+    images: Images
+
+
+def bring_up() -> Bed:
+    """Make what is missing, say so, and tell where everything is."""
+    engine = ensure_engine()
+    ensure_proxy()
+    return Bed(engine.url, Images(ensure_stub_image(), ensure_stubborn_image()))

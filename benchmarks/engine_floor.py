@@ -1,0 +1,98 @@
+"""The bare Engine over its socket: how fast it can make containers at all, and what a run has left on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+PORT = "8888/tcp"
+
+
+class BareEngine:
+    """A few calls on the Engine's HTTP API with nothing between: not the client under test."""
+
+    def __init__(self, url: str, deadline: float = 120.0) -> None:
+        scheme, _, place = url.partition("://")
+        unix = scheme == "unix"
+        self._session = aiohttp.ClientSession(
+            base_url="http://engine" if unix else f"http://{place}",
+            connector=aiohttp.UnixConnector(place, limit=0) if unix else aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=deadline),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def version(self) -> dict[str, Any]:
+        """The Engine's version and the machine it runs on."""
+        found: dict[str, Any] = await self._call("GET", "/version")
+        return found
+
+    async def create(self, name: str, image: str) -> str:
+        """Make a container that publishes its port on 127.0.0.1; its id."""
+        body = {
+            "Image": image,
+            "ExposedPorts": {PORT: {}},
+            "HostConfig": {"PortBindings": {PORT: [{"HostIp": "127.0.0.1", "HostPort": ""}]}},
+        }
+        made = await self._call("POST", "/containers/create", body, name=name)
+        return str(made["Id"])
+
+    async def start(self, container: str) -> None:
+        """Start a container."""
+        await self._call("POST", f"/containers/{container}/start")
+
+    async def inspect(self, container: str) -> dict[str, Any]:
+        """A container's document."""
+        found: dict[str, Any] = await self._call("GET", f"/containers/{container}/json")
+        return found
+
+    async def names_with(self, prefix: str) -> dict[str, str]:
+        """Names by id of all containers whose name begins with `prefix`."""
+        filters = json.dumps({"name": [f"^/{prefix}"]})
+        found = await self._call("GET", "/containers/json", all="1", filters=filters)
+        return {one["Id"]: one["Names"][0].lstrip("/") for one in found}
+
+    async def remove(self, container: str) -> None:
+        """Remove a container, running or not; one that is gone already is fine."""
+        await self._call("DELETE", f"/containers/{container}", force="1", v="1", fine=(404, 409))
+
+    async def remove_all(self, prefix: str) -> list[str]:
+        """Remove by id every container whose name begins with `prefix`; the names."""
+        found = await self.names_with(prefix)
+        await asyncio.gather(*map(self.remove, found))
+        return sorted(found.values())
+
+    async def _call(
+        self, method: str, path: str, body: Any = None, fine: tuple[int, ...] = (), **query: str
+    ) -> Any:
+        async with self._session.request(method, path, json=body, params=query) as response:
+            if response.status >= 400 and response.status not in fine:
+                raise RuntimeError(f"{method} {path}: {response.status} {await response.text()}")
+            return await response.json() if response.content_type == "application/json" else None
+
+
+async def engine_floor(engine: BareEngine, prefix: str, image: str, count: int) -> float:
+    """Containers created, started and inspected per second, `count` at once; all of them removed again."""
+
+    async def one(index: int) -> None:
+        container = await engine.create(f"{prefix}-{index}", image)
+        await engine.start(container)
+        await engine.inspect(container)
+
+    begun = time.monotonic()
+    try:
+        await asyncio.gather(*map(one, range(count)))
+        return count / (time.monotonic() - begun)
+    finally:
+        await engine.remove_all(f"{prefix}-")

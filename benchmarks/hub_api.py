@@ -1,0 +1,264 @@
+"""A driver of the Hub's REST API: users, servers, their progress, and the servers' answers through the proxy.
+
+Every call has a deadline. What a user would read on the Hub's page is the text of the exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+Json = dict[str, Any]
+
+ALREADY_RUNNING = "already running"
+
+
+class HubRefused(Exception):
+    """The Hub's answer was an error: its status and the text it gave."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+class ServerFailed(HubRefused):
+    """A server did not start, or did not stop, or not in time."""
+
+
+class HubAPI:
+    """The Hub at `public_url` (its proxy's address and `base_url`), spoken to with an admin token."""
+
+    def __init__(
+        self,
+        public_url: str,
+        token: str,
+        *,
+        deadline: float = 120.0,
+        poll_every: float = 0.1,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.public_url = public_url.rstrip("/") + "/"
+        self.deadline = deadline
+        self.poll_every = poll_every
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"token {token}"},
+            timeout=httpx.Timeout(30.0, read=deadline),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            trust_env=False,  # the Hub is on this machine: no proxy of the environment stands between
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    # ---- the Hub ----
+
+    async def info(self) -> Json:
+        """What the Hub says of itself; a Hub that answers is up."""
+        return _document(await self._request("GET", "info"))
+
+    async def wait_until_up(self, deadline: float | None = None) -> None:
+        """Return when the Hub answers through its proxy."""
+        limit = deadline or self.deadline
+        try:
+            async with asyncio.timeout(limit):
+                await self._until(self._answers)
+        except TimeoutError:
+            raise HubRefused(f"the Hub at {self.public_url} did not answer within {limit:g} s") from None
+
+    async def _until(self, true: Callable[[], Awaitable[bool]]) -> None:
+        while not await true():  # noqa: ASYNC110 - the truth is in the Hub, only asking tells
+            await asyncio.sleep(self.poll_every)
+
+    async def _answers(self) -> bool:
+        try:
+            await self.info()
+        except (httpx.TransportError, HubRefused):
+            return False
+        return True
+
+    # ---- users ----
+
+    async def user(self, name: str) -> Json:
+        """The user's document, with its active servers by name under `servers`."""
+        return _document(await self._request("GET", _user_path(name)))
+
+    async def create_user(self, name: str) -> Json:
+        """Make one user."""
+        return _document(await self._request("POST", _user_path(name)))
+
+    async def create_users(self, names: Iterable[str]) -> None:
+        """Make many users in one request."""
+        await self._request("POST", "users", {"usernames": list(names)})
+
+    async def delete_user(self, name: str) -> None:
+        """Delete a user; the Hub stops its servers first. A user that is gone is fine."""
+        response = await self._send("DELETE", _user_path(name))
+        if response.status_code != 404:
+            _check(response)
+
+    # ---- servers ----
+
+    async def start_server(self, user: str, name: str = "", options: Mapping[str, Any] | None = None) -> Json:
+        """Start a server, wait until it is ready: its document. `ServerFailed` has the Hub's text."""
+        label = _label(user, name)
+        try:
+            async with asyncio.timeout(self.deadline):
+                response = await self.request_start(user, name, options)
+                if response.status_code == 202:
+                    await self._wait_until_ready(user, name)
+                return await self._ready_server(user, name)
+        except TimeoutError:
+            raise ServerFailed(f"{label} was not ready within {self.deadline:g} s") from None
+        except httpx.TransportError as exc:
+            raise ServerFailed(f"{label}: the Hub broke off: {exc!r}") from exc
+
+    async def request_start(
+        self, user: str, name: str = "", options: Mapping[str, Any] | None = None
+    ) -> httpx.Response:
+        """Ask for a start without waiting longer than the Hub itself does: 201 is ready, 202 is under way."""
+        response = await self._send("POST", _server_path(user, name), dict(options or {}))
+        if response.status_code not in (201, 202):
+            raise ServerFailed(f"{_label(user, name)}: {_error_text(response)}", response.status_code)
+        return response
+
+    async def _wait_until_ready(self, user: str, name: str) -> None:
+        """Follow the progress stream to its end; where it ends early, ask again."""
+        while not await self._progress_says_ready(user, name):
+            server = await self.server(user, name)
+            if server is None:
+                raise ServerFailed(f"{_label(user, name)}: the start ended without a reason")
+            if server.get("ready"):
+                return
+            await asyncio.sleep(self.poll_every)
+
+    async def _progress_says_ready(self, user: str, name: str) -> bool:
+        """Whether the stream ended with `ready`; no stream (400: the start is over) says nothing."""
+        try:
+            async with aclosing(self.progress(user, name)) as events:
+                last = [event async for event in events][-1:]
+        except HubRefused as exc:
+            if exc.status != 400:
+                raise
+            return False
+        if last and last[0].get("failed"):
+            raise ServerFailed(f"{_label(user, name)}: {last[0].get('message', 'failed')}")
+        return bool(last and last[0].get("ready"))
+
+    async def _ready_server(self, user: str, name: str) -> Json:
+        server = await self.server(user, name)
+        if server is None or not server.get("ready"):
+            raise ServerFailed(f"{_label(user, name)}: the Hub said started, yet its server is {server!r}")
+        return server
+
+    async def server(self, user: str, name: str = "") -> Json | None:
+        """The active server's document, or None where there is none."""
+        found: Json | None = (await self.user(user))["servers"].get(name)
+        return found
+
+    async def poll_server(self, user: str, name: str = "") -> None:
+        """Have the Hub poll a running server now, as a second start request does."""
+        response = await self._send("POST", _server_path(user, name))
+        text = _error_text(response)
+        if response.status_code != 400 or ALREADY_RUNNING not in text:
+            raise ServerFailed(f"{_label(user, name)} should be running: {text}", response.status_code)
+
+    async def stop_server(self, user: str, name: str = "", *, remove: bool = False) -> None:
+        """Stop a server and wait until it is gone; `remove` forgets a named server too."""
+        try:
+            async with asyncio.timeout(self.deadline):
+                body = {"remove": True} if remove else None
+                response = await self._send("DELETE", _server_path(user, name), body)
+                if response.status_code not in (202, 204):
+                    raise ServerFailed(f"{_label(user, name)}: {_error_text(response)}", response.status_code)
+                if response.status_code == 202:
+                    await self._until(lambda: self._is_gone(user, name))
+        except TimeoutError:
+            raise ServerFailed(f"{_label(user, name)} was not gone within {self.deadline:g} s") from None
+
+    async def _is_gone(self, user: str, name: str) -> bool:
+        return await self.server(user, name) is None
+
+    async def progress(self, user: str, name: str = "") -> AsyncGenerator[Json, None]:
+        """The events of a start, until the Hub ends the stream (`ready` or `failed` is the last)."""
+        path = _user_path(user, "servers", name) if name else _user_path(user, "server")
+        async with self._client.stream("GET", self._api(f"{path}/progress")) as response:
+            if response.status_code >= 400:
+                await response.aread()
+                _check(response)
+            async for line in response.aiter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line.removeprefix("data:"))
+
+    async def server_status(self, user: str, name: str = "", path: str = "api/status") -> httpx.Response:
+        """What the user's server answers at `path`, through the proxy."""
+        parts = ("user", _quoted(user), *((_quoted(name),) if name else ()), path)
+        async with asyncio.timeout(self.deadline):
+            return await self._client.get(self.public_url + "/".join(parts))
+
+    # ---- requests ----
+
+    def _api(self, path: str) -> str:
+        return f"{self.public_url}hub/api/{path}"
+
+    async def _send(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
+        return await self._client.request(method, self._api(path), json=body)
+
+    async def _request(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
+        response = await self._send(method, path, body)
+        _check(response)
+        return response
+
+
+def _quoted(name: str) -> str:
+    """As the Hub escapes user and server names in its addresses."""
+    return quote(name, safe="@~")
+
+
+def _user_path(name: str, *rest: str) -> str:
+    return "/".join(("users", *map(_quoted, (name, *rest))))
+
+
+def _server_path(user: str, name: str) -> str:
+    return _user_path(user, "servers", name) if name else _user_path(user, "server")
+
+
+def _label(user: str, name: str) -> str:
+    return f"server {name!r} of {user}" if name else f"server of {user}"
+
+
+def _document(response: httpx.Response) -> Json:
+    document: Json = response.json()
+    return document
+
+
+def _check(response: httpx.Response) -> None:
+    if response.status_code >= 400:
+        raise HubRefused(_error_text(response), response.status_code)
+
+
+def _error_text(response: httpx.Response) -> str:
+    """The message in the Hub's JSON error, else the answer's text."""
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    text = document.get("message") if isinstance(document, dict) else None
+    return str(text or response.text[:500] or f"HTTP {response.status_code}")

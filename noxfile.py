@@ -1,0 +1,102 @@
+"""What the project checks, shows and measures; `nox` without arguments runs all that must be green."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "layers", "types", "unit", "engine", "hub_6", "hub_5"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+HUBS = {"6": "jupyterhub>=6,<7", "5": "jupyterhub>=5.3,<6"}
+PATIENCE = 180
+"""Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
+LIFECYCLE = ["tests/engine/test_lifecycle.py", "tests/engine/test_lifecycle_cancelled.py"]
+PURE = [
+    "errors", "jsontypes", "templating", "references", "naming", "labels", "spec/*", "status", "endpoint",
+]  # fmt: skip
+
+
+def group(name: str) -> tuple[str, ...]:
+    """Read the requirements of one dependency group."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def install(session: nox.Session, *groups: str, hub: str = "6") -> None:
+    """Install the project with one Hub and these groups."""
+    session.install("-e", ".", HUBS[hub], *(entry for name in groups for entry in group(name)))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that each room imports only from the floors below it."""
+    install(session, "layers")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types."""
+    install(session, "dev")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Test the rooms that need no Engine; the pure ones have every branch covered."""
+    install(session, "test")
+    data = {"COVERAGE_FILE": f"{session.create_tmp()}/coverage"}
+    session.run("coverage", "erase", env=data)
+    session.run("coverage", "run", "-m", "pytest", "tests/unit", *session.posargs, env=data)
+    session.run("coverage", "combine", "--quiet", env=data)
+    pure = ",".join(f"src/asyncdockerspawner/{room}.py" for room in PURE)
+    session.run("coverage", "report", f"--include={pure}", "--fail-under=100", env=data)
+
+
+@nox.session
+def engine(session: nox.Session) -> None:
+    """Test client, Engine and lifecycle over the fake Engine and over a real one."""
+    install(session, "test")
+    session.run("python", "-m", "tests.testbed", "up")
+    session.run("pytest", *(session.posargs or ["tests/engine", "tests/testbed"]), interrupt_timeout=PATIENCE)
+
+
+@nox.session
+def hub_6(session: nox.Session) -> None:
+    """Test with a real Hub, the newest 6.x."""
+    install(session, "test", "browser")
+    session.run("python", "-m", "tests.testbed", "up", "--singleuser")
+    session.run("pytest", *(session.posargs or ["tests/hub"]), interrupt_timeout=PATIENCE)
+
+
+@nox.session
+def hub_5(session: nox.Session) -> None:
+    """Test with a real Hub, the newest 5.x, and the lifecycle on it."""
+    install(session, "test", "browser", hub="5")
+    session.run("python", "-m", "tests.testbed", "up", "--singleuser")
+    session.run("pytest", *(session.posargs or ["tests/hub", *LIFECYCLE]), interrupt_timeout=PATIENCE)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Bring up Engine, image, proxy and a Hub on http://127.0.0.1:8000."""
+    install(session, "test")
+    session.run("python", "-m", "tests.testbed.demo", *session.posargs, interrupt_timeout=PATIENCE)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure this spawner and DockerSpawner 14 in one run on one Engine."""
+    install(session, "test")
+    session.run("python", "-m", "benchmarks", *session.posargs, interrupt_timeout=PATIENCE)

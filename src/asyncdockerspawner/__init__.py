@@ -1,0 +1,9 @@
+"""An async-native JupyterHub spawner on the Docker Engine HTTP API."""
+
+from __future__ import annotations
+
+from asyncdockerspawner.spawner import DockerSpawner
+
+__all__ = ["DockerSpawner", "__version__"]
+
+__version__ = "0.1.0.dev0"

@@ -1,0 +1,1 @@
+"""The thin client layer: the only rooms that import aiodocker and aiohttp."""

@@ -1,0 +1,29 @@
+"""All verbs of one Engine, on one connection."""
+
+from __future__ import annotations
+
+from asyncdockerspawner.client.connection import Connection
+from asyncdockerspawner.client.containers import Containers
+from asyncdockerspawner.client.events import Events
+from asyncdockerspawner.client.images import Images
+from asyncdockerspawner.client.networks import Networks
+from asyncdockerspawner.client.settings import EngineSettings
+from asyncdockerspawner.client.system import System
+from asyncdockerspawner.client.volumes import Volumes
+
+
+class Client:
+    """One Engine, from one event loop. Make it inside a running loop; `close()` it there."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.connection = Connection(settings)
+        self.containers = Containers(self.connection)
+        self.events = Events(self.connection)
+        self.images = Images(self.connection)
+        self.networks = Networks(self.connection)
+        self.system = System(self.connection)
+        self.volumes = Volumes(self.connection)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.connection.close()

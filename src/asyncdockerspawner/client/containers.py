@@ -1,0 +1,149 @@
+"""Containers: the verbs that a spawner needs. Source: Docker Engine API v1.41, "Containers"."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.client.connection import Connection, segment
+from asyncdockerspawner.jsontypes import JsonObject
+
+INSPECT_SECONDS = 60.0
+"""Inspect waits for a start under way, so it may take as long as a start."""
+START_SECONDS = 120.0
+
+
+class Containers:
+    """Verbs on containers; `ref` is an id or a name."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def create(self, name: str, body: JsonObject) -> str:
+        """Create a container and give its id. Raises NameConflict, ImageNotFound, InvalidConfig."""
+        answer = await self._connection.request(
+            "POST",
+            "containers/create",
+            operation="create container",
+            subject=name,
+            params={"name": name},
+            body=body,
+        )
+        return str(answer.data["Id"])
+
+    async def start(self, ref: str) -> bool:
+        """Start a container; False if it was running already. Raises StartFailed, ObjectNotFound."""
+        answer = await self._connection.request(
+            "POST",
+            f"containers/{segment(ref)}/start",
+            operation="start container",
+            subject=ref,
+            deadline=START_SECONDS,
+        )
+        return answer.status != 304
+
+    async def inspect(self, ref: str) -> JsonObject | None:
+        """`GET /containers/REF/json`, or None where there is no such container."""
+        try:
+            answer = await self._connection.request(
+                "GET",
+                f"containers/{segment(ref)}/json",
+                operation="inspect container",
+                subject=ref,
+                deadline=INSPECT_SECONDS,
+            )
+        except errors.ObjectNotFound:
+            return None
+        return dict(answer.data)
+
+    async def list(self, labels: Mapping[str, str]) -> list[JsonObject]:
+        """All containers, running or not, that carry every one of these labels."""
+        answer = await self._connection.request(
+            "GET",
+            "containers/json",
+            operation="list containers",
+            params={
+                "all": True,
+                "filters": {"label": [f"{key}={value}" for key, value in labels.items()]},
+            },
+        )
+        return list(answer.data)
+
+    async def stop(self, ref: str, *, grace: int | None = None) -> bool:
+        """Stop a container; False if it did not run. `grace`: seconds before SIGKILL, None = its own."""
+        answer = await self._connection.request(
+            "POST",
+            f"containers/{segment(ref)}/stop",
+            operation="stop container",
+            subject=ref,
+            params=None if grace is None else {"t": grace},
+            deadline=(10 if grace is None else grace) + 120.0,
+        )
+        return answer.status != 304
+
+    async def remove(self, ref: str, *, force: bool = False, deadline: float = 60.0) -> None:
+        """Remove a container with its anonymous volumes and return when it is gone.
+
+        A container that is gone already, or that somebody else is removing, is as good.
+        """
+        try:
+            await self._connection.request(
+                "DELETE",
+                f"containers/{segment(ref)}",
+                operation="remove container",
+                subject=ref,
+                params={"v": True, "force": force},
+            )
+        except errors.ObjectNotFound:
+            return
+        except errors.RemovalInProgress:
+            await self._wait_gone(ref, deadline)
+
+    async def logs(self, ref: str, *, tail: int) -> str:
+        """The last `tail` lines of stdout and stderr together."""
+        async with self._connection.stream(
+            "GET",
+            f"containers/{segment(ref)}/logs",
+            operation="read logs",
+            subject=ref,
+            params={"stdout": True, "stderr": True, "tail": str(tail)},
+        ) as chunks:
+            async with asyncio.timeout(INSPECT_SECONDS):
+                return _text(b"".join([chunk async for chunk in chunks]))
+
+    async def _wait_gone(self, ref: str, deadline: float) -> None:
+        pause = 0.02
+        try:
+            async with asyncio.timeout(deadline):
+                while (found := await self.inspect(ref)) is not None:
+                    ref = str(found["Id"])  # by then, the name may be another's
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 0.5)
+        except TimeoutError as exc:
+            raise errors.EngineTimeout("remove container", ref, "it is still being removed") from exc
+
+
+def _text(raw: bytes) -> str:
+    lines: list[bytes] = []
+    begun: dict[int, bytes] = {}
+    for stream, payload in _frames(raw):
+        *complete, begun[stream] = (begun.get(stream, b"") + payload).split(b"\n")
+        lines += complete
+    lines += [rest for rest in begun.values() if rest]
+    return b"\n".join(line.removesuffix(b"\r") for line in lines).decode(errors="replace")
+
+
+def _frames(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """Give stream and payload of each write.
+
+    Without a terminal a write, or 16 KiB of it, is framed by eight bytes: stream, three zeros, length (big
+    endian). A terminal's output has no frames.
+    """
+    at = 0
+    while raw[at + 1 : at + 4] == b"\0\0\0" and raw[at] <= 2:
+        size = int.from_bytes(raw[at + 4 : at + 8], "big")
+        yield raw[at], raw[at + 8 : at + 8 + size]
+        at += 8 + size
+    if at == 0:
+        yield 0, raw

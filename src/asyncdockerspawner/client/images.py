@@ -1,0 +1,70 @@
+"""Images. Source: Docker Engine API v1.41, "Images"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.client.connection import Connection, objects, segment
+from asyncdockerspawner.jsontypes import JsonObject
+
+IDLE_SECONDS = 300.0
+"""A pull that says nothing for so long has broken off; unpacking a large layer is silent for minutes."""
+
+
+class Images:
+    """Verbs on images."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def inspect(self, image: str) -> JsonObject | None:
+        """The image's document, or None where the Engine's machine has no such image."""
+        try:
+            answer = await self._connection.request(
+                "GET",
+                f"images/{segment(image, parts=True)}/json",
+                operation="inspect image",
+                subject=image,
+            )
+        except errors.ObjectNotFound:
+            return None
+        return dict(answer.data)
+
+    async def pull(self, name: str, tag: str, *, on_line: Callable[[JsonObject], None] | None = None) -> None:
+        """Pull NAME at a tag or digest; cancelled, the Engine stops pulling.
+
+        `on_line` gets each progress line. Raises PullError for every failure, also those that the Engine
+        reports inside a stream of status 200. The caller proves success by `inspect`.
+        """
+        subject = f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
+        try:
+            async with (
+                self._connection.stream(
+                    "POST",
+                    "images/create",
+                    operation="pull image",
+                    subject=subject,
+                    params={"fromImage": name, "tag": tag},
+                    idle=IDLE_SECONDS,
+                ) as chunks,
+                aclosing(objects(chunks)) as lines,
+            ):
+                async for line in lines:
+                    self._take(line, subject, on_line)
+        except errors.EngineUnavailable:
+            raise
+        except errors.EngineError as exc:
+            if isinstance(exc, errors.PullError):
+                raise
+            raise errors.PullError("pull image", subject, exc.message, status=exc.status) from exc
+
+    @staticmethod
+    def _take(line: JsonObject, subject: str, on_line: Callable[[JsonObject], None] | None) -> None:
+        if "error" in line or "errorDetail" in line:
+            detail = line.get("errorDetail") or {}
+            message = str(detail.get("message") or line.get("error") or "unknown error")
+            raise errors.PullError("pull image", subject, message)
+        if on_line is not None:
+            on_line(line)

@@ -1,0 +1,32 @@
+"""Networks. Source: Docker Engine API v1.41, "Networks"."""
+
+from __future__ import annotations
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.client.connection import Connection, segment
+from asyncdockerspawner.jsontypes import JsonObject
+
+
+class Networks:
+    """Verbs on networks."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def inspect(self, name: str) -> JsonObject | None:
+        """The network's document, or None where there is none."""
+        try:
+            answer = await self._connection.request(
+                "GET",
+                f"networks/{segment(name)}",
+                operation="inspect network",
+                subject=name,
+            )
+        except errors.ObjectNotFound:
+            return None
+        return dict(answer.data)
+
+    async def names(self) -> list[str]:
+        """The names of all networks, sorted."""
+        answer = await self._connection.request("GET", "networks", operation="list networks")
+        return sorted(str(network["Name"]) for network in answer.data)

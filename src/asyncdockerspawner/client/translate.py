@@ -1,0 +1,129 @@
+"""Foreign failures become ours, in one table.
+
+The Engine gives HTTP 404, 409 and 500 several meanings each, and Podman other texts than Docker: answers are
+classified by status *and* message. Connection failures are told apart by one question: can the Engine have
+seen the request?
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import ssl
+from dataclasses import dataclass
+
+import aiohttp
+from aiodocker.exceptions import DockerError
+
+from asyncdockerspawner import errors
+
+CONNECTION_FAILED = 900
+"""The status that aiodocker gives a request without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    kind: type[errors.EngineError]
+    statuses: tuple[int, ...]
+    pattern: re.Pattern[str]
+    operation: str = ""
+
+    def applies(self, status: int, message: str, operation: str) -> bool:
+        return (
+            self.operation in {"", operation}
+            and (not self.statuses or status in self.statuses)
+            and self.pattern.search(message) is not None
+        )
+
+
+def _rule(
+    kind: type[errors.EngineError], statuses: tuple[int, ...], pattern: str, operation: str = ""
+) -> _Rule:
+    return _Rule(kind, statuses, re.compile(pattern, re.IGNORECASE | re.DOTALL), operation)
+
+
+_RULES = (
+    _rule(errors.NameConflict, (409, 500), r"name \S+ is already in use"),
+    _rule(
+        errors.RemovalInProgress,
+        (409, 500),
+        r"removal of container .* is already in progress|marked for removal",
+    ),
+    _rule(errors.ImageNotFound, (404,), r"no such image|image not known|unable to find image"),
+    _rule(errors.ObjectNotFound, (404,), r"", operation="inspect network"),
+    # A 404 from start is about the network the container was created with, not about the container.
+    _rule(errors.StartFailed, (404,), r"network .* not found"),
+    _rule(errors.ObjectNotFound, (404,), r""),
+    _rule(
+        errors.StartFailed,
+        (400, 500),
+        r"OCI runtime|port is already allocated|could not select device driver|failed to create (shim )?task"
+        r"|attempted to invoke a command|userland proxy|driver failed programming|address already in use",
+    ),
+    _rule(errors.InvalidConfig, (400,), r""),
+    _rule(errors.InvalidConfig, (500,), r"cannot unmarshal|names must match"),
+    _rule(errors.EngineRefused, (), r""),
+)
+
+_NEVER_SENT_ERRNO = {errno.ENOENT, errno.ECONNREFUSED, errno.EACCES, errno.EPERM, errno.ENOTCONN}
+
+
+def from_answer(status: int, message: str, *, operation: str, subject: str) -> errors.EngineError:
+    """The error for an answer of 4xx or 5xx."""
+    message = _sentence(message)
+    for rule in _RULES:
+        if rule.applies(status, message, operation):
+            if rule.kind is errors.NameConflict:
+                holder = re.search(r"\b([0-9a-f]{64})\b", message)
+                return errors.NameConflict(
+                    operation, subject, message, status=status, holder=holder and holder.group(1)
+                )
+            return rule.kind(operation, subject, message, status=status)
+    raise AssertionError("the last rule takes everything")
+
+
+def from_exception(exc: Exception, *, operation: str, subject: str) -> errors.EngineError:
+    """The error for whatever aiodocker or aiohttp raised instead of an answer."""
+    if isinstance(exc, DockerError) and exc.status != CONNECTION_FAILED:
+        return from_answer(exc.status, str(exc.message), operation=operation, subject=subject)
+    cause = exc.__context__ if isinstance(exc, DockerError) else exc
+    if _never_sent(cause):
+        return errors.EngineUnavailable(operation, subject, _unreachable(cause))
+    if isinstance(cause, TimeoutError):
+        return errors.EngineTimeout(operation, subject, "no answer within the deadline")
+    if isinstance(cause, aiohttp.ClientError | OSError):
+        return errors.EngineLost(operation, subject, f"the connection broke ({cause})")
+    return errors.EngineLost(operation, subject, f"the answer cannot be read ({cause})")
+
+
+def _never_sent(cause: BaseException | None) -> bool:
+    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return True
+    return isinstance(cause, OSError) and cause.errno in _NEVER_SENT_ERRNO
+
+
+def _unreachable(cause: BaseException | None) -> str:
+    if isinstance(cause, aiohttp.ClientSSLError | ssl.SSLError):
+        # First, because OpenSSL's number 1 is that of a missing permission.
+        return (
+            f"no TLS connection to the Engine ({cause}); check the files in DOCKER_CERT_PATH or `tls_config`"
+        )
+    number = getattr(cause, "errno", None)
+    if number in {errno.EACCES, errno.EPERM}:
+        return "no permission on the Engine's socket; let the Hub's user into its group (usually `docker`)"
+    return (
+        f"the Engine cannot be reached ({cause}); is it running, and does DOCKER_HOST or "
+        "`client_kwargs` name the right address?"
+    )
+
+
+def _sentence(message: str) -> str:
+    # aiodocker parses error bodies only for exactly `application/json`; others arrive as raw text.
+    if message.lstrip().startswith("{"):
+        try:
+            parsed = json.loads(message)
+        except ValueError:
+            return message
+        return str(parsed.get("message") or parsed.get("cause") or message)
+    return message.strip()

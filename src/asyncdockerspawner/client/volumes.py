@@ -1,0 +1,52 @@
+"""Volumes. Source: Docker Engine API v1.41, "Volumes"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.client.connection import Connection, segment
+from asyncdockerspawner.jsontypes import JsonObject
+
+
+class Volumes:
+    """Verbs on named volumes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def create(self, name: str, *, labels: Mapping[str, str]) -> JsonObject:
+        """Create a volume, or give the one that has this name already."""
+        answer = await self._connection.request(
+            "POST",
+            "volumes/create",
+            operation="create volume",
+            subject=name,
+            body={"Name": name, "Labels": dict(labels)},
+        )
+        return dict(answer.data)
+
+    async def inspect(self, name: str) -> JsonObject | None:
+        """The volume's document, or None where there is none."""
+        try:
+            answer = await self._connection.request(
+                "GET",
+                f"volumes/{segment(name)}",
+                operation="inspect volume",
+                subject=name,
+            )
+        except errors.ObjectNotFound:
+            return None
+        return dict(answer.data)
+
+    async def remove(self, name: str) -> None:
+        """Remove a volume; one that is gone already is as good. In use: EngineRefused, status 409."""
+        try:
+            await self._connection.request(
+                "DELETE",
+                f"volumes/{segment(name)}",
+                operation="remove volume",
+                subject=name,
+            )
+        except errors.ObjectNotFound:
+            return

@@ -1,0 +1,82 @@
+"""Where the Hub reaches a server, read from the body of `GET /containers/ID/json`."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asyncdockerspawner.errors import NoEndpoint
+from asyncdockerspawner.jsontypes import JsonObject
+
+_LOOPBACK = "127.0.0.1"
+_EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - read, never bound
+
+
+def resolve(
+    inspect: JsonObject, *, port: int, network_name: str, use_internal_ip: bool, engine_host: str
+) -> tuple[str, int]:
+    """Find address and port of the server that listens on `port` inside its container.
+
+    `engine_host` is the name under which the Hub reaches the Engine's machine.
+    """
+    networks = (inspect.get("NetworkSettings") or {}).get("Networks") or {}
+    if (inspect.get("HostConfig") or {}).get("NetworkMode") == "host" or "host" in networks:
+        # Nothing is published and no address is its own: the server listens on the machine itself.
+        return _reachable("", engine_host), port
+    if use_internal_ip:
+        return _internal_address(networks, network_name), port
+    return _published(inspect, port, engine_host)
+
+
+def host_address(network: JsonObject) -> str | None:
+    """Give the Engine's machine's own address in a network, from `GET /networks/NAME`; None if it has none.
+
+    Some Engines name no gateway for the default bridge; it is the first address of the subnet then.
+    """
+    for entry in (network.get("IPAM") or {}).get("Config") or []:
+        if entry.get("Gateway"):
+            return str(entry["Gateway"]).partition("/")[0]
+        if entry.get("Subnet"):
+            return str(next(ipaddress.ip_network(entry["Subnet"], strict=False).hosts()))
+    return None
+
+
+def _internal_address(networks: Mapping[str, Any], network_name: str) -> str:
+    # What Docker calls "bridge", Podman's Docker interface takes as a word and answers as "podman".
+    names = (network_name, "podman") if network_name == "bridge" else (network_name,)
+    attached: Any = next((networks[name] for name in names if name in networks), None)
+    if attached is None:
+        found = ", ".join(repr(name) for name in sorted(networks)) or "none at all"
+        raise NoEndpoint(
+            f"The server is not in network {network_name!r}; its networks: {found}. "
+            "Set network_name to the one that the Hub can reach."
+        )
+    address = attached.get("IPAddress") or attached.get("GlobalIPv6Address")
+    if not address:
+        raise NoEndpoint(
+            f"The server has no address in network {network_name!r}: "
+            "it has ended already, or the network gives out none."
+        )
+    return str(address)
+
+
+def _published(inspect: JsonObject, port: int, engine_host: str) -> tuple[str, int]:
+    ports = (inspect.get("NetworkSettings") or {}).get("Ports") or {}
+    bindings: Sequence[Mapping[str, Any]] = ports.get(f"{port}/tcp") or ()
+    usable = [binding for binding in bindings if binding.get("HostPort")]
+    if not usable:
+        raise NoEndpoint(
+            f"The server's port {port} is not published on the Engine's machine. Set use_internal_ip if "
+            "the Hub shares a network with the servers, or check that network_name and "
+            "extra_host_config.port_bindings leave the port published."
+        )
+    # The Engine publishes twice where it has IPv6; IPv4 is what the Hub's proxy surely speaks.
+    binding = next((each for each in usable if ":" not in (each.get("HostIp") or "")), usable[0])
+    return _reachable(binding.get("HostIp") or "", engine_host), int(binding["HostPort"])
+
+
+def _reachable(address: str, engine_host: str) -> str:
+    chosen = engine_host if address in _EVERY_ADDRESS else address
+    # Some resolvers try ::1 first for this word, where Docker's proxy may not listen.
+    return _LOOPBACK if chosen == "localhost" else chosen

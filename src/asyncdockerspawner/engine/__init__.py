@@ -1,0 +1,1 @@
+"""What all spawners of one Engine share."""

@@ -1,0 +1,92 @@
+"""Background work on objects: tracked, and one after another for each object name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from asyncdockerspawner import errors
+
+RETRY_PAUSES = (0.1, 0.3, 1.0, 3.0)
+"""Seconds between tries while the Engine cannot be reached; the last one repeats."""
+GIVE_UP_AFTER = 200
+"""Tries at one piece of work; with the pauses above, about ten minutes."""
+
+TRIES_AT_A_FAULT = 5
+"""Tries where the Engine answers, but with a fault of its own (5xx)."""
+
+_log = logging.getLogger(__name__)
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Janitor:
+    """Does what must be done even when nobody waits for it any more: removals after a cancelled spawn.
+
+    Promises: work on one name never overlaps and keeps its order; work on different names runs side by side;
+    a task is referenced until it has ended; a failure is logged, and does not stop what comes after it.
+    """
+
+    def __init__(self) -> None:
+        self._tails: dict[str, asyncio.Task[bool]] = {}
+        self._tasks: set[asyncio.Task[bool]] = set()
+
+    def submit(self, name: str, work: Work, *, what: str) -> asyncio.Task[bool]:
+        """Queue `work` behind all work on `name`; `what` says it in the log ("remove container x").
+
+        The work is repeated while the Engine cannot be reached, and a few times when it fails inside, so it
+        has to be safe to repeat. The task's result says whether it was done.
+        """
+        before = self._tails.get(name)
+        task = asyncio.create_task(self._run(before, work, what), name=f"janitor: {what}")
+        self._tails[name] = task
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._forget(name, done))
+        return task
+
+    def busy(self, name: str) -> bool:
+        """Tell whether work on `name` is queued or under way."""
+        return name in self._tails
+
+    async def settled(self, name: str) -> None:
+        """Wait until no work on `name` is left; cancelling the wait leaves the work alone."""
+        while (tail := self._tails.get(name)) is not None:
+            await asyncio.wait([tail])
+
+    async def aclose(self, *, patience: float = 5.0) -> None:
+        """Give queued work `patience` seconds to end, then cancel it and wait for that."""
+        if self._tasks:
+            _, late = await asyncio.wait(set(self._tasks), timeout=patience)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _run(self, before: asyncio.Task[bool] | None, work: Work, what: str) -> bool:
+        if before is not None:
+            await asyncio.wait([before])
+        for attempt in range(GIVE_UP_AFTER):
+            try:
+                await work()
+            except Exception as exc:  # noqa: BLE001 - whatever it is, what is queued behind must run
+                if not _passing(exc, attempt):
+                    _log.exception("Could not %s", what)
+                    return False
+                _log.warning("Could not %s yet: %s", what, exc)
+                await asyncio.sleep(RETRY_PAUSES[min(attempt, len(RETRY_PAUSES) - 1)])
+            else:
+                return True
+        _log.error("Gave up: could not %s in %d tries", what, GIVE_UP_AFTER)
+        return False
+
+    def _forget(self, name: str, done: asyncio.Task[bool]) -> None:
+        self._tasks.discard(done)
+        if self._tails.get(name) is done:
+            del self._tails[name]
+
+
+def _passing(exc: Exception, attempt: int) -> bool:
+    if isinstance(exc, errors.EngineUnavailable | errors.EngineLost | errors.EngineTimeout):
+        return True
+    fault = isinstance(exc, errors.EngineError) and (exc.status or 0) >= 500
+    return fault and attempt + 1 < TRIES_AT_A_FAULT

@@ -1,0 +1,131 @@
+"""The errors of this package, drawn as one tree.
+
+AsyncDockerSpawnerError
+├─ EngineError(operation, subject, status, message)
+│    ├─ EngineUnavailable      the request was never sent
+│    ├─ EngineLost             it was sent, the answer is unknown
+│    ├─ EngineTimeout          it was sent, no answer came within the deadline
+│    ├─ ObjectNotFound         404: no such container, volume or network
+│    ├─ ImageNotFound          404: no such image at the Engine
+│    ├─ NameConflict           the container name is taken
+│    ├─ RemovalInProgress      somebody's removal of the container is under way
+│    ├─ InvalidConfig          the Engine refuses what it was asked to create
+│    ├─ StartFailed            created, but the Engine cannot run it
+│    ├─ PullError              the image could not be fetched
+│    └─ EngineRefused          any other answer of 4xx or 5xx
+└─ SpawnRefused                for the user: a sentence that says what to do
+     ├─ BadTemplate · BadOption · ImageNotAllowed · ImageUnavailable · NoEndpoint · ServerDied · NotOurs
+
+A class exists because somebody catches it. `docs`: Docker Engine API v1.41, and what Engines
+really answer (`client/translate`).
+"""
+
+from __future__ import annotations
+
+
+class AsyncDockerSpawnerError(Exception):
+    """Every error that this package raises on purpose."""
+
+
+class EngineError(AsyncDockerSpawnerError):
+    """A request to the Engine failed.
+
+    `operation` is the verb ("create container"), `subject` what it was about (a name or id), `status` the
+    HTTP status or None where there was no answer, `message` the Engine's own sentence.
+    """
+
+    def __init__(self, operation: str, subject: str, message: str, *, status: int | None = None) -> None:
+        self.operation = operation
+        self.subject = subject
+        self.message = message
+        self.status = status
+        answer = f" [{status}]" if status is not None else ""
+        super().__init__(f"{operation} {subject!r}{answer}: {message}")
+
+
+class EngineUnavailable(EngineError):
+    """The Engine could not be reached; the request was never sent, so it is safe to send again."""
+
+
+class EngineLost(EngineError):
+    """The connection broke after the request was sent; the Engine may or may not have acted on it."""
+
+
+class EngineTimeout(EngineError):
+    """No complete answer within the call's deadline; the Engine may still act on the request."""
+
+
+class ObjectNotFound(EngineError):
+    """The Engine knows no such container, volume or network."""
+
+
+class ImageNotFound(ObjectNotFound):
+    """The image is not on the Engine's machine."""
+
+
+class NameConflict(EngineError):
+    """A container of that name exists; `holder` is its id where the Engine tells it."""
+
+    def __init__(
+        self, operation: str, subject: str, message: str, *, status: int | None, holder: str | None
+    ) -> None:
+        super().__init__(operation, subject, message, status=status)
+        self.holder = holder
+
+
+class RemovalInProgress(EngineError):
+    """The container is being removed by somebody else; it still exists for a moment."""
+
+
+class InvalidConfig(EngineError):
+    """The Engine refuses the configuration it was sent."""
+
+
+class StartFailed(EngineError):
+    """The container exists but cannot be run: command, port, device, network or mount at fault."""
+
+
+class PullError(EngineError):
+    """An image could not be pulled; `message` is the registry's or Engine's reason."""
+
+
+class EngineRefused(EngineError):
+    """Any other error answer of the Engine."""
+
+
+class SpawnRefused(AsyncDockerSpawnerError):
+    """A spawn cannot go on; the text is one or two sentences for the user or administrator."""
+
+    status = 500
+
+
+class BadOption(SpawnRefused):
+    """An option's value is not usable; the text names the option and what to do."""
+
+
+class BadTemplate(BadOption):
+    """A template of the configuration cannot be rendered."""
+
+
+class ImageUnavailable(SpawnRefused):
+    """The image is not there and may not, or cannot, be pulled."""
+
+
+class ImageNotAllowed(SpawnRefused):
+    """The user may not choose this image."""
+
+    status = 400
+
+
+class NoEndpoint(SpawnRefused):
+    """The server runs, but there is no address at which the Hub could reach it."""
+
+
+class ServerDied(SpawnRefused):
+    """The server's process ended before the server answered."""
+
+
+class NotOurs(SpawnRefused):
+    """An object of the wanted name belongs to somebody else."""
+
+    status = 409

@@ -1,0 +1,101 @@
+"""What must still be done when nobody waits for it any more: handed to the janitor."""
+
+from __future__ import annotations
+
+import asyncio
+
+from asyncdockerspawner import errors, labels
+from asyncdockerspawner.engine.janitor import Janitor
+from asyncdockerspawner.lifecycle import ownership
+from asyncdockerspawner.lifecycle.host import Host, Spawn
+from asyncdockerspawner.workloads import Workload
+
+SWEEP_SECONDS = 10.0
+"""How long the Hub's stop waits for work that goes on without it."""
+LATE_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""Seconds between looks for an object whose creation was asked for, but never answered."""
+
+
+async def sweep(host: Host) -> None:
+    """Remove what a spawn that is over has left, where the Hub did not call `stop()`."""
+    spawn, ref, workload = host.spawn, host.object_id, host.workload
+    if not host.remove or (not ref and spawn is None):
+        return
+    name, owner = host.object_name, host.owner
+    if host.engine.janitor.busy(name):
+        # A stop that is owed removes it; until then the state keeps its id.
+        return
+
+    async def work() -> None:
+        if found := ref or await ownership.created_by(workload, name, owner):
+            # Not by force: whatever was thought of it, a running server is not removed here.
+            await workload.remove(found, force=False)
+
+    task = host.engine.janitor.submit(name, work, what=f"remove {name}")
+    await asyncio.wait([task], timeout=SWEEP_SECONDS)
+    if task.done() and not task.cancelled() and task.result():
+        host.object_id = ""
+
+
+def abandon(host: Host, spawn: Spawn) -> None:
+    """Hand what this spawn created to the janitor; what it found stays."""
+    workload, name, owner, janitor = host.workload, host.object_name, host.owner, host.engine.janitor
+    made, creating = spawn.made, spawn.creating
+    if made and host.object_id == made:
+        host.object_id = ""
+
+    async def work() -> None:
+        ref = made
+        if creating is not None and not made:
+            ref = await _created(creating, workload, name, owner, janitor)
+        if ref:
+            await workload.remove(ref, force=True)
+
+    if made or creating is not None:
+        janitor.submit(name, work, what=f"remove {name} of a start that did not end well")
+
+
+async def _created(
+    creating: asyncio.Task[str], workload: Workload, name: str, owner: labels.Owner, janitor: Janitor
+) -> str:
+    """Give the id of what a create that nobody waits for any more has made, if it has made anything."""
+    try:
+        return await asyncio.shield(creating)
+    except (errors.EngineLost, errors.EngineTimeout):
+        # The Engine may have acted, or be about to.
+        found = await ownership.created_by(workload, name, owner)
+        if not found:
+            _look_later(workload, name, owner, janitor)
+        return found
+    except errors.EngineError:
+        return ""
+
+
+def _look_later(workload: Workload, name: str, owner: labels.Owner, janitor: Janitor) -> None:
+    """Look a few times for an object that was made after nobody waited for it any more, and remove it.
+
+    Not in the queue of its name, so that the user's next spawn need not wait for that.
+    """
+
+    async def work() -> None:
+        for pause in LATE_PAUSES:
+            await asyncio.sleep(pause)
+            if found := await ownership.created_by(workload, name, owner, unstarted=True):
+                await workload.remove(found, force=False)
+                return
+
+    janitor.submit(f"{name} (late)", work, what=f"remove {name}, if it was created late")
+
+
+def owe(host: Host) -> None:
+    """Have the object stopped, and removed with `remove`, as soon as the Engine is back."""
+    workload, remove, ref = host.workload, host.remove, host.object_id
+    name, owner = host.object_name, host.owner
+
+    async def work() -> None:
+        if found := ref or await ownership.created_by(workload, name, owner):
+            await workload.stop(found)
+            if remove:
+                await workload.remove(found, force=True)
+
+    host.engine.janitor.submit(name, work, what=f"stop {name}")

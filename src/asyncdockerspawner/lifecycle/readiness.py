@@ -1,0 +1,82 @@
+"""From a started object to a server that answers, or to the reason why it never will."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from asyncdockerspawner import errors, status
+from asyncdockerspawner.client import probe
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.lifecycle.host import Host, resolved
+
+LOG_LINES = 20
+LOG_CHARACTERS = 2000
+LOOK_SECONDS = 15.0
+"""Seconds between questions about a starting server, should its end have been missed."""
+BLIND_SECONDS = 1.0
+"""The same while there is no event stream."""
+
+
+async def address(host: Host) -> tuple[str, int]:
+    """Give where the server is reached. Raises ServerDied where it has died already, else NoEndpoint."""
+    try:
+        ip, port = await resolved(host.get_ip_and_port())
+    except errors.NoEndpoint:
+        # A server that has died already has no address either; say the reason rather than the symptom.
+        await _must_run(host)
+        raise
+    host.note_address(str(ip), int(port))
+    return str(ip), int(port)
+
+
+async def until_it_answers(host: Host, ended: asyncio.Event, end: float) -> None:
+    """Wait for the server's first answer; a merely slow one is left to the Hub's `http_timeout`.
+
+    Raises ServerDied as soon as the server has ended.
+    """
+    url = host.probe_url
+    if url is None:
+        return None
+    answer = asyncio.create_task(probe.answers(url))
+    try:
+        while (left := end - time.monotonic()) > 0:
+            host.engine.exits.reopen()
+            pause = LOOK_SECONDS if host.engine.exits.live else BLIND_SECONDS
+            await _either(answer, ended, min(left, pause))
+            if answer.done():
+                return await answer
+            ended.clear()
+            await _must_run(host)
+        await _must_run(host)
+    finally:
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
+
+
+async def _either(answer: asyncio.Task[None], ended: asyncio.Event, seconds: float) -> None:
+    waiting = asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait({answer, waiting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+
+
+async def _must_run(host: Host) -> None:
+    document = await host.workload.find(host.object_id)
+    if document is None or not host.workload.running(document):
+        raise await death(host, document)
+
+
+async def death(host: Host, document: JsonObject | None) -> errors.ServerDied:
+    """Say why the server ended: exit code or cause, and its last lines without the token in them."""
+    if document is None:
+        return errors.ServerDied("The server was removed while it was starting.")
+    ended = status.exit_status(document)
+    text = f"The server {ended.summary() if ended else 'stopped'} before it answered."
+    lines = (await host.workload.last_lines(host.object_id, LOG_LINES)).strip()
+    if lines and host.api_token:
+        lines = lines.replace(host.api_token, "***")
+    if lines:
+        text += f" Its last words: {lines[-LOG_CHARACTERS:]}"
+    return errors.ServerDied(text)

@@ -1,0 +1,1 @@
+"""From a spawn's values to the Engine's JSON, without I/O."""

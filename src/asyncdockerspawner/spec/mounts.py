@@ -1,0 +1,106 @@
+"""Volumes and paths of the host, and where they appear inside the container."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.jsontypes import JsonObject
+
+_PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
+# A path of a Windows Engine has a colon of its own, behind the drive's letter.
+_ONE_PATH = re.compile(r"([A-Za-z]:[\\/])?[^:]*")
+# In a written bind `v:/w` is volume v at /w, so only a backslash tells a drive.
+_WRITTEN_BIND = re.compile(r"([A-Za-z]:\\)?[^:]*:(?P<path>([A-Za-z]:\\)?[^:]*)")
+
+
+def volume_binds(
+    volumes: Mapping[str, Any], read_only_volumes: Mapping[str, Any], format_name: Callable[[str], str]
+) -> dict[str, JsonObject]:
+    """Join `volumes` and `read_only_volumes` as source → `{"bind", "mode"[, "propagation"]}`.
+
+    Sources and paths go through `format_name`. A source in both is the read-only one's; a mode that an
+    entry names itself is kept.
+    """
+    binds: dict[str, JsonObject] = {}
+    options = (("volumes", volumes, "rw"), ("read_only_volumes", read_only_volumes, "ro"))
+    for option, entries, mode in options:
+        for source, target in entries.items():
+            bind = _bind(target, mode, f"{option}[{source!r}]")
+            name = _rendered(source, format_name, option)
+            binds[name] = {**bind, "bind": _rendered(bind["bind"], format_name, option)}
+    return binds
+
+
+def _rendered(template: str, format_name: Callable[[str], str], option: str) -> str:
+    # A server may be called "..": only the administrator may lead a path upwards.
+    rendered = format_name(template)
+    if _upwards(rendered) > _upwards(template):
+        raise BadOption(f"{option}: {template!r} became {rendered!r}, which leads out of its folder.")
+    return rendered
+
+
+def _upwards(path: str) -> int:
+    return re.split(r"[\\/]", path).count("..")
+
+
+def mount_points(binds: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Give the paths inside the container, sorted."""
+    return sorted(str(bind["bind"]) for bind in binds.values())
+
+
+def bind_strings(binds: object, *, option: str) -> list[str]:
+    """Write binds as the Engine reads them: `source:path:mode[,propagation]`; a list is written already."""
+    if isinstance(binds, Mapping):
+        return [
+            _bind_string(str(source), target, f"{option}[{source!r}]") for source, target in binds.items()
+        ]
+    if isinstance(binds, list | tuple) and all(isinstance(each, str) for each in binds):
+        return list(binds)
+    raise BadOption(f"{option} is {binds!r}, but it must be a dict or a list of 'source:path:mode' strings.")
+
+
+def join_binds(base: Iterable[str], over: Sequence[str]) -> list[str]:
+    """Add `over`'s binds to `base`'s; at a path that both want, only `over`'s can be mounted."""
+    taken = {_path_of(bind) for bind in over}
+    return [*(bind for bind in base if _path_of(bind) not in taken), *over]
+
+
+def _bind(target: object, default_mode: str, option: str) -> JsonObject:
+    if isinstance(target, str):
+        return {"bind": target, "mode": default_mode}
+    if not isinstance(target, Mapping) or not isinstance(target.get("bind"), str):
+        raise BadOption(f"{option} is {target!r}, but it must be a path or a dict with the key 'bind'.")
+    if "ro" in target and "mode" in target:
+        raise BadOption(f"{option} has both 'ro' and 'mode'; keep one of them.")
+    mode = ("ro" if target["ro"] else "rw") if "ro" in target else target.get("mode", default_mode)
+    bind = {"bind": target["bind"], "mode": mode}
+    if "propagation" in target:
+        bind["propagation"] = target["propagation"]
+    return bind
+
+
+def _bind_string(source: str, target: object, option: str) -> str:
+    bind = _bind(target, "rw", option)
+    # A user's name may be part of either; a colon in it would move the Engine's borders between the fields.
+    for path in (source, bind["bind"]):
+        if not _ONE_PATH.fullmatch(path):
+            raise BadOption(
+                f"{option}: {path!r} has a colon, by which the Engine parts source, path and mode."
+            )
+    modes = [mode for mode in (bind["mode"], _propagation(bind, option)) if mode]
+    return ":".join([source, bind["bind"], *([",".join(modes)] if modes else [])])
+
+
+def _propagation(bind: JsonObject, option: str) -> str:
+    wanted = bind.get("propagation") or ""
+    if wanted and wanted not in _PROPAGATIONS:
+        raise BadOption(f"{option} has the propagation {wanted!r}; there are {', '.join(_PROPAGATIONS)}.")
+    return str(wanted)
+
+
+def _path_of(bind: str) -> str:
+    match = _WRITTEN_BIND.match(bind)
+    return match["path"].rstrip("/") if match else bind

@@ -1,0 +1,57 @@
+"""Options: where a server is reached."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from traitlets import Bool, HasTraits, Unicode, default
+
+
+class NetworkTraits(HasTraits):
+    """Ports and networks."""
+
+    @default("ip")
+    def _ip_default(self) -> str:
+        return "0.0.0.0"  # noqa: S104 - inside the container; what is published is another matter
+
+    @default("port")
+    def _port_default(self) -> int:
+        return 8888
+
+    host_ip = Unicode(
+        help="""Address of the Engine's machine on which a server's port is published.
+
+        Default: 127.0.0.1, or the host in DOCKER_HOST where that is a `tcp://` address. The port is of the
+        Engine's choice. Without effect with `use_internal_ip`.
+        """
+    ).tag(config=True)
+
+    @default("host_ip")
+    def _host_ip_default(self) -> str:
+        return self._default_host_ip()
+
+    def _default_host_ip(self) -> str:
+        address = urlsplit(os.environ.get("DOCKER_HOST", ""))
+        return (address.hostname if address.scheme == "tcp" else None) or "127.0.0.1"
+
+    network_name = Unicode(
+        "bridge",
+        help="""The Engine's network that containers are created in.
+
+        On any network but `bridge` and `host`, the Hub reaches servers at their address in it
+        (`use_internal_ip`), so the Hub has to be in it as well.
+        """,
+    ).tag(config=True)
+
+    use_internal_ip = Bool(
+        help="""Reach servers at their container's address and publish no port.
+
+        Default: true unless `network_name` is `bridge` or `host`. On Linux, a Hub on the Engine's machine
+        reaches containers on the default bridge in this way too.
+        """
+    ).tag(config=True)
+
+    @default("use_internal_ip")
+    def _use_internal_ip_default(self) -> bool:
+        return self.network_name not in {"bridge", "host"}

@@ -1,0 +1,85 @@
+"""What a server runs as: a container (later also a service), behind one set of verbs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from asyncdockerspawner import errors, status
+from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.jsontypes import JsonObject
+
+
+class Workload(Protocol):
+    """The verbs of the lifecycle; `ref` is an id or a name."""
+
+    async def find(self, ref: str) -> JsonObject | None:
+        """Give the object's document, or None where there is no such object."""
+
+    async def create(self, name: str, body: JsonObject) -> str:
+        """Create the object and give its id."""
+
+    async def start(self, ref: str) -> None:
+        """Start the object; one that runs already is as good."""
+
+    async def stop(self, ref: str) -> None:
+        """Stop the object; one that is stopped or gone already is as good."""
+
+    async def remove(self, ref: str, *, force: bool) -> None:
+        """Remove the object and return when it is gone; one that is gone already is as good."""
+
+    async def last_lines(self, ref: str, count: int) -> str:
+        """Give the last lines that the server wrote, or nothing where they cannot be had."""
+
+    def running(self, document: JsonObject) -> bool:
+        """Tell whether the object runs."""
+
+
+class ContainerWorkload:
+    """A server in a container of its own."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._containers = client.containers
+
+    async def find(self, ref: str) -> JsonObject | None:
+        """Give `GET /containers/REF/json`, or None."""
+        return await self._containers.inspect(ref)
+
+    async def create(self, name: str, body: JsonObject) -> str:
+        """Create the container. Raises NameConflict, ImageNotFound, InvalidConfig."""
+        return await self._containers.create(name, body)
+
+    async def start(self, ref: str) -> None:
+        """Start the container. Raises StartFailed with the networks there are where one is unknown."""
+        try:
+            await self._containers.start(ref)
+        except errors.StartFailed as exc:
+            if exc.status != 404:
+                raise
+            names = ", ".join(await self._client.networks.names())
+            raise errors.BadOption(
+                f"`network_name` (or network_mode in `extra_host_config`): {exc.message}. "
+                f"The Engine's networks are {names}."
+            ) from exc
+
+    async def stop(self, ref: str) -> None:
+        """Stop the container with its own grace."""
+        try:
+            await self._containers.stop(ref)
+        except errors.ObjectNotFound:
+            return
+
+    async def remove(self, ref: str, *, force: bool) -> None:
+        """Remove the container with its anonymous volumes; named ones stay."""
+        await self._containers.remove(ref, force=force)
+
+    async def last_lines(self, ref: str, count: int) -> str:
+        """Give the last lines of stdout and stderr."""
+        try:
+            return await self._containers.logs(ref, tail=count)
+        except errors.EngineError:
+            return ""
+
+    def running(self, document: JsonObject) -> bool:
+        """Tell whether the container runs; a paused or restarting one does."""
+        return status.is_running(document)

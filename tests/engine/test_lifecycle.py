@@ -1,0 +1,247 @@
+"""From spawn to stop as the Hub drives it, over the fake Engine and a real one."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyterhub.objects import Hub
+from traitlets.log import get_logger
+
+from tests.engine.conftest import Site, World, new_world
+from tests.fake_engine import FakeEngine
+
+MakeWorld = Callable[..., World]
+
+
+async def test_a_server_starts_answers_and_leaves_nothing(make_world: MakeWorld, site: Site) -> None:
+    world = make_world()
+    spawner = await world.spawn()
+    assert site.names() == [f"t{site.hub_id}-alice"]
+    assert await spawner.poll() is None
+    assert spawner.orm_spawner.state["object_id"] == site.containers()[0]["Id"]
+    await world.user.stop("")
+    assert site.containers() == []
+    assert spawner.orm_spawner.state == {}
+    assert await spawner.poll() == 0
+
+
+async def test_a_container_says_whose_it_is(make_world: MakeWorld, site: Site) -> None:
+    world = make_world()
+    spawner = await world.spawn("lab")
+    found = site.inspect(spawner.object_id)["Config"]["Labels"]
+    assert found["asyncdockerspawner.hub"] == site.hub_id
+    assert found["asyncdockerspawner.user"] == "alice"
+    assert found["asyncdockerspawner.server"] == "lab"
+    assert found["asyncdockerspawner.spawn"] == spawner.orm_spawner.state["spawn_id"]
+    await world.user.stop("lab")
+
+
+async def test_named_servers_run_beside_each_other(make_world: MakeWorld, site: Site) -> None:
+    world = make_world()
+    await asyncio.gather(world.spawn(), world.spawn("one"), world.spawn("two"))
+    base = f"t{site.hub_id}-alice"
+    assert site.names() == [base, f"{base}--one", f"{base}--two"]
+    await world.user.stop("one")
+    assert site.names() == [base, f"{base}--two"]
+    await asyncio.gather(world.user.stop(""), world.user.stop("two"))
+    assert site.containers() == []
+
+
+async def test_a_kept_container_is_resumed_with_its_token(make_world: MakeWorld, site: Site) -> None:
+    world = make_world(remove=False)
+    first = await world.spawn()
+    made, token = first.object_id, first.api_token
+    await world.user.stop("")
+    assert site.inspect(made)["State"]["Running"] is False
+    second = await world.spawn()
+    assert second.object_id == made
+    assert second.api_token == token
+    await world.user.stop("")
+    assert [one["Id"] for one in site.containers()] == [made]
+
+
+async def test_a_kept_container_is_found_by_its_name_when_the_state_is_lost(
+    make_world: MakeWorld, site: Site
+) -> None:
+    world = make_world(remove=False)
+    made = (await world.spawn()).object_id
+    await world.user.stop("")
+    world.user.orm_user.orm_spawners[""].state = {}
+    world = world.restarted()
+    assert (await world.spawn()).object_id == made
+    await world.user.stop("")
+
+
+async def test_a_leftover_is_replaced_where_containers_are_removed(make_world: MakeWorld, site: Site) -> None:
+    world = make_world()
+    old = (await world.spawn()).object_id
+    world.user.orm_user.orm_spawners[""].state = {}
+    world = world.restarted()
+    new = await world.spawn()
+    assert [one["Id"] for one in site.containers()] == [new.object_id]
+    assert new.object_id != old
+    await world.user.stop("")
+
+
+async def test_a_name_that_somebody_else_holds_is_left_alone(make_world: MakeWorld, site: Site) -> None:
+    world = make_world()
+    name = f"t{site.hub_id}-alice"
+    body = {"Image": site.kind("stub")["image"], "Env": ["JUPYTERHUB_USER=bob"]}
+    foreign = site.http.post("/containers/create", params={"name": name}, json=body).json()["Id"]
+    try:
+        with pytest.raises(Exception, match="taken by somebody") as caught:
+            await world.spawn()
+        assert "name_template" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+        assert site.inspect(foreign)["State"]["Status"] == "created"
+    finally:
+        site.remove(foreign)
+
+
+async def test_a_container_of_dockerspawner_is_adopted(make_world: MakeWorld, site: Site) -> None:
+    world = make_world(remove=False)
+    made = await world.spawn()
+    document = site.inspect(made.object_id)
+    await world.user.stop("")
+    site.remove(document["Id"])
+    # As DockerSpawner 14 makes it: without labels, known by name and environment.
+    body = {"Image": document["Config"]["Image"], "Env": document["Config"]["Env"]}
+    body |= {"Cmd": document["Config"]["Cmd"], "ExposedPorts": {"8888/tcp": {}}}
+    body["HostConfig"] = {"PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}}
+    name = document["Name"].lstrip("/")
+    old = site.http.post("/containers/create", params={"name": name}, json=body).json()["Id"]
+    try:
+        world.user.orm_user.orm_spawners[""].state = {"object_name": name, "object_id": old}
+        world = world.restarted()
+        assert (await world.spawn()).object_id == old
+        await world.user.stop("")
+        world.user.orm_user.orm_spawners[""].state = {}
+        world = world.restarted()
+        assert (await world.spawn()).object_id == old
+        await world.user.stop("")
+        assert site.inspect(old)["State"]["Running"] is False
+    finally:
+        site.remove(old)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("dies", "code 3"), ("dies-at-once", "code 1"), ("oom", "out of memory")]
+)
+async def test_a_server_that_dies_early_fails_its_spawn_with_the_reason(
+    make_world: MakeWorld, site: Site, kind: str, reason: str
+) -> None:
+    world = make_world(kind)
+    with pytest.raises(Exception, match=reason) as caught:
+        await world.spawn()
+    message = caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    assert ("boom" in message) == (kind != "oom")
+    assert site.containers() == []
+
+
+async def test_the_last_words_of_a_server_do_not_tell_its_token(make_world: MakeWorld, site: Site) -> None:
+    if site.fake is not None:
+        world = make_world(
+            "dies", environment={"FAKE_HTTP": "0", "FAKE_STDERR": lambda it: f"I know {it.api_token}"}
+        )
+    else:
+        world = make_world(cmd=["/bin/busybox", "sh", "-c", "echo I know $JUPYTERHUB_API_TOKEN; exit 1"])
+    with pytest.raises(Exception, match=r"I know \*\*\*"):
+        await world.spawn()
+
+
+async def test_a_silent_server_is_handed_to_the_hubs_own_time_limit(
+    make_world: MakeWorld, site: Site
+) -> None:
+    world = make_world("silent", start_timeout=3, http_timeout=2)
+    with pytest.raises(TimeoutError):
+        await world.spawn()
+    assert site.containers() == []
+
+
+async def bad(world: World) -> str:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - any exception; its message is what counts
+        await world.spawn()
+    return str(caught.value.jupyterhub_message)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"network_name": "nowhere"}, ["network_name", "nowhere", "bridge"]),
+        ({"image": "nobody/none:1", "pull_policy": "never"}, ["nobody/none:1", "pull_policy"]),
+        ({"image": "nobody/none:1", "pull_policy": "skip"}, ["nobody/none:1", "pull_policy"]),
+        ({"name_template": "{0}"}, ["name_template", "{0}"]),
+        ({"name_template": "a b"}, ["name_template", "a b"]),
+        ({"volumes": {"v-{nosuch}": "/x"}}, ["volumes", "nosuch"]),
+        ({"extra_host_config": {"mem_limt": "1g"}}, ["extra_host_config", "mem_limt", "mem_limit"]),
+        ({"extra_host_config": {"mem_limit": "1m"}}, ["memory"]),
+        ({"extra_create_kwargs": lambda _: 5}, ["extra_create_kwargs"]),
+        ({"client_kwargs": {"base_url": "unix:///nowhere.sock"}}, ["Engine", "DOCKER_HOST"]),
+    ],
+)  # fmt: skip
+async def test_bad_input_names_the_option_and_leaves_nothing(
+    make_world: MakeWorld, site: Site, options: dict[str, Any], words: list[str]
+) -> None:
+    message = await bad(make_world(**options))
+    assert [word for word in words if word.lower() not in message.lower()] == []
+    assert site.containers() == []
+
+
+async def test_an_image_cannot_be_chosen_by_default(make_world: MakeWorld, site: Site) -> None:
+    world = make_world()
+    with pytest.raises(Exception, match="cannot be chosen"):
+        await world.spawn(image="evil:1")
+    assert site.containers() == []
+
+
+async def test_the_usual_start_is_create_start_inspect(make_world: MakeWorld, site: Site) -> None:
+    world = make_world()
+    await world.spawn("first")
+    if site.fake is not None:
+        site.fake.clear_requests()
+    await world.spawn("second")
+    if site.fake is not None:
+        asked = [entry["route"] for entry in site.fake.requests()]
+        assert asked == [
+            "POST /containers/create",
+            "POST /containers/{ref}/start",
+            "GET /containers/{ref}/json",
+        ]
+    await asyncio.gather(world.user.stop("first"), world.user.stop("second"))
+
+
+async def test_an_image_without_a_command_runs_its_entrypoint(make_world: MakeWorld, site: Site) -> None:
+    options = {"image": "nocmd:1"} if site.fake is not None else {}
+    world = make_world(**options)
+    spawner = await world.spawn()
+    assert site.inspect(spawner.object_id)["State"]["Running"] is True
+    await world.user.stop("")
+
+
+async def test_a_start_pulls_an_image_that_went_away(fake: FakeEngine, tmp_path: Path) -> None:
+    world = new_world(Site(fake.url, fake.http, fake), tmp_path, image="registry.test/pullable:1")
+    await world.spawn("first")
+    await world.user.stop("first")
+    fake.http.delete("/images/registry.test/pullable:1").raise_for_status()
+    await world.spawn("second")
+    assert len(fake.requests("POST", "/images/create")) == 2
+    await world.user.stop("second")
+
+
+async def test_a_hub_on_loopback_is_told_what_to_set(
+    make_world: MakeWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
+    world = make_world()
+    world.settings["hub"] = Hub(ip="127.0.0.1", base_url="/hub/")
+    for name in ("first", "second"):
+        await world.spawn(name)
+        await world.user.stop(name)
+    told = [record.getMessage() for record in caplog.records if "cannot reach the Hub" in record.getMessage()]
+    assert len(told) == 1
+    assert all(word in told[0] for word in ("hub_ip", "hub_connect_ip"))
+    assert re.search(r"hub_connect_ip = '[0-9]+[.][0-9.]+'", told[0])

@@ -1,0 +1,20 @@
+"""An HTTP Engine on a Unix socket, a process of its own, that answers like Docker 20.10.
+
+`python -m tests.fake_engine SOCKET` serves; tests use `FakeEngine`. How a container behaves is said by labels
+of its image or its own, or by its environment (`fake.exit` is `FAKE_EXIT`):
+
+    fake.http        0: its port is published, but nobody answers (default 1: HTTP 200 for everything)
+    fake.exit        it exits by itself with this code,
+    fake.exit_after  so many seconds after its start (default 0.05; 0: before start's answer)
+    fake.oom         1: and it was the kernel's out-of-memory killer
+    fake.stdout, fake.stderr   the lines it writes at its start
+    fake.slowstop    1: SIGTERM does nothing, so that a stop takes its whole grace
+    fake.term_code   its exit code after SIGTERM (default 0)
+
+A command whose first word contains `no-such` cannot be run. Containers have addresses in 127.0.0.0/8, so that
+`use_internal_ip` reaches them.
+"""
+
+from tests.fake_engine.client import FakeEngine
+
+__all__ = ["FakeEngine"]

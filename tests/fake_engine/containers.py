@@ -1,0 +1,291 @@
+"""The `/containers` routes."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import re
+import secrets
+from typing import Any
+
+from aiohttp import web
+
+from tests.fake_engine import documents, lifetime, logs, mounting, validation
+from tests.fake_engine.answers import Refused, answer, flag, gone, has_labels, nothing, parse_filters
+from tests.fake_engine.shapes import CONFIG, ENDPOINT, HOST_CONFIG, Json
+from tests.fake_engine.state import Container, EngineState, Image, new_id, now, with_tag
+
+_STATUSES = {"created", "restarting", "running", "removing", "paused", "exited", "dead"}
+_FILTERS = {"id", "name", "label", "status", "ancestor", "network", "volume", "exited", "health"}
+
+
+class Containers:
+    """Answers about containers."""
+
+    def __init__(self, engine: EngineState) -> None:
+        self._engine = engine
+
+    def routes(self) -> list[web.RouteDef]:
+        """Method, path and handler of each."""
+        one = "/containers/{ref:[^/]+}"
+        return [
+            web.post("/containers/create", self.create),
+            web.get("/containers/json", self.index, allow_head=False),
+            web.get(f"{one}/json", self.inspect, allow_head=False),
+            web.get(f"{one}/logs", self.logs, allow_head=False),
+            web.post(f"{one}/start", self.start),
+            web.post(f"{one}/stop", self.stop),
+            web.post(f"{one}/kill", self.kill),
+            web.post(f"{one}/wait", self.wait),
+            web.post(f"{one}/rename", self.rename),
+            web.delete(one, self.remove),
+        ]
+
+    def _find(self, request: web.Request) -> Container:
+        return self._engine.find(request.match_info["ref"])
+
+    async def create(self, request: web.Request) -> web.Response:
+        """`POST /containers/create`."""
+        body = validation.read_body(request.content_type, await request.read())
+        host = body.get("HostConfig") or {}
+        validation.check_host_config(host)
+        validation.check_networks(body)
+        name = request.query.get("name") or f"fake_{secrets.token_hex(4)}"
+        name = name.removeprefix("/")
+        await request["linger"]()
+        image = self._image_for(body)
+        validation.check_name(name)
+        self._check_free(name)
+        container = self._make(name, image, body, host)
+        self._engine.container_event(container, "create")
+        return answer({"Id": container.id, "Warnings": []}, 201)
+
+    def _image_for(self, body: Json) -> Image:
+        ref = body.get("Image") or ""
+        if not ref:
+            raise Refused(400, "No command specified")
+        validation.check_reference(ref)
+        image = self._engine.image(ref)
+        if image is None:
+            raise Refused(404, f"No such image: {with_tag(ref)}")
+        if not any(each.get(key) for each in (body, image.config) for key in ("Cmd", "Entrypoint")):
+            raise Refused(400, "No command specified")
+        return image
+
+    def _check_free(self, name: str) -> None:
+        holder = self._engine.by_name(name)
+        if holder is not None:
+            raise Refused(
+                409,
+                f'Conflict. The container name "/{name}" is already in use by container "{holder.id}". '
+                "You have to remove (or rename) that container to be able to reuse that name.",
+            )
+
+    def _make(self, name: str, image: Image, body: Json, host: Json) -> Container:
+        number = new_id()
+        mounts, anonymous = mounting.mounts(self._engine, image, host)
+        made = Container(
+            id=number,
+            name=name,
+            image=image,
+            config=_config(number, image, body),
+            host_config=_host_config(host),
+            created=now(),
+            networks=_networks(body, host),
+            mounts=mounts,
+            anonymous=anonymous,
+        )
+        self._engine.containers[number] = made
+        return made
+
+    async def index(self, request: web.Request) -> web.Response:
+        """`GET /containers/json`, the newest first."""
+        filters = parse_filters(request.query.get("filters"))
+        _check_filters(filters)
+        everything = flag(request.query, "all") or "status" in filters
+        shown = [
+            documents.summary(each)
+            for each in reversed(self._engine.containers.values())
+            if (everything or each.running) and _matches(each, filters)
+        ]
+        return answer(shown)
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        """`GET /containers/REF/json`; waits for a start under way."""
+        container = self._find(request)
+        async with container.lock:
+            if container.removed:
+                raise Refused(404, f"No such container: {request.match_info['ref']}")
+            return answer(documents.inspect(container))
+
+    async def logs(self, request: web.Request) -> web.StreamResponse:
+        """`GET /containers/REF/logs`."""
+        return await logs.stream(request, self._find(request))
+
+    async def start(self, request: web.Request) -> web.Response:
+        """`POST /containers/REF/start`."""
+        started = await lifetime.start(self._engine, self._find(request), request["linger"])
+        return nothing(204 if started else 304)
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """`POST /containers/REF/stop`."""
+        container = self._find(request)
+        own = container.config.get("StopTimeout")
+        grace = float(request.query.get("t") or (10 if own is None else own))
+        stopped = await lifetime.stop(self._engine, container, grace, request["linger"])
+        return nothing(204 if stopped else 304)
+
+    async def kill(self, request: web.Request) -> web.Response:
+        """`POST /containers/REF/kill`."""
+        ref = request.match_info["ref"]
+        signal = _signal(request.query.get("signal") or "KILL")
+        try:
+            container = self._find(request)
+        except Refused as refused:
+            raise Refused(404, f"Cannot kill container: {ref}: {refused.message}") from refused
+        if not container.running:
+            raise Refused(409, f"Cannot kill container: {ref}: Container {container.id} is not running")
+        await request["linger"]()
+        await lifetime.kill(self._engine, container, signal)
+        return nothing()
+
+    async def wait(self, request: web.Request) -> web.StreamResponse:
+        """`POST /containers/REF/wait`: headers at once, the exit code when it is known."""
+        container = self._find(request)
+        condition = request.query.get("condition") or "not-running"
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        since = container.exits
+        while not _awaited(container, condition, since) and not gone(request):
+            await lifetime.exited(container, container.exits, 0.1)
+            if condition == "removed" and not container.removed:
+                await asyncio.sleep(0.01)
+        if not gone(request):
+            done = answer({"Error": None, "StatusCode": container.state["ExitCode"]})
+            await request["drip"](response, done.body)
+        return response
+
+    async def rename(self, request: web.Request) -> web.Response:
+        """`POST /containers/REF/rename`."""
+        container = self._find(request)
+        name = request.query.get("name", "").removeprefix("/")
+        if not name:
+            raise Refused(400, "Neither old nor new names may be empty")
+        if name == container.name:
+            raise Refused(400, "Renaming a container with the same name as its current name")
+        try:
+            validation.check_name(name)
+            self._check_free(name)
+        except Refused as refused:
+            told = refused.message.replace(f"({name})", f"(/{name})")
+            raise Refused(refused.status, f"Error when allocating new name: {told}") from refused
+        old, container.name = container.name, name
+        self._engine.container_event(container, "rename", oldName=f"/{old}")
+        return nothing()
+
+    async def remove(self, request: web.Request) -> web.Response:
+        """`DELETE /containers/REF`."""
+        container = self._find(request)
+        await lifetime.remove(self._engine, container, flag(request.query, "force"), request["linger"])
+        if flag(request.query, "v"):
+            for volume in container.anonymous:
+                self._engine.volumes.pop(volume, None)
+        return nothing()
+
+
+def _config(number: str, image: Image, body: Json) -> Json:
+    own = {key: value for key, value in body.items() if key not in {"HostConfig", "NetworkingConfig"}}
+    config = {
+        **copy.deepcopy(CONFIG),
+        "Hostname": number[:12],
+        **{k: v for k, v in own.items() if v is not None},
+    }
+    for key in ("Cmd", "Entrypoint"):
+        if isinstance(config[key], str):
+            config[key] = [config[key]]
+    # An entrypoint of one's own drops the image's command.
+    if not config["Cmd"] and not config["Entrypoint"]:
+        config["Cmd"] = image.config["Cmd"]
+    config["Entrypoint"] = config["Entrypoint"] or image.config["Entrypoint"]
+    config["User"] = config["User"] or image.config["User"]
+    config["WorkingDir"] = config["WorkingDir"] or image.config["WorkingDir"]
+    config["Env"] = _merged_env(image.config["Env"], config["Env"])
+    config["Labels"] = {**(image.config["Labels"] or {}), **(config["Labels"] or {})}
+    ports = {**(image.config.get("ExposedPorts") or {}), **(config.get("ExposedPorts") or {})}
+    config.pop("ExposedPorts", None)
+    if ports:
+        config["ExposedPorts"] = ports
+    return config
+
+
+def _merged_env(base: list[str] | None, own: list[str] | None) -> list[str] | None:
+    if base is None and own is None:
+        return None
+    named = {setting.partition("=")[0] for setting in own or ()}
+    return [*(own or ()), *(each for each in base or () if each.partition("=")[0] not in named)]
+
+
+def _host_config(host: Json) -> Json:
+    config = {
+        **copy.deepcopy(HOST_CONFIG),
+        **{key: value for key, value in host.items() if value is not None},
+    }
+    config["NetworkMode"] = config["NetworkMode"] or "default"
+    if not host:
+        del config["Runtime"]  # the Engine looks at it at the first start
+    if config["Memory"] and not config["MemorySwap"]:
+        config["MemorySwap"] = 2 * config["Memory"]
+    return config
+
+
+def _networks(body: Json, host: Json) -> dict[str, Json]:
+    mode = str(host.get("NetworkMode") or "default")
+    if mode.startswith("container:"):
+        return {}
+    name = "bridge" if mode == "default" else mode
+    asked: Any = (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
+    own = {key: value for key, value in (asked.get(name) or {}).items() if value is not None}
+    endpoint = {**copy.deepcopy(ENDPOINT), **own}
+    return {name: endpoint}
+
+
+def _signal(word: str) -> int:
+    name = word.upper().removeprefix("SIG")
+    if name.isdigit() and 0 < int(name) <= 64:
+        return int(name)
+    if name not in lifetime.SIGNALS:
+        raise Refused(400, f"Invalid signal: {word}")
+    return lifetime.SIGNALS[name]
+
+
+def _awaited(container: Container, condition: str, since: int) -> bool:
+    if condition == "removed":
+        return container.removed
+    if condition == "next-exit":
+        return container.removed or container.exits > since
+    return not container.running
+
+
+def _check_filters(filters: dict[str, list[str]]) -> None:
+    for word in filters:
+        if word not in _FILTERS:
+            raise Refused(400, f"Invalid filter '{word}'")
+    for status in filters.get("status", ()):
+        if status not in _STATUSES:
+            raise Refused(400, f"Invalid filter 'status={status}'")
+
+
+def _matches(container: Container, filters: dict[str, list[str]]) -> bool:
+    status = filters.get("status")
+    names = filters.get("name")
+    ids = filters.get("id")
+    return (
+        has_labels(container.labels, filters.get("label", []))
+        and (status is None or container.state["Status"] in status)
+        and (ids is None or any(container.id.startswith(each) for each in ids))
+        and (names is None or any(_name_matches(container.name, each) for each in names))
+    )
+
+
+def _name_matches(name: str, pattern: str) -> bool:
+    return bool(re.search(pattern, f"/{name}") or re.search(pattern, name))

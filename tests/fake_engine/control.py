@@ -1,0 +1,122 @@
+"""The `/_fake` routes: rules, log, state, and things that happen to containers by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from tests.fake_engine import documents, images, lifetime
+from tests.fake_engine.answers import answer, flag
+from tests.fake_engine.faults import Desk
+from tests.fake_engine.state import EngineState
+
+
+class Control:
+    """What a test asks of the fake itself."""
+
+    def __init__(
+        self,
+        engine: EngineState,
+        desk: Desk,
+        reset: Callable[[], Awaitable[None]],
+        offline: Callable[[float], None],
+    ) -> None:
+        self._engine = engine
+        self._desk = desk
+        self._reset = reset
+        self._offline = offline
+
+    def routes(self) -> list[web.RouteDef]:
+        """Method, path and handler of each."""
+        return [
+            web.post("/_fake/rules", self.add_rules),
+            web.delete("/_fake/rules", self.drop_rules),
+            web.get("/_fake/requests", self.requests),
+            web.delete("/_fake/requests", self.drop_requests),
+            web.get("/_fake/state", self.state),
+            web.post("/_fake/reset", self.reset),
+            web.post("/_fake/offline", self.offline),
+            web.post("/_fake/events/cut", self.cut_events),
+            web.post("/_fake/images", self.add_image),
+            web.post("/_fake/pullable", self.add_pullable),
+            web.post("/_fake/containers/{ref}/die", self.die),
+            web.post("/_fake/containers/{ref}/log", self.write_log),
+        ]
+
+    async def add_rules(self, request: web.Request) -> web.Response:
+        """Put a list of rules into force."""
+        return answer(self._desk.add(await request.json()), 201)
+
+    async def drop_rules(self, _request: web.Request) -> web.Response:
+        """Drop every rule."""
+        self._desk.rules.clear()
+        return answer(None)
+
+    async def requests(self, _request: web.Request) -> web.Response:
+        """Every request so far, those under way with `end` null."""
+        return answer(self._desk.log)
+
+    async def drop_requests(self, _request: web.Request) -> web.Response:
+        """Empty the log."""
+        self._desk.log.clear()
+        return answer(None)
+
+    async def state(self, _request: web.Request) -> web.Response:
+        """Everything that the Engine holds."""
+        engine = self._engine
+        return answer(
+            {
+                "containers": [documents.inspect(each) for each in engine.containers.values()],
+                "images": [tag for each in engine.images.values() for tag in each.tags],
+                "volumes": list(engine.volumes.values()),
+                "networks": [each["Name"] for each in engine.networks.values()],
+                "pullable": sorted(engine.pullable),
+                "event_streams": len(engine.events.subscribers),
+                "events": list(engine.events.past),
+                "in_flight": {key: count for key, count in self._desk.in_flight.items() if count},
+            }
+        )
+
+    async def reset(self, _request: web.Request) -> web.Response:
+        """As if just started; event streams go on."""
+        await self._reset()
+        return answer(None)
+
+    async def offline(self, request: web.Request) -> web.Response:
+        """Cut every connection, and refuse new ones for some seconds, as a restart does."""
+        self._offline(float((await request.json())["seconds"]))
+        return answer(None)
+
+    async def cut_events(self, _request: web.Request) -> web.Response:
+        """Break off every event stream."""
+        return answer(self._engine.events.cut())
+
+    async def add_image(self, request: web.Request) -> web.Response:
+        """`{ref, labels, config}`: an image in the Engine's store."""
+        body = await request.json()
+        made = images.make(self._engine, body["ref"], labels=body.get("labels"), **(body.get("config") or {}))
+        return answer({"Id": made.id}, 201)
+
+    async def add_pullable(self, request: web.Request) -> web.Response:
+        """`{ref, pause, error, labels, config}`: an image that a pull finds."""
+        body = await request.json()
+        self._engine.pullable[body.pop("ref")] = body
+        return answer(None, 201)
+
+    async def die(self, request: web.Request) -> web.Response:
+        """`{exit_code, oom}`: a container's process ends by itself."""
+        body = await request.json() if request.can_read_body else {}
+        container = self._engine.find(request.match_info["ref"])
+        oom = bool(body.get("oom"))
+        code = int(body.get("exit_code", 137 if oom else 1))
+        await lifetime.die(self._engine, container, code, oom=oom)
+        return answer(None)
+
+    async def write_log(self, request: web.Request) -> web.Response:
+        """A container's process writes the body's lines; `?stderr=1` for the other stream."""
+        container = self._engine.find(request.match_info["ref"])
+        number = 2 if flag(request.query, "stderr") else 1
+        for line in (await request.read()).splitlines():
+            container.log.append((number, container.created, line + b"\n"))
+        return answer(None)

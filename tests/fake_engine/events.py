@@ -1,0 +1,111 @@
+"""The event stream: a ring of the last 256 events and whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from tests.fake_engine.answers import gone, has_labels, parse_filters
+from tests.fake_engine.shapes import Json
+
+RING = 256
+"""As many as dockerd keeps (daemon/events/events.go)."""
+
+Matcher = Callable[[Json, list[str]], bool]
+
+
+class EventBus:
+    """Hands every event to every subscriber."""
+
+    def __init__(self) -> None:
+        self.past: deque[Json] = deque(maxlen=RING)
+        self.subscribers: dict[asyncio.Queue[Json], web.Request] = {}
+
+    def emit(self, event: Json) -> None:
+        """Stamp an event and hand it out."""
+        stamp = time.time_ns()
+        if self.past:
+            stamp = max(stamp, self.past[-1]["timeNano"] + 1)
+        told = {**event, "scope": "local", "time": stamp // 10**9, "timeNano": stamp}
+        self.past.append(told)
+        for queue in self.subscribers:
+            queue.put_nowait(told)
+
+    def cut(self) -> int:
+        """Break off every open stream; gives how many there were."""
+        open_streams = list(self.subscribers.values())
+        for request in open_streams:
+            if request.transport is not None:
+                request.transport.abort()
+        return len(open_streams)
+
+
+def _container(event: Json, wanted: list[str]) -> bool:
+    actor = event["Actor"]
+    known = {actor["ID"], actor["Attributes"].get("name"), actor["Attributes"].get("container")}
+    return any(each in known or actor["ID"].startswith(each) for each in wanted)
+
+
+_MATCHERS: Mapping[str, Matcher] = {
+    "type": lambda event, wanted: event["Type"] in wanted,
+    "event": lambda event, wanted: event["Action"].partition(":")[0] in wanted or event["Action"] in wanted,
+    "label": lambda event, wanted: has_labels(event["Actor"]["Attributes"], wanted),
+    "container": _container,
+    "image": lambda event, wanted: event.get("from") in wanted,
+}
+
+
+def matches(event: Json, filters: Mapping[str, list[str]]) -> bool:
+    """Tell whether the Engine would send this event; unknown filters are ignored, as there."""
+    return all(word not in _MATCHERS or _MATCHERS[word](event, wanted) for word, wanted in filters.items())
+
+
+async def stream(request: web.Request, bus: EventBus) -> web.StreamResponse:
+    """`GET /events`: what happened since `since`, then what happens, one JSON line each."""
+    filters = parse_filters(request.query.get("filters"))
+    since = _nanoseconds(request.query.get("since"))
+    until = _nanoseconds(request.query.get("until"))
+    queue: asyncio.Queue[Json] = asyncio.Queue()
+    if since is not None:
+        for event in bus.past:
+            if event["timeNano"] >= since:
+                queue.put_nowait(event)
+    bus.subscribers[queue] = request
+    try:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        await _send(request, response, queue, filters, until)
+    finally:
+        bus.subscribers.pop(queue, None)
+    return response
+
+
+async def _send(
+    request: web.Request,
+    response: web.StreamResponse,
+    queue: asyncio.Queue[Json],
+    filters: dict[str, list[str]],
+    until: int | None,
+) -> None:
+    while not gone(request):
+        left = 0.5 if until is None else min(0.5, (until - time.time_ns()) / 10**9)
+        try:
+            event = await asyncio.wait_for(queue.get(), max(left, 0.001))
+        except TimeoutError:
+            if until is not None and time.time_ns() >= until:
+                return
+            continue
+        if matches(event, filters):
+            await request["drip"](response, json.dumps(event).encode() + b"\n")
+
+
+def _nanoseconds(text: str | None) -> int | None:
+    if not text:
+        return None
+    seconds, _, fraction = text.partition(".")
+    return int(seconds) * 10**9 + int((fraction + "0" * 9)[:9])

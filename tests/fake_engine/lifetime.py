@@ -1,0 +1,254 @@
+"""How a fake container lives: start, death by itself, stop, kill, removal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from tests.fake_engine import documents, listeners
+from tests.fake_engine.answers import Refused
+from tests.fake_engine.shapes import ENDPOINT
+from tests.fake_engine.state import Container, EngineState, new_id, now
+
+Linger: TypeAlias = Callable[[], Awaitable[None]]
+
+SIGNALS = {"KILL": 9, "TERM": 15, "INT": 2, "HUP": 1, "QUIT": 3, "USR1": 10, "USR2": 12, "WINCH": 28}
+PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
+"""The networks that every Engine has, and their drivers."""
+REACTION = 0.005
+"""Seconds a process takes to die of a signal."""
+CLEANUP = 0.03
+"""Seconds the Engine takes to remove a container by itself (AutoRemove)."""
+_OCI = "failed to create shim task: OCI runtime create failed: runc create failed: "
+
+
+async def start(engine: EngineState, container: Container, linger: Linger) -> bool:
+    """Start a container; False if it runs already. Who inspects it meanwhile, waits."""
+    async with container.lock:
+        if container.running:
+            return False
+        if container.removing:
+            raise Refused(409, "container is marked for removal and cannot be started")
+        await linger()
+        try:
+            await _launch(engine, container)
+        except Refused as refused:
+            _failed(engine, container, refused)
+            raise
+        engine.container_event(container, "start")
+        _schedule_end(engine, container)
+    if container.life is not None and container.trait("exit_after") == "0":
+        await container.life
+    return True
+
+
+async def _launch(engine: EngineState, container: Container) -> None:
+    mode = str(container.host_config["NetworkMode"])
+    container.host_config.setdefault("Runtime", "runc")
+    if mode.startswith("container:"):
+        engine.find(mode.removeprefix("container:"))
+    attached: list[str] = []
+    for name in container.networks:
+        connect(engine, container, name)
+        attached.append(name)
+    try:
+        await listeners.publish(container, _ports_given_out(engine))
+        _check_command(container)
+    except Refused:
+        disconnect(engine, container)
+        raise
+    container.state.update(
+        Status="running",
+        Running=True,
+        Pid=4000 + len(engine.containers),
+        ExitCode=0,
+        Error="",
+        OOMKilled=False,
+        StartedAt=now(),
+    )
+    _write_log(container)
+
+
+def _ports_given_out(engine: EngineState) -> set[int]:
+    return {
+        int(binding["HostPort"])
+        for container in engine.containers.values()
+        for bindings in container.ports.values()
+        for binding in bindings or ()
+    }
+
+
+def _check_command(container: Container) -> None:
+    command = documents.words(container)
+    if not command or "no-such" not in command[0]:
+        return
+    word = command[0]
+    why = f"stat {word}: no such file or directory" if "/" in word else "executable file not found in $PATH"
+    raise Refused(400, f'{_OCI}unable to start container process: exec: "{word}": {why}: unknown')
+
+
+def _failed(engine: EngineState, container: Container, refused: Refused) -> None:
+    code = 127 if refused.status == 400 else 128
+    container.state.update(ExitCode=code, Error=refused.message)
+    listeners.close(container)
+    container.ports = {}
+    if container.host_config["AutoRemove"]:
+        forget(engine, container)
+
+
+def connect(engine: EngineState, container: Container, name: str) -> None:
+    """Give a container its address in a network."""
+    network = engine.network(name)
+    endpoint = container.networks[name]
+    endpoint["NetworkID"] = network["Id"]
+    endpoint["EndpointID"] = new_id()
+    if name not in PREDEFINED:
+        own = [alias for alias in endpoint["Aliases"] or () if alias != container.id[:12]]
+        endpoint["Aliases"] = [*own, container.id[:12]]
+    if network["Driver"] == "bridge":
+        network["_taken"] = network.get("_taken", 1) % 250 + 1
+        host = network["_taken"]
+        prefix = network["IPAM"]["Config"][0]["Subnet"].rpartition(".")[0]
+        endpoint.update(
+            IPAddress=f"{prefix}.{host}",
+            Gateway=f"{prefix}.1",
+            IPPrefixLen=24,
+            MacAddress=f"02:42:ac:11:00:{host:02x}",
+        )
+    network["Containers"][container.id] = endpoint
+    engine.network_event(network, "connect", container=container.id)
+
+
+def disconnect(engine: EngineState, container: Container) -> None:
+    """Take a container's addresses away, as its end does."""
+    for name, endpoint in container.networks.items():
+        network = next((each for each in engine.networks.values() if each["Name"] == name), None)
+        if network is not None and network["Containers"].pop(container.id, None):
+            engine.network_event(network, "disconnect", container=container.id)
+        kept = {key: endpoint[key] for key in ("Aliases", "IPAMConfig", "NetworkID")}
+        endpoint.update({**ENDPOINT, **kept})
+
+
+def _write_log(container: Container) -> None:
+    for number, word in ((1, "stdout"), (2, "stderr")):
+        for line in (container.trait(word) or "").splitlines():
+            container.log.append((number, now(), line.encode() + b"\n"))
+
+
+def _schedule_end(engine: EngineState, container: Container) -> None:
+    code = container.trait("exit")
+    if code is None:
+        container.life = None
+        return
+    seconds = float(container.trait("exit_after") or 0.05)
+    ending = _end_later(engine, container, seconds, int(code), container.trait("oom") == "1")
+    container.life = engine.background(asyncio.ensure_future(ending))
+
+
+async def _end_later(engine: EngineState, container: Container, seconds: float, code: int, oom: bool) -> None:
+    await asyncio.sleep(seconds)
+    await die(engine, container, code, oom=oom)
+
+
+async def die(engine: EngineState, container: Container, code: int, *, oom: bool = False) -> None:
+    """End a container's process and wake whoever waits for that."""
+    if not container.running:
+        return
+    container.state.update(
+        Status="exited",
+        Running=False,
+        Paused=False,
+        Pid=0,
+        ExitCode=code,
+        OOMKilled=oom,
+        FinishedAt=now(),
+    )
+    container.exits += 1
+    listeners.close(container)
+    container.ports = {}
+    if oom:
+        engine.container_event(container, "oom")
+    engine.container_event(container, "die", exitCode=str(code))
+    disconnect(engine, container)
+    if container.host_config["AutoRemove"] and not container.removing:
+        container.removing = True
+        container.state.update(Status="removing", Dead=True)
+        engine.background(asyncio.ensure_future(_remove_later(engine, container)))
+    await _tell(container)
+
+
+async def _remove_later(engine: EngineState, container: Container) -> None:
+    await asyncio.sleep(CLEANUP)
+    forget(engine, container)
+    await _tell(container)
+
+
+async def stop(engine: EngineState, container: Container, grace: float, linger: Linger) -> bool:
+    """SIGTERM, after the grace SIGKILL; False if it does not run. Nobody who inspects has to wait."""
+    if not container.running:
+        return False
+    await linger()
+    if container.running:
+        await kill(engine, container, 15)
+    if container.running:
+        await exited(container, container.exits, grace)
+    if container.running:
+        await kill(engine, container, 9)
+    engine.container_event(container, "stop")
+    return True
+
+
+async def kill(engine: EngineState, container: Container, signal: int) -> None:
+    """Send a signal; returns when the process had the time to react."""
+    engine.container_event(container, "kill", signal=str(signal))
+    deaf = container.trait("slowstop") == "1"
+    if signal == 9 or (signal in {2, 3, 15} and not deaf):
+        await asyncio.sleep(REACTION)
+        code = 128 + signal if signal == 9 else int(container.trait("term_code") or 0)
+        await die(engine, container, code)
+
+
+async def exited(container: Container, since: int, seconds: float | None) -> bool:
+    """Wait until it has ended once more often than `since`; False if that takes longer."""
+    try:
+        async with asyncio.timeout(seconds), container.changed:
+            await container.changed.wait_for(lambda: container.exits > since or container.removed)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def remove(engine: EngineState, container: Container, force: bool, linger: Linger) -> None:
+    """Remove a container. Raises Refused."""
+    if container.removing:
+        raise Refused(409, f"removal of container {container.id} is already in progress")
+    if container.running and not force:
+        raise Refused(
+            409,
+            f"You cannot remove a running container {container.id}. "
+            "Stop the container before attempting removal or force remove",
+        )
+    container.removing = True
+    async with container.lock:
+        await linger()
+        if container.running:
+            await kill(engine, container, 9)
+        container.state.update(Status="removing", Dead=True)
+    # Others who remove it at the same time are told so, as long as this takes.
+    await asyncio.sleep(REACTION)
+    forget(engine, container)
+    await _tell(container)
+
+
+def forget(engine: EngineState, container: Container) -> None:
+    """Take a container out of the books."""
+    if engine.containers.pop(container.id, None) is None:
+        return
+    container.removed = container.removing = True
+    engine.container_event(container, "destroy")
+
+
+async def _tell(container: Container) -> None:
+    async with container.changed:
+        container.changed.notify_all()

@@ -1,0 +1,83 @@
+"""What answers at a fake container's ports: an HTTP server, or nobody behind Docker's proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+
+from tests.fake_engine.answers import Refused
+from tests.fake_engine.shapes import Json
+from tests.fake_engine.state import Container, new_id
+
+LOOPBACK = "127.0.0.1"
+SUBNET = f"127.{16 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
+"""Containers' addresses: the machine's own, so that they can be reached, and other ones in each process."""
+
+_PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
+
+
+async def publish(container: Container, given_out: set[int]) -> None:
+    """Open the ports that a starting container publishes, and its own address. Raises Refused."""
+    speaks = container.trait("http") != "0"
+    ports: Json = dict.fromkeys(sorted(container.config.get("ExposedPorts") or ()))
+    for port, bindings in (container.host_config["PortBindings"] or {}).items():
+        asked: list[Json] = bindings or [{}]
+        ports[port] = [await _bind(container, binding, speaks, given_out) for binding in asked]
+    if container.host_config["NetworkMode"] in {"host", "none"}:
+        ports = {}
+    container.ports = ports
+    if speaks:
+        await _listen_inside(container, ports)
+
+
+async def _bind(container: Container, binding: Json, speaks: bool, given_out: set[int]) -> Json:
+    asked = int(binding.get("HostPort") or 0)
+    host = binding.get("HostIp") or "0.0.0.0"  # noqa: S104 - told, never bound
+    try:
+        server = await asyncio.start_server(_serve if speaks else _hang_up, LOOPBACK, asked)
+    except OSError as exc:
+        close(container)
+        # The Engine knows the ports that it gave out itself; the others, its proxy stumbles over.
+        why = (
+            f"Bind for {host}:{asked} failed: port is already allocated"
+            if asked in given_out
+            else f"Error starting userland proxy: listen tcp4 {host}:{asked}: bind: address already in use"
+        )
+        raise Refused(
+            500,
+            "driver failed programming external connectivity on endpoint "
+            f"{container.name} ({new_id()}): {why}",
+        ) from exc
+    container.listeners.append(server)
+    return {"HostIp": host, "HostPort": str(server.sockets[0].getsockname()[1])}
+
+
+async def _listen_inside(container: Container, ports: Json) -> None:
+    addresses = {each["IPAddress"] for each in container.networks.values() if each["IPAddress"]}
+    for address in addresses:
+        for port in ports:
+            # Another fake Engine may have this address: then only the published port answers.
+            with contextlib.suppress(OSError):
+                inside = int(port.partition("/")[0])
+                container.listeners.append(await asyncio.start_server(_serve, address, inside))
+
+
+def close(container: Container) -> None:
+    """Nobody answers any more."""
+    for server in container.listeners:
+        server.close()
+    container.listeners.clear()
+
+
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(_PAGE)
+        await writer.drain()
+    writer.close()
+
+
+async def _hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    # Docker's proxy accepts before it has found out that nobody listens inside.
+    writer.close()

@@ -1,0 +1,88 @@
+"""Volumes that a container mounts: made where they are missing, anonymous ones remembered."""
+
+from __future__ import annotations
+
+from tests.fake_engine.shapes import Json
+from tests.fake_engine.state import EngineState, Image, new_id, now
+
+VOLUMES = "/var/lib/docker/volumes"
+
+
+def ensure(engine: EngineState, name: str, labels: dict[str, str] | None) -> Json:
+    """The volume of this name, made if there is none."""
+    if name not in engine.volumes:
+        engine.volumes[name] = {
+            "CreatedAt": f"{now()[:19]}Z",
+            "Driver": "local",
+            "Labels": labels,
+            "Mountpoint": f"{VOLUMES}/{name}/_data",
+            "Name": name,
+            "Options": None,
+            "Scope": "local",
+        }
+        told = {"driver": "local"}
+        engine.events.emit({"Type": "volume", "Action": "create", "Actor": {"ID": name, "Attributes": told}})
+    return engine.volumes[name]
+
+
+def mounts(engine: EngineState, image: Image, host: Json) -> tuple[list[Json], list[str]]:
+    """`Mounts` of a new container, and the names of its anonymous volumes."""
+    shown = [_bind(engine, bind) for bind in host.get("Binds") or () if ":" in bind]
+    shown += [_mount(engine, mount) for mount in host.get("Mounts") or () if mount.get("Type") != "tmpfs"]
+    anonymous: list[str] = []
+    taken = {each["Destination"] for each in shown}
+    for target in image.config["Volumes"] or ():
+        if target not in taken:
+            name = new_id()
+            anonymous.append(name)
+            shown.append(_volume(engine, name, target, "", True))
+    return shown, anonymous
+
+
+def _bind(engine: EngineState, bind: str) -> Json:
+    source, target, *rest = bind.split(":")
+    mode = rest[0] if rest else ""
+    writable = "ro" not in mode.split(",")
+    if source.startswith("/"):
+        return _folder(source, target, mode, writable)
+    return _volume(engine, source, target, mode or "z", writable)
+
+
+def _mount(engine: EngineState, mount: Json) -> Json:
+    target, writable = mount["Target"], not mount.get("ReadOnly")
+    if mount["Type"] == "bind":
+        return _folder(mount["Source"], target, "", writable)
+    return _volume(engine, mount.get("Source") or new_id(), target, "z", writable)
+
+
+def _folder(source: str, target: str, mode: str, writable: bool) -> Json:
+    return {
+        "Type": "bind",
+        "Source": source,
+        "Destination": target,
+        "Mode": mode,
+        "RW": writable,
+        "Propagation": "rprivate",
+    }
+
+
+def _volume(engine: EngineState, name: str, target: str, mode: str, writable: bool) -> Json:
+    return {
+        "Type": "volume",
+        "Name": name,
+        "Source": ensure(engine, name, None)["Mountpoint"],
+        "Destination": target,
+        "Driver": "local",
+        "Mode": mode,
+        "RW": writable,
+        "Propagation": "",
+    }
+
+
+def users(engine: EngineState, volume: str) -> list[str]:
+    """The ids of the containers that mount this volume."""
+    return [
+        each.id
+        for each in engine.containers.values()
+        if any(mount.get("Name") == volume for mount in each.mounts)
+    ]

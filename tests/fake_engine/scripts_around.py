@@ -1,0 +1,140 @@
+"""Scripts about what is not a container alone: images, volumes, networks, events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from tests.fake_engine.player import LABEL, Player, shape
+from tests.fake_engine.scripts import DEAF, SHELL, SPEAKS_AND_EXITS, script
+
+
+@script
+async def images(p: Player) -> None:
+    found = await p.ask("GET", f"/images/{p.image}/json")
+    p.see("config", 0, [found.json()["RepoTags"], found.json()["Config"]["Cmd"]])
+    for ref in ("no-such/image:1", "no-such%2Fimage", "UP:1"):
+        await p.ask("GET", f"/images/{ref}/json")
+    filters = json.dumps({"reference": [p.image]})
+    await p.ask("GET", "/images/json", params={"filters": filters})
+    await p.create("a")
+    await p.ask("DELETE", "/images/no-such-image:1")
+    await p.ask("DELETE", f"/images/{p.image}")
+    await p.ask("POST", "/images/create", params={"fromImage": "127.0.0.1:9/x/y", "tag": "1"})
+    await p.ask("POST", "/images/create", params={"fromImage": "Bad Ref", "tag": "1"})
+
+
+@script
+async def volumes(p: Player) -> None:
+    asked = {"Name": p.name("v"), "Labels": p.labels()}
+    await p.ask("POST", "/volumes/create", asked)
+    again = await p.ask("POST", "/volumes/create", {**asked, "Labels": {"other": "1"}})
+    p.see("same", 0, again.json()["Labels"])
+    await p.ask("GET", f"/volumes/{p.name('v')}")
+    await p.ask("GET", "/volumes", params={"filters": json.dumps({"label": [f"{LABEL}={p.tag}"]})})
+    await p.ask("POST", "/volumes/create", {"Labels": p.labels()})
+    for wrong in ({"Name": "bad name!"}, {"Name": "x"}, {"Name": p.name("d"), "Driver": "nope"}):
+        await p.ask("POST", "/volumes/create", wrong)
+    for method in ("GET", "DELETE"):
+        await p.ask(method, f"/volumes/{p.name('none')}")
+    bind = await p.create("a", HostConfig={"Binds": [f"{p.name('v')}:/data:ro"]})
+    p.see("mounts", 0, (await p.look(bind))["Mounts"])
+    mount = {"Type": "volume", "Source": p.name("v"), "Target": "/y"}
+    other = await p.create("b", HostConfig={"Mounts": [mount]})
+    p.see("mounts", 0, (await p.look(other))["Mounts"])
+    await p.ask("DELETE", f"/containers/{other}", params={"v": 1})
+    await p.ask("DELETE", f"/volumes/{p.name('v')}")
+    await p.ask("DELETE", f"/containers/{bind}", params={"v": 1})
+    await p.ask("DELETE", f"/volumes/{p.name('v')}")
+
+
+@script
+async def networks(p: Player) -> None:
+    name = p.name("n")
+    asked = {"Name": name, "Labels": p.labels(), "CheckDuplicate": True}
+    await p.ask("POST", "/networks/create", asked)
+    await p.ask("POST", "/networks/create", asked)
+    await p.ask("GET", f"/networks/{name}")
+    await p.ask("GET", "/networks", params={"filters": json.dumps({"label": [f"{LABEL}={p.tag}"]})})
+    await p.ask("GET", f"/networks/{p.name('none')}")
+    await p.ask("POST", "/networks/create", {})
+    await p.ask("POST", "/networks/create", {"Name": p.name("m"), "Driver": "nope"})
+    await p.ask("DELETE", "/networks/bridge")
+    await p.ask("POST", f"/networks/{name}/connect", {"Container": p.name("none")})
+    ref = await p.running("a", HostConfig={"NetworkMode": name})
+    await p.look(ref)
+    await p.ask("POST", f"/networks/{p.name('none')}/connect", {"Container": ref})
+    await p.ask("POST", f"/networks/{name}/connect", {"Container": ref})
+    await p.ask("POST", "/networks/bridge/connect", {"Container": ref})
+    await p.look(ref)
+    await p.ask("GET", f"/networks/{name}")
+    await p.ask("DELETE", f"/networks/{name}")
+    await p.ask("DELETE", f"/containers/{ref}", params={"force": 1})
+    await p.ask("DELETE", f"/networks/{name}")
+    await p.ask("DELETE", f"/networks/{name}")
+
+
+@script
+async def other_modes(p: Player) -> None:
+    for word, mode in (("a", "none"), ("b", "host")):
+        ref = await p.running(word, HostConfig={"NetworkMode": mode}, Cmd=[*SHELL, "/bin/busybox sleep 60"])
+        await p.look(ref)
+        await p.ask("DELETE", f"/containers/{ref}", params={"force": 1})
+
+
+@script
+async def event_orders(p: Player) -> None:
+    async with listening(p) as heard:
+        died = await p.running("a", **SPEAKS_AND_EXITS)
+        await p.ask("POST", f"/containers/{died}/wait")
+        await p.ask("POST", f"/containers/{died}/rename", params={"name": p.name("z")})
+        await p.ask("DELETE", f"/containers/{died}")
+        stopped = await p.running("b")
+        await p.ask("POST", f"/containers/{stopped}/stop", params={"t": 5})
+        await p.ask("DELETE", f"/containers/{stopped}")
+        killed = await p.running("c", **DEAF)
+        await p.ask("POST", f"/containers/{killed}/stop", params={"t": 0})
+        await p.ask("DELETE", f"/containers/{killed}")
+        forced = await p.running("d", **DEAF)
+        await p.ask("DELETE", f"/containers/{forced}", params={"force": 1})
+        await asyncio.sleep(0.3)
+    stamps = [event["timeNano"] for event in heard]
+    assert stamps == sorted(stamps)
+    for event in heard:
+        p.see("event", 0, shape(event))
+        attributes = event["Actor"]["Attributes"]
+        p.see("event", 0, [event["Action"], event["status"], event["from"], attributes])
+    await p.ask("GET", "/events", params={"since": 1, "until": 2, "filters": json.dumps({"nope": ["x"]})})
+    await p.ask("GET", "/events", params={"until": 1, "filters": "xx"})
+
+
+@script
+async def events_by_filter(p: Player) -> None:
+    async with listening(p, event=["die", "destroy"]) as heard:
+        for word in ("a", "b"):
+            ref = await p.running(word)
+            await p.ask("DELETE", f"/containers/{ref}", params={"force": 1})
+        await asyncio.sleep(0.3)
+    p.see("events", 0, [[event["Action"], event["Actor"]["Attributes"]["name"]] for event in heard])
+
+
+@asynccontextmanager
+async def listening(p: Player, **own: list[str]) -> AsyncIterator[list[dict[str, Any]]]:
+    """The events of this player's containers, from the headers' arrival on."""
+    heard: list[dict[str, Any]] = []
+    filters = json.dumps({"type": ["container"], "label": [f"{LABEL}={p.tag}"], **own})
+
+    async def read(answer: httpx.Response) -> None:
+        async for line in answer.aiter_lines():
+            heard.append(json.loads(line))  # noqa: PERF401 - told while it grows
+
+    async with p.http.stream("GET", "/events", params={"filters": filters}, timeout=60) as answer:
+        reader = asyncio.create_task(read(answer))
+        yield heard
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)

@@ -1,0 +1,190 @@
+"""The fake Engine's HTTP server on a Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from tests.fake_engine import events, images, listeners, volumes_networks
+from tests.fake_engine.answers import Handler, Refused, answer
+from tests.fake_engine.containers import Containers
+from tests.fake_engine.control import Control
+from tests.fake_engine.faults import Desk
+from tests.fake_engine.images import Images
+from tests.fake_engine.shapes_system import INFO, VERSION
+from tests.fake_engine.state import EngineState
+from tests.fake_engine.volumes_networks import Networks, Volumes
+
+BACKLOG = 1024
+API, OLDEST_API = (1, 41), (1, 12)
+_HEADERS = {
+    "Api-Version": "1.41",
+    "Docker-Experimental": "false",
+    "Ostype": "linux",
+    "Server": "Docker/fake (linux)",
+}
+
+
+class System:
+    """Answers about the Engine itself."""
+
+    def __init__(self, engine: EngineState) -> None:
+        self._engine = engine
+
+    def routes(self) -> list[web.RouteDef]:
+        """Method, path and handler of each."""
+        return [
+            web.get("/_ping", self.ping),
+            web.get("/version", self.version, allow_head=False),
+            web.get("/info", self.info, allow_head=False),
+            web.get("/events", self.events, allow_head=False),
+        ]
+
+    async def ping(self, _request: web.Request) -> web.Response:
+        """`GET` and `HEAD /_ping`."""
+        return web.Response(text="OK", headers={"Cache-Control": "no-cache, no-store, must-revalidate"})
+
+    async def version(self, _request: web.Request) -> web.Response:
+        """`GET /version`."""
+        return answer(VERSION)
+
+    async def info(self, _request: web.Request) -> web.Response:
+        """`GET /info`."""
+        counts = [each.running for each in self._engine.containers.values()]
+        return answer(
+            {
+                **INFO,
+                "Containers": len(counts),
+                "ContainersRunning": sum(counts),
+                "ContainersStopped": len(counts) - sum(counts),
+                "Images": len(self._engine.images),
+            }
+        )
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """`GET /events`."""
+        return await events.stream(request, self._engine.events)
+
+
+@web.middleware
+async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refusals in the Engine's words; versions it does not speak; pages it does not have."""
+    if "//" in request.path:  # Go's router cleans paths, so "/name" is no way to call a container
+        return web.Response(status=301, headers={"Location": _clean(request)})
+    try:
+        _check_version(request)
+        return await handler(request)
+    except Refused as refused:
+        return answer({"message": refused.message}, refused.status)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+        return answer({"message": "page not found"}, 404)
+    except ConnectionError:
+        return web.Response(status=499)  # the client left in the middle of a stream
+
+
+def _clean(request: web.Request) -> str:
+    query = f"?{request.query_string}" if request.query_string else ""
+    return re.sub("/+", "/", request.path) + query
+
+
+def _check_version(request: web.Request) -> None:
+    found = re.match(r"/v(\d+)\.(\d+)/", request.path)
+    asked = tuple(map(int, found.groups())) if found else API
+    told = ".".join(map(str, asked))
+    if asked > API:
+        raise Refused(400, f"client version {told} is too new. Maximum supported API version is 1.41")
+    if asked < OLDEST_API:
+        raise Refused(
+            400,
+            f"client version {told} is too old. Minimum supported API version is 1.12, "
+            "please upgrade your client to a newer version",
+        )
+
+
+class Server:
+    """One fake Engine at one socket."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+        self._engine = EngineState()
+        self._desk = Desk()
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.2)
+        self._site: web.UnixSite | None = None
+        self._protocols: set[Any] = set()
+
+    def _app(self) -> web.Application:
+        app = web.Application(middlewares=[self._desk.middleware(), refusals], client_max_size=2**26)
+        engine = self._engine
+        rooms: Iterable[Any] = (
+            System(engine),
+            Containers(engine),
+            Images(engine),
+            Volumes(engine),
+            Networks(engine),
+        )
+        for room in rooms:
+            for route in room.routes():
+                versioned = rf"/{{version:v\d+\.\d+}}{route.path}"
+                again = web.RouteDef(route.method, versioned, route.handler, route.kwargs)
+                app.router.add_routes([route, again])
+        app.router.add_routes(Control(engine, self._desk, self._reset, self._go_offline).routes())
+        app.on_response_prepare.append(_engine_headers)
+        return app
+
+    async def run(self, until: asyncio.Event) -> None:
+        """Serve until told to end."""
+        await self._runner.setup()
+        await self._reset()
+        await self._open()
+        await until.wait()
+        await self._empty()
+        await self._runner.cleanup()
+
+    async def _open(self) -> None:
+        self._site = web.UnixSite(self._runner, self._socket, backlog=BACKLOG)
+        await self._site.start()
+
+    async def _empty(self) -> None:
+        for task in list(self._engine.tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for container in self._engine.containers.values():
+            listeners.close(container)
+
+    async def _reset(self) -> None:
+        await self._empty()
+        engine = self._engine
+        for held in (engine.containers, engine.images, engine.volumes, engine.networks, engine.pullable):
+            held.clear()
+        engine.events.past.clear()
+        images.furnish(engine)
+        volumes_networks.furnish(engine)
+        self._desk.forget()
+
+    def _go_offline(self, seconds: float) -> None:
+        task = asyncio.ensure_future(self._offline(seconds))
+        self._protocols.add(task)
+        task.add_done_callback(self._protocols.discard)
+
+    async def _offline(self, seconds: float) -> None:
+        await asyncio.sleep(0.01)  # the answer to who asked for it
+        if self._site is not None:
+            await self._site.stop()
+        assert self._runner.server is not None
+        for protocol in list(self._runner.server.connections):
+            if protocol.transport is not None:
+                protocol.transport.abort()
+        await asyncio.sleep(seconds)
+        await self._open()
+
+
+async def _engine_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+    if request.get("bare_content_type"):
+        response.headers.popall("Content-Type", None)

@@ -1,0 +1,102 @@
+"""A real JupyterHub with its proxy for each test, marked by a label of its own at the Engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import jupyterhub
+import pytest
+
+from benchmarks.hub_api import HubAPI
+from tests.fake_engine import FakeEngine
+from tests.hub.hub_site import HubSite, new_hub_id, prefix_of
+from tests.testbed.engine import ensure_engine
+from tests.testbed.hub import HubProcess
+from tests.testbed.images import ensure_stub_image
+from tests.testbed.singleuser import ensure_singleuser_image
+
+LOG_CHARACTERS = 12_000
+
+
+class MakeHub(Protocol):
+    """Starts a Hub whose spawner has these options; `config` follows as Python text."""
+
+    def __call__(
+        self,
+        *,
+        config: str = "",
+        cleanup_servers: bool = True,
+        fake: FakeEngine | None = None,
+        **options: Any,
+    ) -> HubSite: ...
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[httpx.Client]:
+    with ensure_engine().client(60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def stub_image() -> str:
+    return ensure_stub_image()
+
+
+@pytest.fixture(scope="session")
+def singleuser_image() -> str:
+    return ensure_singleuser_image(jupyterhub.__version__)
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeEngine]:
+    with FakeEngine.start(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def make_hub(
+    request: pytest.FixtureRequest, tmp_path: Path, engine: httpx.Client, stub_image: str
+) -> AsyncIterator[MakeHub]:
+    """Hubs that are stopped at the end; what they left at the Engine is removed."""
+    if "fake" in request.fixturenames:
+        request.getfixturevalue("fake")  # it has to outlive the Hubs
+    made: list[HubSite] = []
+
+    def make(
+        *, config: str = "", cleanup_servers: bool = True, fake: FakeEngine | None = None, **options: Any
+    ) -> HubSite:
+        hub_id = new_hub_id()
+        values = {"hub_id": hub_id, "prefix": prefix_of(hub_id), "image": stub_image, "remove": True}
+        if fake is not None:
+            values |= {"client_kwargs": {"base_url": fake.url}, "image": "stub:1"}
+        lines = [f"c.DockerSpawner.{key} = {value!r}" for key, value in {**values, **options}.items()]
+        process = HubProcess(
+            tmp_path / hub_id,
+            config="\n".join([*lines, config, ""]),
+            cleanup_servers=cleanup_servers,
+        )
+        api = HubAPI(process.url, process.token, deadline=90)
+        site = HubSite(process, api, fake.http if fake else engine, hub_id, fake)
+        made.append(site)
+        process.start()
+        return site
+
+    yield make
+    for site in made:
+        await site.close()
+        try:
+            site.process.close()
+        finally:
+            site.remove_all()
+            # Shown where the test fails.
+            sys.stdout.write(site.process.log_text()[-LOG_CHARACTERS:])
+
+
+@pytest.fixture
+async def hub(make_hub: MakeHub) -> HubSite:
+    """A Hub whose servers are stubs that start in an instant."""
+    return make_hub()

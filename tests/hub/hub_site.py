@@ -1,0 +1,147 @@
+"""One Hub on one Engine, as these tests see it: over REST, on its pages, and from the Engine's side."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from benchmarks.hub_api import HubAPI, Json
+from tests.fake_engine import FakeEngine
+from tests.testbed.hub import HubProcess
+
+SHELL = ["/bin/busybox", "sh", "-c"]
+DIES = [*SHELL, "echo 'cannot open the notebook cupboard' >&2; exit 7"]
+SILENT = [*SHELL, "trap 'exit 0' TERM; while :; do /bin/busybox sleep 0.1; done"]
+"""A server that runs and never answers."""
+GONE_WITHIN = 8.0
+
+
+@dataclass
+class HubSite:
+    """A running Hub, its REST driver, and what belongs to it at the Engine."""
+
+    process: HubProcess
+    api: HubAPI
+    engine: httpx.Client
+    hub_id: str
+    fake: FakeEngine | None = None
+    sessions: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of this Hub's containers and volumes begin with."""
+        return prefix_of(self.hub_id)
+
+    def containers(self) -> list[Json]:
+        """Every container with this Hub's label, running or not."""
+        filters = json.dumps({"label": [f"asyncdockerspawner.hub={self.hub_id}"]})
+        answer = self.engine.get("/containers/json", params={"all": 1, "filters": filters})
+        return list(answer.raise_for_status().json())
+
+    def names(self) -> list[str]:
+        """The containers' names, without what all of them begin with."""
+        found = (str(one["Names"][0]).lstrip("/") for one in self.containers())
+        return sorted(name.removeprefix(f"{self.prefix}-") for name in found)
+
+    def volumes(self) -> list[str]:
+        """The volumes whose names begin with our prefix."""
+        found = self.engine.get("/volumes").raise_for_status().json()["Volumes"] or []
+        return [str(one["Name"]) for one in found if str(one["Name"]).startswith(self.prefix)]
+
+    def remove_all(self) -> None:
+        """Remove what is left at the Engine."""
+        for one in self.containers():
+            self.engine.delete(f"/containers/{one['Id']}", params={"force": 1, "v": 1})
+        for name in self.volumes():
+            self.engine.delete(f"/volumes/{name}", params={"force": 1})
+
+    async def create_users(self, *names: str) -> None:
+        """Make users."""
+        await self.api.create_users(names)
+
+    async def answers(self, user: str, name: str = "") -> bool:
+        """Whether the user's own server, and not the Hub, answers at its address at the proxy."""
+        answer = await self.api.server_status(user, name)
+        # The Hub never says 200 here; the stub has no such page, but it has not the Hub's header either.
+        of_a_stub = answer.status_code == 404 and "x-jupyterhub-version" not in answer.headers
+        return answer.status_code == 200 or of_a_stub
+
+    async def status(self, user: str, name: str = "") -> Json:
+        """The document at `api/status` of a real single-user server."""
+        answer = await self.api.server_status(user, name)
+        assert answer.status_code == 200, answer.text
+        document: Json = answer.json()
+        return document
+
+    async def settled(self, user: str, name: str = "") -> Json | None:
+        """The server's document once nothing is pending, or None where it is over."""
+        await until(lambda: self._pending(user, name), is_=False, seconds=60)
+        return await self.api.server(user, name)
+
+    async def _pending(self, user: str, name: str) -> bool:
+        server = await self.api.server(user, name)
+        return bool(server and (server["pending"] or not server["ready"]))
+
+    async def nothing_left(self, seconds: float = GONE_WITHIN) -> None:
+        """Wait until no container of this Hub is left; what is left fails the test by name."""
+        await until(self._names, is_=[], seconds=seconds)
+
+    async def _names(self) -> list[str]:
+        return self.names()
+
+    async def log_in(self, user: str) -> httpx.AsyncClient:
+        """A browser's session, as far as forms and cookies go; closed with the test."""
+        session = httpx.AsyncClient(
+            base_url=self.process.url, follow_redirects=True, timeout=60, trust_env=False
+        )
+        self.sessions.append(session)
+        page = await session.get("/hub/login", params={"next": "/hub/home"})
+        form = {"username": user, "password": "any", "_xsrf": session.cookies["_xsrf"]}
+        answer = await session.post(_form_action(page.text), data=form)
+        answer.raise_for_status()
+        return session
+
+    async def close(self) -> None:
+        """Close what talks to the Hub."""
+        await self.api.aclose()
+        for session in self.sessions:
+            await session.aclose()
+
+
+async def until(ask: Callable[[], Any], *, is_: object, seconds: float, every: float = 0.1) -> None:
+    """Wait for an answer; fails with the last one after so many seconds."""
+    end = time.monotonic() + seconds
+    while (last := await ask()) != is_:
+        assert time.monotonic() < end, f"still {last!r} after {seconds:g} s"
+        await asyncio.sleep(every)
+
+
+def prefix_of(hub_id: str) -> str:
+    """The prefix that goes with a Hub's id."""
+    return f"t{hub_id}"
+
+
+def new_hub_id() -> str:
+    """An id no other test has."""
+    return uuid.uuid4().hex[:10]
+
+
+def text_of(page: str) -> str:
+    """What a page says, in one line."""
+    body = re.sub(r"(?s)<(script|style)\b.*?</\1>", " ", page)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+def _form_action(page: str) -> str:
+    found = re.search(r'<form[^>]*action="([^"]+)"', page)
+    assert found, text_of(page)
+    return html.unescape(found[1])

@@ -1,0 +1,129 @@
+"""A user's day in a real browser: log in, compute, save a file, stop, start, and find the file again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from tests.hub.conftest import MakeHub
+from tests.hub.hub_site import DIES, HubSite, until
+from tests.testbed.browser import ensure_chromium
+
+PICTURES = Path(__file__).resolve().parents[2] / ".artefacts"
+# As root, in a container or where /dev/shm is small, Chromium needs all three.
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+LONG = 60_000
+Picture: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=ensure_chromium(), args=FLAGS)
+        try:
+            opened = await browser.new_page(viewport={"width": 1280, "height": 800})
+            opened.set_default_timeout(LONG)
+            yield opened
+        finally:
+            await browser.close()
+
+
+@pytest.fixture
+def picture(page: Page, request: pytest.FixtureRequest) -> Picture:
+    """Take a picture of each step, numbered, into `.artefacts/`."""
+    taken: list[str] = []
+
+    async def take(step: str) -> None:
+        taken.append(step)
+        PICTURES.mkdir(exist_ok=True)
+        await page.screenshot(path=PICTURES / f"{request.node.name}-{len(taken)}-{step}.png")
+
+    return take
+
+
+async def log_in(page: Page, hub: HubSite, user: str) -> None:
+    await page.goto(f"{hub.process.url}/hub/login")
+    await page.fill("#username_input", user)
+    await page.fill("#password_input", "any")
+    await page.click("#login_submit")
+
+
+async def lab_is_loaded(page: Page) -> None:
+    await page.wait_for_selector("#jp-main-dock-panel", timeout=LONG)
+    await page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=LONG)
+
+
+async def test_a_notebook_computes_and_a_file_in_work_outlives_its_server(
+    make_hub: MakeHub, singleuser_image: str, page: Page, picture: Picture
+) -> None:
+    hub = make_hub(image=singleuser_image, volumes={"{prefix}-{username}": "/home/jovyan/work"})
+    await log_in(page, hub, "alice")
+    await lab_is_loaded(page)
+    await picture("lab")
+
+    await page.click('.jp-LauncherCard[data-category="Notebook"]')
+    await page.wait_for_selector('.jp-NotebookPanel [data-status="idle"]', timeout=LONG)
+    await runs(page, "1+1", gives="2")
+    await picture("computed")
+
+    await runs(page, "print(open('work/kept.txt', 'w').write('still here'))", gives="10\n")
+    before = hub.containers()[0]["Id"]
+
+    await stopped_at_home(page, hub, picture)
+    await started_at_home(page, hub)
+    assert hub.containers()[0]["Id"] != before
+    # A document of its own in JupyterLab, read from the new server.
+    await page.goto(f"{hub.process.url}/user/alice/lab/tree/work/kept.txt?reset")
+    await lab_is_loaded(page)
+    await expect(page.locator(".jp-FileEditor .cm-content")).to_have_text("still here", timeout=LONG)
+    await picture("found-again")
+    assert hub.names() == ["alice"]
+
+
+async def runs(page: Page, code: str, *, gives: str) -> None:
+    """Run code in the last cell, and see what it gives below."""
+    cell = page.locator(".jp-Notebook .jp-Cell .cm-content").last
+
+    async def typed() -> bool:
+        # JupyterLab may set up the cell anew while it loads, and what was typed is lost then.
+        await cell.fill(code)
+        await asyncio.sleep(0.2)
+        return await cell.inner_text() == code
+
+    await until(typed, is_=True, seconds=30)
+    await page.keyboard.press("Shift+Enter")
+    await expect(page.locator(".jp-OutputArea-output").last).to_have_text(gives, timeout=LONG)
+
+
+async def stopped_at_home(page: Page, hub: HubSite, picture: Picture) -> None:
+    """Stop the server with the button of the Hub's home page."""
+    page.on("dialog", lambda dialog: dialog.accept())  # a notebook that is not saved asks whether to leave
+    await page.goto(f"{hub.process.url}/hub/home")
+    await page.click("#stop")
+    await expect(page.locator("#start")).to_contain_text("Start My Server", timeout=LONG)
+    await hub.nothing_left()
+    await picture("stopped")
+
+
+async def started_at_home(page: Page, hub: HubSite) -> None:
+    """Start the server with the button of the Hub's home page."""
+    await page.goto(f"{hub.process.url}/hub/home")
+    await page.click("#start")
+    await page.wait_for_url("**/user/alice/lab**", timeout=LONG)
+    await lab_is_loaded(page)
+
+
+async def test_a_user_reads_on_the_page_why_the_server_died(
+    make_hub: MakeHub, page: Page, picture: Picture
+) -> None:
+    hub = make_hub(cmd=DIES, config="c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}")
+    await log_in(page, hub, "alice")
+    said = page.get_by_text("cannot open the notebook cupboard").first
+    await expect(said).to_be_visible(timeout=LONG)
+    await picture("died")
+    await hub.nothing_left()

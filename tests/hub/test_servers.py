@@ -1,0 +1,154 @@
+"""A server's life over REST: real Hub, proxy, Engine and images."""
+
+from __future__ import annotations
+
+import asyncio
+
+import jupyterhub
+import pytest
+
+from benchmarks.hub_api import HubRefused, ServerFailed
+from tests.hub.conftest import MakeHub
+from tests.hub.hub_site import DIES, HubSite, text_of
+
+AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
+
+
+async def test_real_servers_of_one_user_answer_through_the_proxy_until_they_are_stopped(
+    make_hub: MakeHub, singleuser_image: str
+) -> None:
+    hub = make_hub(image=singleuser_image)
+    await hub.create_users("alice")
+    await asyncio.gather(hub.api.start_server("alice"), hub.api.start_server("alice", "lab"))
+    for server in ("", "lab"):
+        document = await hub.status("alice", server)
+        assert "started" in document
+        assert document["kernels"] == 0
+    assert hub.names() == ["alice", "alice--lab"]
+    await hub.api.stop_server("alice", "lab")
+    assert hub.names() == ["alice"]
+    assert "started" in await hub.status("alice")
+    await hub.api.stop_server("alice")
+    await hub.nothing_left()
+    assert (await hub.api.user("alice"))["servers"] == {}
+
+
+async def test_a_server_can_be_started_again_after_its_stop(hub: HubSite) -> None:
+    await hub.create_users("alice")
+    for _ in range(3):
+        await hub.api.start_server("alice")
+        assert await hub.answers("alice")
+        await hub.api.stop_server("alice")
+        await hub.nothing_left()
+        assert not await hub.answers("alice")
+
+
+async def test_a_deleted_named_server_is_forgotten(hub: HubSite) -> None:
+    await hub.create_users("alice")
+    await hub.api.start_server("alice", "lab")
+    await hub.api.stop_server("alice", "lab", remove=True)
+    await hub.nothing_left()
+    stopped = await hub.api._request("GET", "users/alice?include_stopped_servers")
+    assert "lab" not in stopped.json()["servers"]
+
+
+async def test_deleting_a_user_takes_the_server_along(hub: HubSite) -> None:
+    await hub.create_users("alice")
+    await hub.api.start_server("alice")
+    await hub.api.delete_user("alice")
+    await hub.nothing_left()
+
+
+async def test_stopping_the_hub_stops_its_servers_and_only_its_own(make_hub: MakeHub) -> None:
+    one, other = make_hub(), make_hub()
+    for hub in (one, other):
+        await hub.create_users("alice")
+        await hub.api.start_server("alice")
+    assert one.process.stop() == 0
+    await one.nothing_left()
+    assert other.names() == ["alice"]
+    assert await other.answers("alice")
+
+
+async def test_progress_ends_ready(make_hub: MakeHub) -> None:
+    hub = make_hub(config=AT_ONCE)
+    await hub.create_users("alice")
+    assert (await hub.api.request_start("alice")).status_code == 202
+    events = [event async for event in hub.api.progress("alice")]
+    assert events[-1]["ready"] is True
+    assert events[-1]["progress"] == 100
+    assert events[-1]["url"] == "/user/alice/"
+    assert await hub.answers("alice")
+
+
+async def test_progress_of_a_server_that_dies_ends_with_its_last_words(make_hub: MakeHub) -> None:
+    hub = make_hub(config=AT_ONCE, cmd=DIES)
+    await hub.create_users("alice")
+    await hub.api.request_start("alice")
+    events = [event async for event in hub.api.progress("alice")]
+    assert events[-1]["failed"] is True
+    assert "notebook cupboard" in events[-1]["message"]
+
+
+async def test_a_server_that_dies_says_why_in_the_answer_and_on_the_page(make_hub: MakeHub) -> None:
+    hub = make_hub(cmd=DIES)
+    await hub.create_users("alice")
+    with pytest.raises(ServerFailed) as caught:
+        await hub.api.request_start("alice")
+    assert "exited with code 7" in caught.value.message
+    assert "cannot open the notebook cupboard" in caught.value.message
+    await hub.nothing_left()
+
+    session = await hub.log_in("alice")
+    page = await session.get("/hub/spawn-pending/alice")
+    said = text_of(page.text)
+    assert "has failed" in said
+    assert "exited with code 7" in said
+    assert "cannot open the notebook cupboard" in said
+    assert "Traceback" not in said
+
+
+async def test_a_user_who_starts_a_server_that_dies_reads_why(make_hub: MakeHub) -> None:
+    hub = make_hub(cmd=DIES)
+    session = await hub.log_in("alice")
+    said = text_of((await session.get("/hub/spawn/alice")).text)
+    assert "cannot open the notebook cupboard" in said
+    assert "Traceback" not in said
+    await hub.nothing_left()
+
+
+async def test_a_missing_image_that_may_not_be_pulled_is_named(make_hub: MakeHub) -> None:
+    hub = make_hub(image="no-such-image-here:1", pull_policy="never")
+    await hub.create_users("alice")
+    with pytest.raises(HubRefused, match=r"no-such-image-here:1.*never"):
+        await hub.api.request_start("alice")
+    session = await hub.log_in("alice")
+    assert "no-such-image-here:1" in text_of((await session.get("/hub/spawn/alice")).text)
+    assert hub.names() == []
+
+
+async def test_an_unknown_network_is_answered_with_those_that_exist(make_hub: MakeHub) -> None:
+    hub = make_hub(network_name="no-such-network")
+    await hub.create_users("alice")
+    with pytest.raises(ServerFailed, match=r"network_name.*no-such-network.*bridge"):
+        await hub.api.request_start("alice")
+    await hub.nothing_left()
+
+
+async def test_an_engine_that_is_not_there_is_said_to_the_user(make_hub: MakeHub) -> None:
+    hub = make_hub(client_kwargs={"base_url": "unix:///nowhere/docker.sock"})
+    await hub.create_users("alice")
+    with pytest.raises(ServerFailed, match="Docker Engine does not answer") as caught:
+        await hub.api.request_start("alice")
+    assert caught.value.status == 503
+
+
+async def test_mistakes_of_a_user_do_not_end_the_hub(make_hub: MakeHub) -> None:
+    hub = make_hub(config="c.Spawner.consecutive_failure_limit = 2")
+    await hub.create_users("alice", "bob")
+    # JupyterHub 5 counts every failure, so it is told of no more than it bears.
+    for _ in range(1 if jupyterhub.version_info < (6, 0) else 4):
+        with pytest.raises(ServerFailed, match="image"):
+            await hub.api.request_start("alice", options={"image": "of-my-own:1"})
+    await hub.api.start_server("bob")
+    assert await hub.answers("bob")

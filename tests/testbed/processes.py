@@ -1,0 +1,86 @@
+"""Programs that the test bed runs in the background: each in a session of its own, ended by its own id."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.testbed.steps import TestbedError, wait_until
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind((address, 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class Background:
+    """One program with its log. It gets SIGTERM when the thread that started it ends."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path
+    ) -> None:
+        self.name = name
+        self.log = log
+        setpriv = shutil.which("setpriv")
+        guard = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [*guard, *command],
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self.process.poll() is None
+
+    def stop(self, seconds: float = 60.0) -> int:
+        """SIGTERM and wait; SIGKILL where it does not end in time. Its exit status."""
+        if self.alive:
+            self.process.terminate()
+            try:
+                return self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                message = f"{self.name} did not end within {seconds:.0f} s of SIGTERM; log:\n{self.tail()}"
+                raise TestbedError(message) from None
+        return self.process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to this one process, none of its children."""
+        if self.alive:
+            os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def text(self) -> str:
+        """Its whole log."""
+        return self.log.read_text(errors="replace")
+
+    def tail(self, lines: int = 40) -> str:
+        """The end of its log."""
+        return "\n".join(self.text().splitlines()[-lines:])
+
+    def wait_for_port(self, address: str, port: int, seconds: float) -> None:
+        """Wait until it listens."""
+        wait_until(lambda: _listens(address, port) or not self.alive, seconds, every=0.05)
+        if not self.alive or not _listens(address, port):
+            raise TestbedError(f"{self.name} does not listen on {address}:{port}; log:\n{self.tail()}")
+
+
+def _listens(address: str, port: int) -> bool:
+    with socket.socket() as sock:
+        sock.settimeout(1)
+        return sock.connect_ex((address, port)) == 0

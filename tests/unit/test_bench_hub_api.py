@@ -1,0 +1,225 @@
+"""The driver of the Hub's REST API: statuses, waiting, failure texts, deadlines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from benchmarks.hub_api import HubAPI, HubRefused, ServerFailed
+
+PUBLIC = "http://127.0.0.1:8000"
+API = f"{PUBLIC}/hub/api"
+READY = {"name": "", "ready": True, "pending": None, "url": "/user/ada/"}
+PENDING = {"name": "", "ready": False, "pending": "spawn"}
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[HubAPI]:
+    async with HubAPI(PUBLIC, "secret", deadline=0.05, poll_every=0.001) as api:
+        yield api
+
+
+@pytest.fixture
+def hub() -> Iterator[respx.Router]:
+    with respx.mock(base_url=API, assert_all_called=False) as router:
+        yield router
+
+
+def user(**servers: dict[str, Any]) -> httpx.Response:
+    return httpx.Response(
+        200, json={"name": "ada", "servers": {k.rstrip("_"): v for k, v in servers.items()}}
+    )
+
+
+def events(*documents: dict[str, Any]) -> httpx.Response:
+    return httpx.Response(200, text="\n\n".join(f"data: {json.dumps(d)}" for d in documents) + "\n\n\n")
+
+
+def error(status: int, message: str) -> httpx.Response:
+    return httpx.Response(status, json={"status": status, "message": message})
+
+
+# ---- start ----
+
+
+async def test_a_start_answered_201_is_ready(api: HubAPI, hub: respx.Router) -> None:
+    start = hub.post("/users/ada/server").respond(201)
+    hub.get("/users/ada").mock(return_value=user(_=READY))
+    assert await api.start_server("ada", options={"image": "stub:1"}) == READY
+    assert json.loads(start.calls.last.request.content) == {"image": "stub:1"}
+    assert start.calls.last.request.headers["authorization"] == "token secret"
+
+
+async def test_a_start_answered_202_is_followed_to_its_ready_event(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/servers/lab").respond(202)
+    hub.get("/users/ada/servers/lab/progress").mock(
+        return_value=events({"progress": 0, "message": "asked"}, {"progress": 100, "ready": True})
+    )
+    hub.get("/users/ada").mock(return_value=user(lab=READY))
+    assert await api.start_server("ada", "lab") == READY
+
+
+async def test_a_progress_that_ends_early_is_asked_again(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/server").respond(202)
+    progress = hub.get("/users/ada/server/progress")
+    progress.side_effect = [events({"progress": 10, "message": "pulling"}), error(400, "is not starting...")]
+    hub.get("/users/ada").mock(side_effect=[user(_=PENDING), user(_=READY), user(_=READY)])
+    assert await api.start_server("ada") == READY
+    assert progress.call_count == 2
+
+
+async def test_a_start_that_fails_at_once_tells_the_hubs_text(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/server").mock(return_value=error(500, "the image has no server"))
+    with pytest.raises(ServerFailed, match="server of ada: the image has no server") as failure:
+        await api.start_server("ada")
+    assert failure.value.status == 500
+
+
+async def test_a_start_that_fails_later_tells_the_events_text(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/servers/lab").respond(202)
+    hub.get("/users/ada/servers/lab/progress").mock(
+        return_value=events({"progress": 100, "failed": True, "message": "Spawn failed: no space"})
+    )
+    with pytest.raises(ServerFailed, match=r"server 'lab' of ada: Spawn failed: no space"):
+        await api.start_server("ada", "lab")
+
+
+async def test_a_start_that_vanishes_is_a_failure(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/server").respond(202)
+    hub.get("/users/ada/server/progress").mock(return_value=error(400, "is not starting..."))
+    hub.get("/users/ada").mock(return_value=user())
+    with pytest.raises(ServerFailed, match="ended without a reason"):
+        await api.start_server("ada")
+
+
+async def test_a_progress_refused_for_another_reason_is_told(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/server").respond(202)
+    hub.get("/users/ada/server/progress").mock(return_value=error(403, "not yours"))
+    with pytest.raises(HubRefused, match="not yours"):
+        await api.start_server("ada")
+
+
+async def test_a_start_said_done_without_a_server_is_a_failure(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/server").respond(201)
+    hub.get("/users/ada").mock(return_value=user())
+    with pytest.raises(ServerFailed, match="the Hub said started"):
+        await api.start_server("ada")
+
+
+async def test_a_start_ends_at_its_deadline(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/server").respond(202)
+    hub.get("/users/ada/server/progress").mock(return_value=events({"progress": 10, "message": "pulling"}))
+    hub.get("/users/ada").mock(return_value=user(_=PENDING))
+    with pytest.raises(ServerFailed, match=r"not ready within 0\.05 s"):
+        await api.start_server("ada")
+
+
+async def test_a_hub_that_breaks_off_is_a_failure(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/server").mock(side_effect=httpx.ReadError("gone"))
+    with pytest.raises(ServerFailed, match="broke off"):
+        await api.start_server("ada")
+
+
+# ---- poll and stop ----
+
+
+async def test_a_poll_is_a_second_start_that_is_refused(api: HubAPI, hub: respx.Router) -> None:
+    hub.post("/users/ada/server").mock(return_value=error(400, "ada: is already running"))
+    await api.poll_server("ada")
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(201), error(400, "ada is pending stop")])
+async def test_a_poll_of_a_server_that_does_not_run_fails(
+    api: HubAPI, hub: respx.Router, answer: httpx.Response
+) -> None:
+    hub.post("/users/ada/server").mock(return_value=answer)
+    with pytest.raises(ServerFailed, match="should be running"):
+        await api.poll_server("ada")
+
+
+async def test_a_stop_answered_204_is_over(api: HubAPI, hub: respx.Router) -> None:
+    stop = hub.delete("/users/ada/servers/lab").respond(204)
+    await api.stop_server("ada", "lab", remove=True)
+    assert json.loads(stop.calls.last.request.content) == {"remove": True}
+
+
+async def test_a_stop_answered_202_waits_until_the_server_is_gone(api: HubAPI, hub: respx.Router) -> None:
+    hub.delete("/users/ada/server").respond(202)
+    asked = hub.get("/users/ada").mock(side_effect=[user(_=READY), user(_=READY), user()])
+    await api.stop_server("ada")
+    assert asked.call_count == 3
+
+
+async def test_a_stop_refused_tells_why(api: HubAPI, hub: respx.Router) -> None:
+    hub.delete("/users/ada/servers/lab").mock(return_value=error(404, "no server named 'lab'"))
+    with pytest.raises(ServerFailed, match="no server named 'lab'"):
+        await api.stop_server("ada", "lab")
+
+
+async def test_a_stop_ends_at_its_deadline(api: HubAPI, hub: respx.Router) -> None:
+    hub.delete("/users/ada/server").respond(202)
+    hub.get("/users/ada").mock(return_value=user(_=READY))
+    with pytest.raises(ServerFailed, match=r"not gone within 0\.05 s"):
+        await api.stop_server("ada")
+
+
+# ---- users, the Hub, the proxy ----
+
+
+async def test_users_are_made_and_deleted(api: HubAPI, hub: respx.Router) -> None:
+    many = hub.post("/users").respond(201, json=[])
+    hub.post("/users/has%40c%C3%A4ps-1").mock(return_value=httpx.Response(201, json={"name": "has@cäps-1"}))
+    hub.delete("/users/ada").mock(side_effect=[httpx.Response(204), error(404, "no such user")])
+    await api.create_users(f"u{i}" for i in range(2))
+    assert json.loads(many.calls.last.request.content) == {"usernames": ["u0", "u1"]}
+    await api.delete_user("ada")
+    await api.delete_user("ada")
+
+
+async def test_names_are_escaped_as_the_hub_does(api: HubAPI, hub: respx.Router) -> None:
+    route = hub.get(path__regex=r".*").respond(200, json={"servers": {}})
+    await api.user("has@cäps-1/x")
+    assert route.calls.last.request.url.raw_path == b"/hub/api/users/has@c%C3%A4ps-1%2Fx"
+
+
+async def test_a_refusal_carries_status_and_text(api: HubAPI, hub: respx.Router) -> None:
+    hub.delete("/users/ada").mock(return_value=httpx.Response(500, text="oops"))
+    hub.get("/users/ada").mock(return_value=httpx.Response(403))
+    with pytest.raises(HubRefused, match="oops"):
+        await api.delete_user("ada")
+    with pytest.raises(HubRefused, match="HTTP 403") as refusal:
+        await api.user("ada")
+    assert refusal.value.status == 403
+
+
+async def test_waiting_for_the_hub(api: HubAPI, hub: respx.Router) -> None:
+    hub.get("/info").mock(side_effect=[httpx.ConnectError("not yet"), error(503, "starting"), user()])
+    await api.wait_until_up()
+
+
+async def test_waiting_for_a_hub_that_never_comes(api: HubAPI, hub: respx.Router) -> None:
+    hub.get("/info").mock(side_effect=httpx.ConnectError("no"))
+    with pytest.raises(HubRefused, match=r"did not answer within 0\.02 s"):
+        await api.wait_until_up(0.02)
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        (lambda api: api.server_status("ada"), "/user/ada/api/status"),
+        (lambda api: api.server_status("has@caps", "l b", path="x"), "/user/has@caps/l%20b/x"),
+    ],
+)
+async def test_a_servers_status_is_asked_through_the_proxy(
+    api: HubAPI, call: Callable[[HubAPI], Any], path: str
+) -> None:
+    with respx.mock(base_url=PUBLIC) as proxy:
+        route = proxy.get(path__regex=r".*").respond(200, json={"kernels": 0})
+        response: httpx.Response = await call(api)
+    assert response.json() == {"kernels": 0}
+    assert route.calls.last.request.url.raw_path == path.encode()

@@ -1,0 +1,154 @@
+"""Where a server is reached: DockerSpawner's table, with its gaps closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from asyncdockerspawner.endpoint import host_address, resolve
+from asyncdockerspawner.errors import NoEndpoint
+
+ANY = "0.0.0.0"  # noqa: S104 - read, never bound
+
+
+def container(
+    *, networks: dict[str, Any] | None = None, ports: dict[str, Any] | None = None, mode: str = "bridge"
+) -> dict[str, Any]:
+    return {
+        "HostConfig": {"NetworkMode": mode},
+        "NetworkSettings": {"Networks": networks, "Ports": ports},
+    }
+
+
+def published(*bindings: tuple[str | None, str]) -> dict[str, Any]:
+    found = [{"HostIp": address, "HostPort": port} for address, port in bindings]
+    return container(ports={"8888/tcp": found, "9999/tcp": [{"HostIp": "9.9.9.9", "HostPort": "1"}]})
+
+
+def address_of(
+    inspect: dict[str, Any],
+    *,
+    network_name: str = "bridge",
+    use_internal_ip: bool = False,
+    engine_host: str = "localhost",
+) -> tuple[str, int]:
+    return resolve(
+        inspect,
+        port=8888,
+        network_name=network_name,
+        use_internal_ip=use_internal_ip,
+        engine_host=engine_host,
+    )
+
+
+@pytest.mark.parametrize(
+    ("bindings", "engine_host", "expected"),
+    [
+        ([("127.0.0.1", "32768")], "localhost", ("127.0.0.1", 32768)),
+        ([("10.0.0.5", "32768")], "engine", ("10.0.0.5", 32768)),
+        ([("10.0.0.5", "1"), ("10.0.0.6", "2")], "engine", ("10.0.0.5", 1)),
+        ([(ANY, "1")], "engine", ("engine", 1)),
+        ([(ANY, "1")], "localhost", ("127.0.0.1", 1)),
+        ([("::", "1")], "engine", ("engine", 1)),
+        ([("::", "2"), (ANY, "1")], "engine", ("engine", 1)),
+        ([("fd00::1", "2"), ("10.0.0.5", "1")], "engine", ("10.0.0.5", 1)),
+        ([("fd00::1", "2")], "engine", ("fd00::1", 2)),
+        ([("", "1")], "engine", ("engine", 1)),
+        ([(None, "1")], "engine", ("engine", 1)),
+        ([("localhost", "1")], "engine", ("127.0.0.1", 1)),
+        ([("127.0.0.1", ""), ("127.0.0.1", "5")], "engine", ("127.0.0.1", 5)),
+    ],
+)
+def test_a_published_port_is_reached_at_its_first_usable_binding(
+    bindings: list[tuple[str | None, str]], engine_host: str, expected: tuple[str, int]
+) -> None:
+    assert address_of(published(*bindings), engine_host=engine_host) == expected
+
+
+@pytest.mark.parametrize(
+    "inspect",
+    [
+        {},
+        container(ports=None),
+        container(ports={"8888/tcp": None}),
+        container(ports={"9999/tcp": [{"HostIp": ANY, "HostPort": "1"}]}),
+        published(("127.0.0.1", "")),
+    ],
+)
+def test_an_unpublished_port_is_refused_with_the_options_that_decide_it(inspect: dict[str, Any]) -> None:
+    with pytest.raises(NoEndpoint) as caught:
+        address_of(inspect)
+    for word in ("8888", "use_internal_ip", "network_name", "extra_host_config.port_bindings"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("networks", "network_name", "expected"),
+    [
+        ({"hub": {"IPAddress": "172.18.0.3"}, "bridge": {"IPAddress": "172.17.0.2"}}, "hub", "172.18.0.3"),
+        ({"podman": {"IPAddress": "10.88.0.2"}}, "bridge", "10.88.0.2"),
+        (
+            {"podman": {"IPAddress": "10.88.0.2"}, "bridge": {"IPAddress": "172.17.0.2"}},
+            "bridge",
+            "172.17.0.2",
+        ),
+        ({"v6": {"IPAddress": "", "GlobalIPv6Address": "fd00::2"}}, "v6", "fd00::2"),
+    ],
+)
+def test_an_internal_address_is_the_one_in_the_named_network(
+    networks: dict[str, Any], network_name: str, expected: str
+) -> None:
+    found = address_of(container(networks=networks), network_name=network_name, use_internal_ip=True)
+    assert found == (expected, 8888)
+
+
+@pytest.mark.parametrize(
+    ("networks", "listed"),
+    [
+        ({"b": {"IPAddress": "1.1.1.1"}, "a": {}}, "'a', 'b'"),
+        ({"podman": {}}, "'podman'"),
+        (None, "none at all"),
+    ],
+)
+def test_a_missing_network_is_refused_with_those_that_are_there(
+    networks: dict[str, Any] | None, listed: str
+) -> None:
+    with pytest.raises(NoEndpoint, match=listed) as caught:
+        address_of(container(networks=networks), network_name="hub", use_internal_ip=True)
+    assert "'hub'" in str(caught.value)
+
+
+@pytest.mark.parametrize("attached", [{"IPAddress": ""}, {}])
+def test_an_empty_address_is_refused(attached: dict[str, Any]) -> None:
+    with pytest.raises(NoEndpoint, match="no address in network 'hub'"):
+        address_of(container(networks={"hub": attached}), network_name="hub", use_internal_ip=True)
+
+
+@pytest.mark.parametrize("internal", [True, False])
+@pytest.mark.parametrize(
+    ("engine_host", "expected"),
+    [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("engine.example", "engine.example")],
+)
+def test_a_server_in_the_hosts_network_is_reached_on_the_engines_machine(
+    engine_host: str, expected: str, internal: bool
+) -> None:
+    for inspect in (container(mode="host"), container(networks={"host": {"IPAddress": ""}})):
+        found = address_of(inspect, network_name="host", use_internal_ip=internal, engine_host=engine_host)
+        assert found == (expected, 8888)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "address"),
+    [
+        ([{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}], "172.17.0.1"),
+        ([{"Gateway": "10.0.0.1/24"}], "10.0.0.1"),
+        ([{"Subnet": "172.18.0.0/16"}], "172.18.0.1"),
+        ([{}], None),
+        (None, None),
+    ],
+)
+def test_the_machines_own_address_in_a_network_is_its_gateway(
+    ranges: list[dict[str, str]] | None, address: str | None
+) -> None:
+    assert host_address({"IPAM": {"Config": ranges}}) == address

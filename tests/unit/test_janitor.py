@@ -1,0 +1,139 @@
+"""Background work: its order, its isolation and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.engine import janitor as room
+from asyncdockerspawner.engine.janitor import Janitor
+
+
+async def test_work_on_one_name_keeps_its_order_and_never_overlaps() -> None:
+    janitor, seen = Janitor(), list[str]()
+
+    def work(word: str) -> room.Work:
+        async def run() -> None:
+            seen.append(f"begin {word}")
+            await asyncio.sleep(0)
+            seen.append(f"end {word}")
+
+        return run
+
+    janitor.submit("x", work("a"), what="a")
+    janitor.submit("x", work("b"), what="b")
+    await janitor.settled("x")
+    assert seen == ["begin a", "end a", "begin b", "end b"]
+    assert not janitor.busy("x")
+
+
+async def test_work_on_another_name_does_not_wait() -> None:
+    janitor, gate, seen = Janitor(), asyncio.Event(), list[str]()
+
+    async def slow() -> None:
+        await gate.wait()
+        seen.append("slow")
+
+    async def quick() -> None:
+        seen.append("quick")
+
+    janitor.submit("x", slow, what="slow")
+    janitor.submit("y", quick, what="quick")
+    await janitor.settled("y")
+    assert seen == ["quick"]
+    assert janitor.busy("x")
+    gate.set()
+    await janitor.settled("x")
+    assert seen == ["quick", "slow"]
+
+
+async def test_a_failure_is_logged_and_the_next_work_still_runs(caplog: pytest.LogCaptureFixture) -> None:
+    janitor, seen = Janitor(), list[str]()
+
+    async def fails() -> None:
+        raise errors.EngineRefused("remove container", "x", "no")
+
+    async def works() -> None:
+        seen.append("done")
+
+    with caplog.at_level(logging.ERROR):
+        janitor.submit("x", fails, what="remove container x")
+        janitor.submit("x", works, what="more")
+        await janitor.settled("x")
+    assert seen == ["done"]
+    assert "Could not remove container x" in caplog.text
+
+
+async def test_work_is_repeated_until_the_engine_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "RETRY_PAUSES", (0.0,))
+    janitor, tries = Janitor(), list[int]()
+
+    async def works_the_third_time() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise errors.EngineUnavailable("remove container", "x", "away")
+
+    janitor.submit("x", works_the_third_time, what="remove container x")
+    await janitor.settled("x")
+    assert len(tries) == 3
+
+
+async def test_repeating_has_an_end_that_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(room, "RETRY_PAUSES", (0.0,))
+    monkeypatch.setattr(room, "GIVE_UP_AFTER", 3)
+    janitor = Janitor()
+
+    async def never() -> None:
+        raise errors.EngineTimeout("remove container", "x", "slow")
+
+    janitor.submit("x", never, what="remove container x")
+    await janitor.settled("x")
+    assert "Gave up: could not remove container x in 3 tries" in caplog.text
+
+
+async def test_who_waits_can_be_cancelled_without_harm_to_the_work() -> None:
+    janitor, gate, seen = Janitor(), asyncio.Event(), list[str]()
+
+    async def work() -> None:
+        await gate.wait()
+        seen.append("done")
+
+    janitor.submit("x", work, what="work")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(janitor.settled("x"), 0.01)
+    gate.set()
+    await janitor.settled("x")
+    assert seen == ["done"]
+
+
+async def test_closing_ends_what_does_not_end_by_itself() -> None:
+    janitor = Janitor()
+    task = janitor.submit("x", asyncio.Event().wait, what="wait for ever")  # type: ignore[arg-type]
+    await janitor.aclose(patience=0.01)
+    assert task.cancelled()
+    await Janitor().aclose()
+    assert not janitor.busy("x")
+
+
+async def test_closing_ends_what_is_under_way_as_well_as_what_is_queued_behind_it() -> None:
+    janitor = Janitor()
+    tasks = [janitor.submit("x", asyncio.Event().wait, what="wait for ever") for _ in range(3)]  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    await janitor.aclose(patience=0.01)
+    assert all(task.cancelled() for task in tasks)
+    assert not janitor.busy("x")
+
+
+async def test_who_waits_is_not_cancelled_with_the_work() -> None:
+    janitor = Janitor()
+    janitor.submit("x", asyncio.Event().wait, what="wait for ever")  # type: ignore[arg-type]
+    waiter = asyncio.create_task(janitor.settled("x"))
+    await asyncio.sleep(0)
+    await janitor.aclose(patience=0.01)
+    await asyncio.wait_for(waiter, 1)
+    assert not janitor.busy("x")

@@ -1,0 +1,229 @@
+"""The body of a create, from the values of a launch."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.spec.container import build_container
+from asyncdockerspawner.spec.inputs import LaunchInputs
+
+GIB = 2**30
+
+
+def inputs(**changes: Any) -> LaunchInputs:
+    values: dict[str, Any] = {
+        "name": "jupyter-alice",
+        "image": "img:1",
+        "command": None,
+        "environment": {"A": "1"},
+        "labels": {"asyncdockerspawner.user": "alice"},
+        "port": 8888,
+        "publish_on": "127.0.0.1",
+        "network_name": "bridge",
+    }
+    return LaunchInputs(**{**values, **changes})
+
+
+def host_of(**changes: Any) -> dict[str, Any]:
+    found: dict[str, Any] = build_container(inputs(**changes))["HostConfig"]
+    return found
+
+
+def test_the_usual_body_holds_what_is_needed_and_no_more() -> None:
+    assert build_container(inputs()) == {
+        "Image": "img:1",
+        "Env": ["A=1"],
+        "ExposedPorts": {"8888/tcp": {}},
+        "Labels": {"asyncdockerspawner.user": "alice"},
+        "HostConfig": {
+            "NetworkMode": "bridge",
+            "PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]},
+        },
+    }
+
+
+def test_a_full_launch_is_sent_in_full() -> None:
+    body = build_container(
+        inputs(
+            command=("start.sh", "--x"),
+            environment={"A": "1", "NB_UID": 1000, "BARE": None},
+            binds={"v": {"bind": "/w", "mode": "rw"}, "/h": {"bind": "/h", "ro": True}},
+            mount_points=["/h", "/w"],
+            mem_limit=GIB,
+            cpu_limit=1.5,
+            publish_on=None,
+            network_name="hub",
+        )
+    )
+    assert body["Cmd"] == ["start.sh", "--x"]
+    assert body["Env"] == ["A=1", "NB_UID=1000", "BARE"]
+    assert body["Volumes"] == {"/h": {}, "/w": {}}
+    assert body["HostConfig"] == {
+        "NetworkMode": "hub",
+        "Binds": ["v:/w:rw", "/h:/h:ro"],
+        "Memory": GIB,
+        "CpuPeriod": 100_000,
+        "CpuQuota": 150_000,
+    }
+
+
+@pytest.mark.parametrize("none", [None, 0])
+def test_no_limit_is_not_sent(none: Any) -> None:
+    assert {"Memory", "CpuPeriod", "CpuQuota"}.isdisjoint(host_of(mem_limit=none, cpu_limit=none))
+
+
+def test_the_engines_default_network_is_left_to_the_engine() -> None:
+    assert "NetworkMode" not in host_of(network_name="")
+
+
+def test_removal_at_exit_is_sent_only_where_the_site_asks() -> None:
+    assert host_of(extra_host={"auto_remove": True})["AutoRemove"] is True
+    assert "AutoRemove" not in host_of()
+
+
+@pytest.mark.parametrize(
+    ("extra_host", "key", "expected"),
+    [
+        ({"network_mode": "other"}, "NetworkMode", "other"),
+        ({"NetworkMode": "other"}, "NetworkMode", "other"),
+        ({"mem_limit": "2g"}, "Memory", 2 * GIB),
+        ({"mem_limit": None}, "Memory", None),
+        ({"cpu_quota": 5000}, "CpuQuota", 5000),
+        ({"cpu_period": 50_000}, "CpuQuota", 50_000),
+        ({"CpuPeriod": 50_000}, "CpuQuota", 50_000),
+        ({"nano_cpus": 5}, "CpuQuota", None),
+        ({"nano_cpus": 5}, "NanoCpus", 5),
+        ({"port_bindings": {8888: 9000}}, "PortBindings", {"8888/tcp": [{"HostIp": "", "HostPort": "9000"}]}),
+        (
+            {"port_bindings": {"53/udp": 53}},
+            "PortBindings",
+            {
+                "8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}],
+                "53/udp": [{"HostIp": "", "HostPort": "53"}],
+            },
+        ),
+        ({"binds": {"x": "/x"}}, "Binds", ["v:/w:rw", "x:/x:rw"]),
+        ({"binds": {"v": {"mode": "ro"}}}, "Binds", ["v:/w:ro"]),
+        ({"binds": ["x:/x:ro"]}, "Binds", ["v:/w:rw", "x:/x:ro"]),
+        ({"binds": ["x:/w:ro"]}, "Binds", ["x:/w:ro"]),
+        ({"Binds": ["x:/x:ro"]}, "Binds", ["v:/w:rw", "x:/x:ro"]),
+        ({"binds": None}, "Binds", ["v:/w:rw"]),
+    ],
+)
+def test_the_sites_host_config_lies_over_the_computed_one(
+    extra_host: dict[str, Any], key: str, expected: Any
+) -> None:
+    found = host_of(
+        binds={"v": {"bind": "/w", "mode": "rw"}}, mem_limit=GIB, cpu_limit=1, extra_host=extra_host
+    )
+    assert found.get(key) == expected
+
+
+@pytest.mark.parametrize(
+    ("extra_create", "key", "expected"),
+    [
+        ({"command": "x y"}, "Cmd", ["x", "y"]),
+        ({"command": None}, "Cmd", None),
+        ({"user": 0}, "User", "0"),
+        ({"ports": [9999]}, "ExposedPorts", {"8888/tcp": {}, "9999/tcp": {}}),
+        ({"volumes": ["/y"]}, "Volumes", {"/w": {}, "/y": {}}),
+        ({"environment": {"A": "2", "B": "3"}}, "Env", ["A=2", "B=3"]),
+        ({"environment": ["B=3"]}, "Env", ["A=1", "B=3"]),
+        ({"environment": None}, "Env", ["A=1"]),
+        ({"labels": None}, "Labels", {"asyncdockerspawner.user": "alice"}),
+    ],
+)
+def test_the_sites_create_words_lie_over_the_computed_ones(
+    extra_create: dict[str, Any], key: str, expected: Any
+) -> None:
+    body = build_container(inputs(command=["c"], mount_points=["/w"], extra_create=extra_create))
+    assert body.get(key) == expected
+
+
+def test_no_site_label_replaces_ours() -> None:
+    site = {"labels": {"asyncdockerspawner.user": "mallory", "site": "x"}}
+    assert build_container(inputs(extra_create=site))["Labels"] == {
+        "asyncdockerspawner.user": "alice",
+        "site": "x",
+    }
+
+
+def test_a_raw_host_config_lies_under_the_computed_one() -> None:
+    raw = {"NetworkMode": "other", "OomScoreAdj": 5, "Binds": ["r:/r", "s:/w"], "Runtime": "crun"}
+    found = host_of(
+        binds={"v": {"bind": "/w"}},
+        extra_create={"host_config": raw},
+        extra_host={"binds": ["t:/t"], "runtime": "nvidia"},
+    )
+    assert found["NetworkMode"] == "bridge"
+    assert found["OomScoreAdj"] == 5
+    assert found["Binds"] == ["r:/r", "v:/w:rw", "t:/t"]
+    assert found["Runtime"] == "nvidia"
+
+
+def test_the_hosts_network_publishes_nothing() -> None:
+    for changes in (
+        {"network_name": "host"},
+        {"extra_host": {"network_mode": "host", "port_bindings": {1: 2}}},
+    ):
+        body = build_container(inputs(**changes))
+        assert "PortBindings" not in body["HostConfig"]
+        assert body["ExposedPorts"] == {"8888/tcp": {}}
+
+
+def test_a_network_shared_with_a_container_neither_publishes_nor_exposes() -> None:
+    body = build_container(inputs(extra_host={"network_mode": "container:vpn"}))
+    assert body["HostConfig"] == {"NetworkMode": "container:vpn"}
+    assert "ExposedPorts" not in body
+
+
+@pytest.mark.parametrize(
+    ("extra_host", "said"),
+    [
+        ({"nano_cpus": 1, "cpu_quota": 1}, "limits CPU twice"),
+        ({"nano_cpus": 1, "cpu_period": 1000}, "limits CPU twice"),
+        ({"memswap_limit": "1g"}, "needs a mem_limit"),
+        ({"memswap_limit": "1g", "mem_limit": "2g"}, "less than mem_limit"),
+        ({"auto_remove": True, "restart_policy": {"Name": "always"}}, "keep one"),
+        ({"no_such": 1}, "no_such"),
+    ],
+)
+def test_what_the_engine_would_refuse_is_refused_in_the_options_words(
+    extra_host: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BadOption, match="extra_host_config") as caught:
+        host_of(extra_host=extra_host)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "extra_host",
+    [
+        {"memswap_limit": -1},
+        {"memswap_limit": "2g", "mem_limit": "1g"},
+        {"auto_remove": True, "restart_policy": {"Name": "no"}},
+        {"restart_policy": {"Name": "always"}},
+        {"nano_cpus": 1},
+    ],
+)
+def test_allowed_combinations_pass(extra_host: dict[str, Any]) -> None:
+    assert host_of(extra_host=extra_host)["NetworkMode"] == "bridge"
+
+
+def test_inputs_are_left_as_they_were_and_the_body_is_json() -> None:
+    given = inputs(
+        binds={"v": {"bind": "/w"}},
+        extra_create={"labels": {"a": "b"}, "host_config": {"Sysctls": {"x": "1"}}},
+        extra_host={"binds": {"v": {"mode": "ro"}}, "storage_opt": {"size": "1G"}},
+    )
+    before = copy.deepcopy(given)
+    body = build_container(given)
+    body["HostConfig"]["StorageOpt"]["size"] = body["HostConfig"]["Sysctls"]["x"] = "changed"
+    body["Labels"]["a"] = "changed"
+    assert given == before
+    assert json.loads(json.dumps(body)) == body

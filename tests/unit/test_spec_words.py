@@ -1,0 +1,34 @@
+"""Unknown words are refused with the word that was meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from asyncdockerspawner.spec.words import nearest, unknown_word
+
+KNOWN = ["shm_size", "ShmSize", "mem_limit", "Memory", "cap_add"]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("shm_sise", "shm_size"),
+        ("shmsize", "shm_size"),
+        ("SHMSize", "ShmSize"),
+        ("mem-limit", "mem_limit"),
+        ("cap_ad", "cap_add"),
+        ("wholly_different", None),
+        (5, None),
+    ],
+)
+def test_the_nearest_known_word_is_found_in_the_style_of_the_asking(word: object, meant: str | None) -> None:
+    assert nearest(word, KNOWN) == meant
+
+
+def test_a_refusal_names_option_word_and_what_was_meant() -> None:
+    sentence = str(unknown_word("extra_host_config", "mem_limt", KNOWN))
+    assert sentence == "extra_host_config has the unknown key 'mem_limt'; did you mean 'mem_limit'?"
+
+
+def test_a_refusal_without_a_near_word_says_so() -> None:
+    assert "neither docker-py nor the Engine" in str(unknown_word("extra_host_config", "zzz", KNOWN))

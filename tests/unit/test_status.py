@@ -1,0 +1,114 @@
+"""A container's state, as the Hub and its users are told of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from asyncdockerspawner.status import ExitStatus, exit_status, is_running, never_started, poll_status
+
+NEVER = "0001-01-01T00:00:00Z"
+STARTED = "2026-01-01T10:00:00Z"
+ENDED = "2026-01-01T11:00:00Z"
+
+
+def container(*, memory: int = 0, **state: Any) -> dict[str, Any]:
+    return {"State": {"StartedAt": STARTED, **state}, "HostConfig": {"Memory": memory}}
+
+
+CREATED = container(Status="created", Running=False, ExitCode=0, StartedAt=NEVER, FinishedAt=NEVER)
+FAILED_START = container(Status="created", Running=False, ExitCode=127, StartedAt=NEVER, Error="no such file")
+EXITED = container(Status="exited", Running=False, ExitCode=3, FinishedAt=ENDED)
+DEAD = container(Status="dead", Running=False, Dead=True, ExitCode=1)
+ALIVE = [
+    container(Status="running", Running=True),
+    container(Status="paused", Running=True, Paused=True),
+    container(Status="paused", Running=False, Paused=True),
+    container(Status="restarting", Running=True, Restarting=True, ExitCode=1),
+    container(Status="running", Running=True, StartedAt=NEVER),
+]
+
+
+@pytest.mark.parametrize("inspect", ALIVE)
+def test_running_paused_and_restarting_containers_are_alive(inspect: dict[str, Any]) -> None:
+    assert is_running(inspect)
+    assert not never_started(inspect)
+    assert exit_status(inspect) is None
+    assert poll_status(inspect) is None
+
+
+@pytest.mark.parametrize(
+    ("inspect", "code"), [(CREATED, 0), (FAILED_START, 127), (EXITED, 3), (DEAD, 1), (None, 0), ({}, 0)]
+)
+def test_the_hub_is_told_the_exit_code_of_what_does_not_run(
+    inspect: dict[str, Any] | None, code: int
+) -> None:
+    assert poll_status(inspect) == code
+
+
+@pytest.mark.parametrize(
+    "inspect", [CREATED, FAILED_START, {}, container(Status="configured", StartedAt=NEVER)]
+)
+def test_a_container_without_a_first_process_never_started(inspect: dict[str, Any]) -> None:
+    assert never_started(inspect)
+
+
+@pytest.mark.parametrize("inspect", [EXITED, DEAD])
+def test_a_container_that_ended_did_start(inspect: dict[str, Any]) -> None:
+    assert not never_started(inspect)
+
+
+def test_a_fresh_container_has_no_exit_status() -> None:
+    assert exit_status(CREATED) is None
+
+
+def test_a_failed_start_has_an_exit_status_with_its_reason() -> None:
+    assert exit_status(FAILED_START) == ExitStatus(code=127, error="no such file")
+
+
+def test_a_start_that_failed_without_a_code_still_has_its_reason() -> None:
+    found = exit_status(container(Status="created", ExitCode=0, Error="port is taken", StartedAt=NEVER))
+    assert found == ExitStatus(code=0, error="port is taken")
+
+
+def test_an_exit_status_holds_all_that_the_engine_says() -> None:
+    inspect = container(memory=2**30, ExitCode=137, OOMKilled=True, Error="e", FinishedAt=ENDED)
+    assert exit_status(inspect) == ExitStatus(
+        code=137, oom_killed=True, error="e", finished_at=ENDED, memory_limit=2**30
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (ExitStatus(code=0), "exited with code 0"),
+        (ExitStatus(code=3), "exited with code 3"),
+        (ExitStatus(code=125), "exited with code 125: the Engine could not run the container"),
+        (ExitStatus(code=126), "exited with code 126: the command cannot be executed"),
+        (ExitStatus(code=127), "exited with code 127: command not found"),
+        (ExitStatus(code=127, error="exec: x"), "exited with code 127: command not found (exec: x)"),
+        (ExitStatus(code=130), "killed by signal 2"),
+        (ExitStatus(code=137), "killed by signal 9: stopped by force, or the machine ran out of memory"),
+        (ExitStatus(code=139), "killed by signal 11: segmentation fault"),
+        (ExitStatus(code=143), "killed by signal 15: asked to stop"),
+        (ExitStatus(code=128), "exited with code 128"),
+        (ExitStatus(code=255), "exited with code 255"),
+        (ExitStatus(code=137, oom_killed=True), "killed: out of memory"),
+        (ExitStatus(code=137, oom_killed=True, memory_limit=2**30), "killed: out of memory (limit 1 GiB)"),
+        (
+            ExitStatus(code=0, oom_killed=True, memory_limit=3 * 2**29),
+            "killed: out of memory (limit 1.5 GiB)",
+        ),
+        (
+            ExitStatus(code=1, oom_killed=True, memory_limit=512 * 2**20),
+            "exited with code 1 after running out of memory (limit 512 MiB)",
+        ),
+        (
+            ExitStatus(code=137, oom_killed=True, memory_limit=5000 * 2**40),
+            "killed: out of memory (limit 5000 TiB)",
+        ),
+    ],
+)
+def test_an_end_is_told_in_words(status: ExitStatus, sentence: str) -> None:
+    assert str(status) == status.summary() == sentence

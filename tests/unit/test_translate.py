@@ -1,0 +1,93 @@
+"""The Engine's answers and broken connections, as errors of ours."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+from aiodocker.exceptions import DockerError
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.client import translate
+
+ID = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (409, f'The container name "/x" is already in use by container "{ID}"', errors.NameConflict),
+        (500, f'the container name "x" is already in use by {ID}', errors.NameConflict),
+        (409, f"removal of container {ID} is already in progress", errors.RemovalInProgress),
+        (500, "container is marked for removal and cannot be started", errors.RemovalInProgress),
+        (404, "No such image: nobody/nothing:1", errors.ImageNotFound),
+        (404, "network nowhere not found", errors.StartFailed),
+        (404, "No such container: x", errors.ObjectNotFound),
+        (400, "OCI runtime create failed: no such file or directory", errors.StartFailed),
+        (500, "Bind for 127.0.0.1:1 failed: port is already allocated", errors.StartFailed),
+        (500, 'could not select device driver "" with capabilities: [[gpu]]', errors.StartFailed),
+        (400, "Minimum memory limit allowed is 6MB", errors.InvalidConfig),
+        (500, "json: cannot unmarshal string into Go struct field", errors.InvalidConfig),
+        (409, "You cannot remove a running container", errors.EngineRefused),
+        (503, "This node is not a swarm manager", errors.EngineRefused),
+        (500, "out of cheese", errors.EngineRefused),
+    ],
+)  # fmt: skip
+def test_an_answer_is_told_apart_by_status_and_message(
+    status: int, message: str, kind: type[errors.EngineError]
+) -> None:
+    found = translate.from_answer(status, message, operation="do", subject="x")
+    assert type(found) is kind
+    assert (found.status, found.operation, found.subject) == (status, "do", "x")
+
+
+def test_an_absent_network_is_the_containers_trouble_only_where_a_container_is_meant() -> None:
+    found = translate.from_answer(404, "network x not found", operation="inspect network", subject="x")
+    assert type(found) is errors.ObjectNotFound
+
+
+def test_a_name_conflict_tells_who_holds_the_name() -> None:
+    found = translate.from_answer(
+        409, f'The container name "/x" is already in use by container "{ID}"', operation="do", subject="x"
+    )
+    assert isinstance(found, errors.NameConflict)
+    assert found.holder == ID
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [('{"message": "broken"}', "broken"), ('{"cause": "worse"}', "worse"), ("{not json", "{not json")],
+)
+def test_a_body_that_was_not_decoded_is_decoded(raw: str, message: str) -> None:
+    assert translate.from_answer(500, raw, operation="do", subject="x").message == message
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [
+        (ConnectionRefusedError(111, "refused"), errors.EngineUnavailable),
+        (PermissionError(13, "denied"), errors.EngineUnavailable),
+        (OSError(107, "not connected"), errors.EngineUnavailable),
+        (aiohttp.ConnectionTimeoutError(), errors.EngineUnavailable),
+        (aiohttp.ServerDisconnectedError(), errors.EngineLost),
+        (ConnectionResetError(104, "reset"), errors.EngineLost),
+        (TimeoutError(), errors.EngineTimeout),
+        (KeyError("message"), errors.EngineLost),
+    ],
+)
+def test_a_broken_connection_says_whether_the_engine_can_have_seen_the_request(
+    cause: Exception, kind: type[errors.EngineError]
+) -> None:
+    assert type(translate.from_exception(cause, operation="do", subject="x")) is kind
+
+
+def test_the_real_cause_is_read_from_behind_the_status_900() -> None:
+    failed = DockerError(900, "Cannot connect")
+    failed.__context__ = PermissionError(13, "denied")
+    found = translate.from_exception(failed, operation="do", subject="x")
+    assert isinstance(found, errors.EngineUnavailable)
+    assert "no permission" in found.message
+
+
+def test_an_answer_inside_an_exception_is_read_as_an_answer() -> None:
+    found = translate.from_exception(DockerError(404, "No such container: x"), operation="do", subject="x")
+    assert type(found) is errors.ObjectNotFound
