@@ -15,6 +15,7 @@ AsyncDockerSpawnerError
 │    └─ EngineRefused          any other answer of 4xx or 5xx
 └─ SpawnRefused                for the user: a sentence that says what to do
      ├─ BadTemplate · BadOption · ImageNotAllowed · ImageUnavailable · NoEndpoint · ServerDied · NotOurs
+     └─ QueueTimeout · RenameRefused
 
 A class exists because somebody catches it. `docs`: Docker Engine API v1.41, and what Engines
 really answer (`client/translate`).
@@ -127,5 +128,17 @@ class ServerDied(SpawnRefused):
 
 class NotOurs(SpawnRefused):
     """An object of the wanted name belongs to somebody else."""
+
+    status = 409
+
+
+class QueueTimeout(SpawnRefused):
+    """The server's turn to start did not come in time."""
+
+    status = 503
+
+
+class RenameRefused(SpawnRefused):
+    """The server cannot take another name."""
 
     status = 409

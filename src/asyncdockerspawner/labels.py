@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from asyncdockerspawner.jsontypes import JsonObject
 
 PREFIX = "asyncdockerspawner."
 HUB = f"{PREFIX}hub"
@@ -17,10 +13,8 @@ USER = f"{PREFIX}user"
 SERVER = f"{PREFIX}server"
 SPAWN = f"{PREFIX}spawn"
 CONFIG_HASH = f"{PREFIX}config-hash"
-
-_LIMITS = ("Memory", "MemorySwap", "MemoryReservation", "CpuPeriod", "CpuQuota", "NanoCpus")
-_MOUNTS = ("Binds", "Mounts", "Tmpfs")
-_HUB_VARIABLES = ("JUPYTERHUB_", "JPY_")
+KEEP = f"{PREFIX}keep"
+"""On what was made to be kept when its server stops: it may be all that a user has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +32,16 @@ def ownership_labels(*, hub_id: str, username: str, servername: str, spawn_id: s
     return {HUB: hub_id, USER: username, SERVER: servername, SPAWN: spawn_id}
 
 
+def ownership_labels_of(owner: Owner) -> dict[str, str]:
+    """Write an owner as labels."""
+    return ownership_labels(
+        hub_id=owner.hub_id,
+        username=owner.username,
+        servername=owner.servername,
+        spawn_id=owner.spawn_id,
+    )
+
+
 def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
     """Read the owner back; None unless all of it is there."""
     try:
@@ -51,24 +55,6 @@ def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
         return None
 
 
-def config_hash(body: JsonObject) -> str:
-    """Digest what a container is made from, leaving out what differs at every spawn.
-
-    Two bodies of one digest may run each other's server; one that differs has drifted from the
-    configuration.
-    """
-    host = body.get("HostConfig") or {}
-    essence = {
-        "image": body.get("Image"),
-        "cmd": body.get("Cmd"),
-        "env": sorted(_lasting(body.get("Env") or [])),
-        "limits": _present(host, _LIMITS),
-        "mounts": _present(host, _MOUNTS),
-    }
-    canonical = json.dumps(essence, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
 def new_spawn_id() -> str:
     """Name a new creation."""
     return uuid.uuid4().hex[:16]
@@ -78,15 +64,3 @@ def hub_id_from(cookie_secret: bytes) -> str:
     """Tell Hubs apart by what each of them keeps to itself over restarts."""
     # The prefix keeps this digest apart from whatever else is derived from the secret.
     return hashlib.sha256(b"asyncdockerspawner hub id\0" + cookie_secret).hexdigest()[:12]
-
-
-def _lasting(env: Iterable[str]) -> Iterable[str]:
-    for entry in env:
-        name = entry.partition("=")[0].upper()
-        if not name.startswith(_HUB_VARIABLES) and "TOKEN" not in name:
-            yield entry
-
-
-def _present(host: Mapping[str, Any], keys: Iterable[str]) -> JsonObject:
-    # An absent key, null, zero and empty all mean "none" to the Engine.
-    return {key: host[key] for key in keys if host.get(key)}

@@ -8,24 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from asyncdockerspawner import endpoint, errors, labels, lifecycle, naming, templating
+from asyncdockerspawner import drift, endpoint, errors, labels, lifecycle, naming, status, templating
 from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.spec import container, mounts
 from asyncdockerspawner.spec.inputs import LaunchInputs
 from asyncdockerspawner.traits.image import ImageTraits
 from asyncdockerspawner.traits.naming import NamingTraits
 from asyncdockerspawner.traits.network import NetworkTraits
+from asyncdockerspawner.traits.queue import QueueTraits
 from asyncdockerspawner.traits.runtime import RuntimeTraits
 from asyncdockerspawner.traits.storage import StorageTraits
 from asyncdockerspawner.workloads import Workload
 
 
-class Seams(ImageTraits, NamingTraits, NetworkTraits, StorageTraits, RuntimeTraits):
+class Seams(ImageTraits, NamingTraits, NetworkTraits, QueueTraits, StorageTraits, RuntimeTraits):
     """The override points. `object` means the server's container."""
 
     object_id: str
     object_name: str
+    volume_names: dict[str, str]
+    """Volumes of a server that was renamed, by template: its data stays where it is."""
     spawn: lifecycle.Spawn | None
     user: Any
     name: str
@@ -36,6 +40,11 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, StorageTraits, RuntimeTrai
     @property
     def engine(self) -> Engine:
         """The Engine of this spawner; `engine.docker` is its `aiodocker.Docker`."""
+        raise NotImplementedError
+
+    @property
+    def watch(self) -> Watch:
+        """What is known of this Hub's containers."""
         raise NotImplementedError
 
     @property
@@ -134,9 +143,14 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, StorageTraits, RuntimeTrai
 
     async def create_object(self) -> JsonObject:
         """Create the object from the values that stand now; gives at least its `Id`."""
-        body = container.build_container(await self.launch_inputs())
-        body["Labels"] = {**body["Labels"], labels.CONFIG_HASH: labels.config_hash(body)}
+        body = await self.object_body()
+        kept = {} if self.remove else {labels.KEEP: "true"}
+        body["Labels"] = {**body["Labels"], labels.CONFIG_HASH: drift.fingerprint(body), **kept}
         return {"Id": await lifecycle.create(self.workload, self.object_name, body, self.spawn)}
+
+    async def object_body(self) -> JsonObject:
+        """Give what the object is made from, as the Engine takes it, from the values that stand now."""
+        return container.build_container(await self.launch_inputs())
 
     async def start_object(self) -> None:
         """Start the object."""
@@ -152,7 +166,10 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, StorageTraits, RuntimeTrai
 
     async def get_ip_and_port(self) -> tuple[str, int]:
         """Give the address at which the Hub reaches the server."""
-        document = await lifecycle.resolved(self.get_object())
+        document = self.watch.known(self.object_id) if self.watch.live else None
+        # Until it has been asked about since its last start, the watch knows no address.
+        if document is None or "NetworkSettings" not in document or not status.is_running(document):
+            document = await lifecycle.resolved(self.get_object())
         if document is None:
             raise errors.NoEndpoint(f"There is no {self.object_name} at the Engine.")
         return endpoint.resolve(
@@ -166,18 +183,12 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, StorageTraits, RuntimeTrai
     async def launch_inputs(self) -> LaunchInputs:
         """Take every value that decides what is created, callables called and templates rendered."""
         environment = await lifecycle.resolved(self.get_env())
-        owner = self.owner
         return LaunchInputs(
             name=self.object_name,
             image=self.image,
             command=await lifecycle.resolved(self.get_command()),
             environment=environment,
-            labels=labels.ownership_labels(
-                hub_id=owner.hub_id,
-                username=owner.username,
-                servername=owner.servername,
-                spawn_id=owner.spawn_id,
-            ),
+            labels=labels.ownership_labels_of(self.owner),
             port=self.port,
             publish_on=None if self.use_internal_ip else self.host_ip,
             network_name=self.network_name,
@@ -190,6 +201,8 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, StorageTraits, RuntimeTrai
         )
 
     def _format_volume_name(self, template: str) -> str:
+        if template in self.volume_names:
+            return self.volume_names[template]
         try:
             return str(self.format_volume_name(template, self))
         except errors.AsyncDockerSpawnerError:

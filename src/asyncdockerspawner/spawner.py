@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +13,12 @@ from jupyterhub.spawner import Spawner
 from jupyterhub.utils import maybe_future, url_escape_path, url_path_join
 from traitlets import Unicode
 
-from asyncdockerspawner import endpoint, errors, hub_errors, labels, lifecycle
+from asyncdockerspawner import endpoint, errors, hub_errors, hub_records, labels, lifecycle
 from asyncdockerspawner.client import settings
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.engine.watch import Watch
+from asyncdockerspawner.progress import SpawnLog
 from asyncdockerspawner.seams import Seams
 from asyncdockerspawner.workloads import ContainerWorkload, Workload
 
@@ -29,6 +32,17 @@ class DockerSpawner(Seams, Spawner):
     object_id = Unicode()
     object_name = Unicode()
     spawn: lifecycle.Spawn | None = None
+    owed = False
+    """A stop was asked for and could not be done yet."""
+    renamed = False
+    """The kept container was made for the server's former name."""
+    last_end = ""
+    """Why the last server ended, where it did so by itself."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.volume_names: dict[str, str] = {}
+        self._spawn_log = SpawnLog()
+        super().__init__(**kwargs)
 
     def _object_name_default(self) -> str:
         try:
@@ -41,6 +55,21 @@ class DockerSpawner(Seams, Spawner):
     def engine(self) -> Engine:
         """The Engine of this spawner, shared with all spawners of the same settings."""
         return registry.engine_for(settings.resolve(self.client_kwargs, self.tls_config, os.environ))
+
+    @property
+    def watch(self) -> Watch:
+        """What is known of this Hub's containers, shared by all its spawners."""
+        watch = self.engine.watch(self.hub_id)
+        if watch.on_synced is None:
+            watch.on_synced = lifecycle.Reconciler(
+                watch=watch,
+                workload=self.workload,
+                janitor=self.engine.janitor,
+                rows=partial(hub_records.server_rows, hub_records.session_of(self.orm_spawner)),
+                orphan_policy=self.orphan_policy,
+                log=self.log,
+            ).begin
+        return watch
 
     @property
     def workload(self) -> Workload:
@@ -80,6 +109,10 @@ class DockerSpawner(Seams, Spawner):
 
     async def run_pre_spawn_hook(self) -> None:
         """Run the site's hook, then prepare; neither counts towards `start_timeout`."""
+        self._spawn_log = SpawnLog()
+        if self.last_end:
+            self.report(f"Before: {self.last_end}")
+            self.last_end = ""
         await maybe_future(super().run_pre_spawn_hook())
         try:
             if self.internal_ssl:
@@ -95,6 +128,22 @@ class DockerSpawner(Seams, Spawner):
             return await lifecycle.launch(self)
         except errors.AsyncDockerSpawnerError as exc:
             raise hub_errors.as_hub_error(exc) from exc
+        finally:
+            self._spawn_log.end()
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Give the events of this spawn, from its beginning to its end."""
+        async for event in self._spawn_log.follow():
+            yield event
+
+    def report(
+        self, message: str, *, html: str | None = None, progress: int | None = None, topic: str = ""
+    ) -> None:
+        """Show a line to the user who waits; `progress` is of 100, `html` must be safe to show.
+
+        A line of the same `topic` as the last one takes its place.
+        """
+        self._spawn_log.say(message, html=html, progress=progress, topic=topic)
 
     async def stop(self, now: bool = False) -> None:
         """Stop the server; returns when it is stopped, or owed while the Engine is away."""
@@ -124,17 +173,32 @@ class DockerSpawner(Seams, Spawner):
         finally:
             await lifecycle.sweep(self)
 
+    async def rename(self, old_name: str, new_name: str) -> None:
+        """Take another name (JupyterHub 6): volumes stay the same, a kept container is made anew."""
+        await maybe_future(super().rename(old_name, new_name))
+        if self.object_id and not self.remove and self.on_drift == "reuse":
+            raise hub_errors.as_hub_error(
+                errors.RenameRefused(
+                    "The server's container was made for its present name, and `on_drift` is 'reuse'."
+                )
+            )
+        templates = (*self.volumes, *self.read_only_volumes)
+        self.volume_names = {template: self._format_volume_name(template) for template in templates}
+        self.renamed = bool(self.object_id)
+        self.keep_state(commit=True)
+
     def get_state(self) -> dict[str, Any]:
         """DockerSpawner's keys, and what tells this spawn from others."""
         state: dict[str, Any] = super().get_state()
-        if self.object_id or (self.spawn is not None and self.spawn.live):
+        if self.object_id or self.owed or (self.spawn is not None and self.spawn.live):
             state["object_name"] = self.object_name
             if self.object_id:
                 state["object_id"] = self.object_id
             if self.spawn is not None:
                 state["spawn_id"] = self.spawn.spawn_id
                 state["phase"] = self.spawn.phase
-        return state
+        kept = {key: getattr(self, key) for key in _KEPT if getattr(self, key)}
+        return {**state, **kept}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up what a former Hub process, or DockerSpawner, has saved."""
@@ -144,20 +208,45 @@ class DockerSpawner(Seams, Spawner):
             self.object_name = state["object_name"]
         if state.get("spawn_id"):
             self.spawn = lifecycle.Spawn(state["spawn_id"], phase=state.get("phase", lifecycle.RUNNING))
+        for key in _KEPT:
+            setattr(self, key, state.get(key) or getattr(type(self), key, {}))
 
     def clear_state(self) -> None:
         """Forget the spawn; a kept container is remembered by its id and name."""
         super().clear_state()
+        lifecycle.unfollow(self)
+        if self.spawn is not None:
+            self.spawn.leave_gate()
         self.spawn = None
         self._address = None
 
-    def keep_state(self) -> None:
-        """Put the state where the Hub's next commit writes it to the database."""
+    def keep_state(self, *, commit: bool = False) -> None:
+        """Put the state where the Hub's next commit writes it to the database; or commit it now."""
         self.orm_spawner.state = self.get_state()
+        if commit:
+            hub_records.session_of(self.orm_spawner).commit()
 
     def note_address(self, ip: str, port: int) -> None:
         """Remember where the server is to be asked for its first answer."""
         self._address = (ip, port)
+
+    def note_end(self, text: str) -> None:
+        """Remember why the server ended, for its user to see."""
+        self.last_end = text
+
+    async def move_to(self, ip: str, port: int) -> None:
+        """Have the Hub and its proxy reach the server elsewhere."""
+        server = self.server
+        if server is None or (server.ip, server.port) == (ip, port):
+            return
+        self.log.warning(
+            "%s is now reached at %s:%d, not %s:%d", self._log_name, ip, port, server.ip, server.port
+        )
+        server.ip, server.port = ip, port
+        hub_records.session_of(self.orm_spawner).commit()
+        self.note_address(ip, port)
+        if proxy := self.user.settings.get("proxy"):
+            await proxy.add_user(self.user, self.name)
 
     async def apply_choice(self) -> None:
         """Take the image that the user chose, if that is allowed."""
@@ -207,6 +296,10 @@ class DockerSpawner(Seams, Spawner):
             gateway,
             gateway,
         )
+
+
+_KEPT = ("owed", "renamed", "last_end", "volume_names")
+"""Attributes that outlive a spawn in the saved state, under their own names."""
 
 
 def _loopback(host: str) -> bool:

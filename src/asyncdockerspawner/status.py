@@ -1,8 +1,12 @@
-"""What an inspected container says about its life. Reads the body of `GET /containers/ID/json`."""
+"""What a container's document says about its life: the body of `GET /containers/ID/json`.
+
+An entry of `GET /containers/json` is given the same shape by `document_of`, as far as it goes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +22,8 @@ _REASONS = {
 }
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _LAST_SIGNAL = 64
+_EXITED = re.compile(r"Exited \((-?[0-9]+)\)")
+_LIVING = {"running", "paused", "restarting"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +60,41 @@ class ExitStatus:
         return f"exited with code {self.code}{reason}"
 
 
+def document_of(entry: JsonObject) -> JsonObject:
+    """Give a list's entry the shape of an inspected container.
+
+    It lacks the environment, and of an end it knows the code alone.
+    """
+    word = str(entry.get("State") or "").lower()
+    exited = _EXITED.match(str(entry.get("Status") or ""))
+    return {
+        "Id": entry["Id"],
+        "Name": (entry.get("Names") or [""])[0],
+        "Config": {"Image": entry.get("Image"), "Labels": entry.get("Labels") or {}},
+        "HostConfig": entry.get("HostConfig") or {},
+        "State": {
+            "Status": word,
+            "Running": word in _LIVING,
+            "ExitCode": int(exited[1]) if exited else 0,
+            # A list does not tell when; that it was started at all is what matters.
+            "StartedAt": "" if word in {"created", "configured"} else str(entry.get("Created") or "once"),
+        },
+        "NetworkSettings": {
+            "Networks": (entry.get("NetworkSettings") or {}).get("Networks") or {},
+            "Ports": _ports(entry.get("Ports") or []),
+        },
+    }
+
+
+def _ports(listed: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    ports: dict[str, list[dict[str, str]]] = {}
+    for each in listed:
+        bindings = ports.setdefault(f"{each['PrivatePort']}/{each.get('Type') or 'tcp'}", [])
+        if each.get("PublicPort"):
+            bindings.append({"HostIp": str(each.get("IP") or ""), "HostPort": str(each["PublicPort"])})
+    return ports
+
+
 def is_running(inspect: JsonObject) -> bool:
     """Tell whether the container's process lives, be it paused or between two automatic restarts.
 
@@ -61,6 +102,16 @@ def is_running(inspect: JsonObject) -> bool:
     """
     state = _state(inspect)
     return any(state.get(word) is True for word in ("Running", "Paused", "Restarting"))
+
+
+def is_being_removed(document: JsonObject) -> bool:
+    """Tell whether the container is on its way out: it cannot be started, and its name will be free."""
+    state = _state(document)
+    if state.get("Status") == "removing" or state.get("Dead") is True:
+        return True
+    # The Engine removes it by itself when it has ended, and says so only a moment later.
+    by_itself = (document.get("HostConfig") or {}).get("AutoRemove") is True
+    return by_itself and not is_running(document) and not never_started(document)
 
 
 def never_started(inspect: JsonObject) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from asyncdockerspawner import errors, status
@@ -29,6 +30,12 @@ class Workload(Protocol):
 
     async def last_lines(self, ref: str, count: int) -> str:
         """Give the last lines that the server wrote, or nothing where they cannot be had."""
+
+    async def changes(self, ref: str) -> Sequence[str] | None:
+        """Give the paths that changed inside the object since it was made; None where nobody can tell."""
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Give the object another name."""
 
     def running(self, document: JsonObject) -> bool:
         """Tell whether the object runs."""
@@ -79,6 +86,17 @@ class ContainerWorkload:
             return await self._containers.logs(ref, tail=count)
         except errors.EngineError:
             return ""
+
+    async def changes(self, ref: str) -> Sequence[str] | None:
+        """Give `GET /containers/REF/changes`; None where the Engine's storage cannot tell."""
+        try:
+            return await self._containers.changes(ref)
+        except errors.EngineRefused:
+            return None
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Give the container another name. Raises NameConflict."""
+        await self._containers.rename(ref, name)
 
     def running(self, document: JsonObject) -> bool:
         """Tell whether the container runs; a paused or restarting one does."""

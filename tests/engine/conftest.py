@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
+import socket
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,10 +15,12 @@ from typing import Any
 
 import aiohttp
 import httpx
+import jupyterhub
 import pytest
 from jupyterhub import orm, roles
 from jupyterhub.objects import Hub
 from jupyterhub.user import User
+from tornado import netutil
 from traitlets.config import Config
 
 from asyncdockerspawner import DockerSpawner
@@ -36,6 +41,19 @@ ON_A_REAL_ENGINE: dict[str, dict[str, Any]] = {
     "oom": {"cmd": ["/bin/busybox", "tail", "/dev/zero"], "mem_limit": 16 * 2**20},
     "slowstop": {},
 }
+
+
+class _AddressesOnly(netutil.Resolver):
+    """Resolves nothing: what JupyterHub 5 asks servers with would take a thread to resolve an address."""
+
+    async def resolve(self, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[int, Any]]:
+        return [(socket.AF_INET, (host, port))]
+
+
+HUB_5_SETTINGS: dict[str, Any] = {}
+if jupyterhub.version_info[0] < 6:
+    netutil.Resolver.configure(_AddressesOnly)
+    HUB_5_SETTINGS["statsd"] = importlib.import_module("jupyterhub.emptyclass").EmptyClass()
 
 
 @dataclass
@@ -132,8 +150,12 @@ async def settle(engine: Engine) -> None:
         for name in list(engine.janitor._tails):
             await engine.janitor.settled(name)
     calls, streams = engine.client.connection._connectors
+    end = time.monotonic() + 5
+    # The watch may be asking something just now.
+    while calls._acquired and time.monotonic() < end:  # noqa: ASYNC110 - aiohttp tells nobody of a release
+        await asyncio.sleep(0.01)
     assert len(calls._acquired) == 0
-    assert len(streams._acquired) <= 1
+    assert len(streams._acquired) <= len(engine._watches)
 
 
 @dataclass
@@ -193,6 +215,7 @@ def new_world(site: Site, folder: Path, kind: str = "stub", username: str = "ali
         "hub": Hub(ip="172.17.0.1", connect_ip="172.17.0.1", base_url="/hub/"),
         "internal_ssl": False,
         "spawner_class": DockerSpawner,
+        **HUB_5_SETTINGS,
     }
     return open_world(site, folder, settings, username)
 

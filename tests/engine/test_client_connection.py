@@ -31,7 +31,7 @@ async def test_fifty_first_calls_ask_for_the_version_once(fake: FakeEngine) -> N
 async def test_a_version_that_is_set_is_not_asked_for(fake: FakeEngine) -> None:
     async with opened(fake.url, version="1.41") as client:
         await client.containers.inspect("none")
-        async with client.events.endings():
+        async with client.events.containers():
             pass
     assert [entry["path"] for entry in fake.requests()] == ["/containers/none/json", "/events"]
 
@@ -71,7 +71,7 @@ async def test_a_version_that_cannot_be_agreed_on_is_an_error(
             with pytest.raises(kind, match=message):
                 await client.system.info()
             with pytest.raises(kind, match=message):
-                async with client.events.endings():
+                async with client.events.containers():
                     pass
 
 

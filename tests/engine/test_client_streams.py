@@ -29,7 +29,7 @@ async def test_streams_left_early_hold_no_connection(site: Site) -> None:
         made = await client.containers.create(f"t{site.hub_id}-x", body(site))
         await client.containers.start(made)
         for _ in range(50):
-            async with client.events.endings():
+            async with client.events.containers():
                 pass
             assert held(client) == 0
     if site.fake is not None:
@@ -84,7 +84,7 @@ async def test_cancelled_readers_hold_no_connection(site: Site) -> None:
 async def test_a_hundred_open_streams_never_block_a_short_call(site: Site) -> None:
     async with opened(site.url) as client, AsyncExitStack() as streams:
         for _ in range(120):
-            await streams.enter_async_context(client.events.endings())
+            await streams.enter_async_context(client.events.containers())
         assert held(client) == 120
         calls = (client.system.version() for _ in range(20))
         assert len(await asyncio.wait_for(asyncio.gather(*calls), 10)) == 20
@@ -92,20 +92,20 @@ async def test_a_hundred_open_streams_never_block_a_short_call(site: Site) -> No
         assert held(client) == 0
 
 
-async def test_the_ends_of_containers_are_told(site: Site) -> None:
+async def test_what_happens_to_containers_is_told(site: Site) -> None:
     async with opened(site.url) as client:
         made = await client.containers.create(f"t{site.hub_id}-x", body(site))
-        async with client.events.endings() as endings:
+        async with client.events.containers() as happenings:
             await client.containers.start(made)
             await client.containers.remove(made, force=True)
             seen = list[str]()
             async with asyncio.timeout(10):
-                async for event in endings:
+                async for event in happenings:
                     if event.container_id == made:
                         seen.append(event.action)
                     if seen[-1:] == ["destroy"]:
                         break
-    assert seen == ["die", "destroy"]
+    assert seen == ["start", "die", "destroy"]
 
 
 @pytest.mark.parametrize(
@@ -125,20 +125,22 @@ async def test_events_are_read_in_either_engines_words(
     async with (
         answering(stream) as url,
         opened(url, version="1.41") as client,
-        client.events.endings() as endings,
+        client.events.containers() as happenings,
     ):
-        assert [(each.container_id, each.action) async for each in endings] == told
+        assert [(each.container_id, each.action) async for each in happenings] == told
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"Actor": 1}'])
-async def test_events_that_cannot_be_read_are_an_error_of_ours(text: str) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", '{"Actor": 1}', '{"Action": "die", "Actor": {"ID": 5}}', "\xff"])
+async def test_events_that_cannot_be_read_are_left_out_and_counted(text: str) -> None:
+    good = json.dumps({"Action": "die", "Actor": {"ID": "a"}})
+
     async def stream(_: web.Request) -> web.StreamResponse:
-        return web.Response(text=text)
+        return web.Response(body=f"{text}\n{good}\n".encode("latin-1"))
 
     async with answering(stream) as url, opened(url, version="1.41") as client:
-        with pytest.raises(errors.EngineLost, match="cannot be read"):
-            async with client.events.endings() as endings:
-                _ = [each async for each in endings]
+        async with client.events.containers() as happenings:
+            assert [each.container_id async for each in happenings] == ["a"]
+        assert client.events.malformed == 1
 
 
 @pytest.mark.parametrize(
@@ -156,25 +158,25 @@ async def test_a_stream_that_cannot_be_opened_is_an_error_in_time(
     fake.rule("GET", "^/events", **fault)
     async with opened(fake.url, timeout=0.5) as client:
         with pytest.raises(kind):
-            async with client.events.endings():
+            async with client.events.containers():
                 pass
 
 
 async def test_a_stream_lasts_longer_than_a_call_may(fake: FakeEngine) -> None:
     async with opened(fake.url, timeout=0.5) as client:
         made = await client.containers.create("own", {"Image": "stub:1"})
-        async with client.events.endings() as endings:
+        async with client.events.containers() as happenings:
             await asyncio.sleep(1)
             await client.containers.remove(made)
-            assert (await anext(endings)).action == "destroy"
+            assert (await anext(happenings)).action == "destroy"
 
 
 async def test_a_stream_that_is_cut_is_an_error_of_ours(fake: FakeEngine) -> None:
     async with opened(fake.url) as client, AsyncExitStack() as streams:
-        endings = await streams.enter_async_context(client.events.endings())
+        happenings = await streams.enter_async_context(client.events.containers())
         fake.offline(0.1)
         with pytest.raises(aiohttp.ClientError) as broken:
-            await anext(endings)
+            await anext(happenings)
         with pytest.raises(errors.EngineLost, match="connection broke"):
             await streams.__aexit__(type(broken.value), broken.value, None)
         await asyncio.sleep(0.3)
@@ -188,7 +190,7 @@ async def test_the_engine_is_reached_over_tcp_as_docker_host_says(site: Site, ho
         async with opened(url) as client:
             assert url == f"http://{host}:{port}"
             made = await client.containers.create(f"t{site.hub_id}-x", body(site))
-            async with client.events.endings():
+            async with client.events.containers():
                 assert await client.containers.start(made)
     # The fixture sees to it that no thread and no executor was used.
     assert site.names() == [f"t{site.hub_id}-x"]

@@ -64,9 +64,10 @@ async def test_a_kept_container_survives_a_fault_while_it_is_looked_for(
     make: Make, site: Site, fake: FakeEngine
 ) -> None:
     world, made = await kept(make)
-    fake.rule("GET", INSPECT, status=500, message="out of cheese", times=1)
+    fake.rule("GET", INSPECT, status=500, message="out of cheese")
     with pytest.raises(Exception, match="cheese"):
         await world.spawn()
+    fake.clear_rules()
     assert [one["Id"] for one in site.containers()] == [made]
     assert (await world.spawn()).object_id == made
     await world.user.stop("")
@@ -96,7 +97,7 @@ async def test_a_server_that_dies_is_told_when_the_stream_is_deaf(
     monkeypatch.setattr(readiness, "LOOK_SECONDS", 0.2)
     world = make("dies")
     spawner = await direct(world)
-    monkeypatch.setattr(spawner.engine.exits, "_wake", lambda _: None)
+    monkeypatch.setattr(spawner.watch, "_wake", lambda _: None)
     with pytest.raises(Exception, match="code 3"):
         await spawner.start()
     assert await nothing_left(site)
@@ -196,7 +197,10 @@ async def test_a_failing_hook_of_the_site_does_not_keep_what_is_left(
     world = make(post_stop_hook=hook)
     spawner = await world.spawn()
     fake.die(spawner.object_id, 5)
-    assert await spawner.poll() == 5
+    async with asyncio.timeout(5):
+        while (status := await spawner.poll()) is None:  # noqa: ASYNC110 - the Hub polls too
+            await asyncio.sleep(0.01)
+    assert status == 5
     await world.user.stop("")
     assert site.containers() == []
 

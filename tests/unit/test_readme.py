@@ -8,7 +8,16 @@ from pathlib import Path
 from asyncdockerspawner import DockerSpawner, naming
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-COMPUTED = {"escape", "format_volume_name", "host_ip", "hub_id", "image", "name_template", "use_internal_ip"}
+COMPUTED = {
+    "concurrent_starts",
+    "escape",
+    "format_volume_name",
+    "host_ip",
+    "hub_id",
+    "image",
+    "name_template",
+    "use_internal_ip",
+}
 """Options whose default the table says in words, because it depends on something."""
 
 

@@ -11,7 +11,7 @@ import ipaddress
 import json
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,8 @@ CALLS_AT_ONCE = 64
 CONNECT_SECONDS = 5.0
 UNSENT_PAUSES = (0.1, 0.4)
 """Seconds before a request that never left is sent again."""
+LOST_PAUSES = (0.1, 0.5)
+"""Seconds before a request that may be repeated is sent again after its answer was lost."""
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 """What reading raises where an answer is not what it should be."""
 
@@ -59,6 +61,8 @@ class Connection:
         self._negotiation = asyncio.Lock()
         self._negotiated = settings.api_version is not None
         self._not_agreed: Exception | None = None
+        self._away: errors.EngineUnavailable | None = None
+        self._knocking = asyncio.Lock()
 
     async def request(  # noqa: PLR0913 - an HTTP request has this many parts
         self,
@@ -71,10 +75,13 @@ class Connection:
         body: Any = None,
         deadline: float | None = None,
         versioned: bool = True,
+        repeatable: bool = False,
+        decoded: bool = True,
     ) -> Answer:
         """Send one request and read its whole answer within `deadline` seconds.
 
-        Raises a subclass of EngineError for everything but 2xx and 3xx.
+        One that may be repeated (`repeatable`; GET always is) is sent again where its answer was lost. Raises
+        a subclass of EngineError for everything but 2xx and 3xx.
         """
         try:
             data = None if body is None else json.dumps(body)
@@ -82,23 +89,31 @@ class Connection:
             raise errors.BadOption(
                 f"To {operation}, an option's value cannot be sent as JSON: {exc}."
             ) from exc
-        try:
-            async with asyncio.timeout(deadline or self.settings.timeout):
-                if versioned:
-                    await self._negotiate()
-                response = await self._send(
-                    self.docker, method, path, params=params, data=data, versioned=versioned
-                )
-                try:
-                    text = await response.read()
-                finally:
-                    response.close()
-                return Answer(response.status, json.loads(text) if text.strip() else None)
-        except errors.EngineError:
-            raise
-        # aiodocker and json raise KeyError, ValueError and TypeError for answers they cannot read.
-        except Exception as exc:
-            raise translate.from_exception(exc, operation=operation, subject=subject) from exc
+        pauses = LOST_PAUSES if repeatable or method == "GET" else ()
+        for pause in (*pauses, None):
+            try:
+                async with asyncio.timeout(deadline or self.settings.timeout):
+                    if versioned:
+                        await self._negotiate()
+                    response = await self._send(
+                        self.docker, method, path, params=params, data=data, versioned=versioned
+                    )
+                    try:
+                        text = await response.read()
+                    finally:
+                        response.close()
+                    return Answer(response.status, json.loads(text) if decoded and text.strip() else None)
+            except errors.EngineUnavailable as exc:
+                raise errors.EngineUnavailable(operation, subject, exc.message) from exc
+            except errors.EngineError:
+                raise
+            # aiodocker and json raise KeyError, ValueError and TypeError for answers they cannot read.
+            except Exception as exc:
+                found = translate.from_exception(exc, operation=operation, subject=subject)
+                if pause is None or not isinstance(found, errors.EngineLost):
+                    raise found from exc
+            await asyncio.sleep(pause)
+        raise AssertionError("the last try returns or raises")
 
     @asynccontextmanager
     async def stream(  # noqa: PLR0913 - see request
@@ -120,6 +135,8 @@ class Connection:
             async with asyncio.timeout(self.settings.timeout):
                 await self._negotiate()
                 response = await self._send(self._streams, method, path, params=params, idle=idle)
+        except errors.EngineUnavailable as exc:
+            raise errors.EngineUnavailable(operation, subject, exc.message) from exc
         except errors.EngineError:
             raise
         except Exception as exc:
@@ -183,6 +200,7 @@ class Connection:
         idle: float | None = None,
         versioned: bool = True,
     ) -> aiohttp.ClientResponse:
+        await self._found_again()
         for pause in (*UNSENT_PAUSES, None):
             try:
                 return await docker._do_query(
@@ -196,10 +214,29 @@ class Connection:
                 )
             except aiodocker.DockerError as exc:
                 found = translate.from_exception(exc, operation=method, subject=path)
-                if pause is None or not isinstance(found, errors.EngineUnavailable):
+                if not isinstance(found, errors.EngineUnavailable):
+                    raise
+                if pause is None:
+                    self._away = found
                     raise
                 await asyncio.sleep(pause)
         raise AssertionError("the last try returns or raises")
+
+    async def _found_again(self) -> None:
+        """Where the Engine could not be reached, one asks for all whether it is back.
+
+        Nobody hammers at an Engine that is away, and nobody waits for the failures of all who came before.
+        """
+        before = self._away
+        if before is None:
+            return
+        async with self._knocking:
+            if self._away is None:
+                return
+            if self._away is not before:
+                raise errors.EngineUnavailable(self._away.operation, self._away.subject, self._away.message)
+            self._away = None
+            (await self._send(self.docker, "GET", "_ping", versioned=False)).close()
 
 
 def _docker(settings: EngineSettings, connector: aiohttp.BaseConnector) -> aiodocker.Docker:
@@ -266,20 +303,33 @@ def segment(ref: str, *, parts: bool = False) -> str:
     return quote(ref, safe="")
 
 
-async def objects(chunks: AsyncIterator[bytes]) -> AsyncGenerator[JsonObject]:
-    """Give the JSON objects of a stream, one a line. Raises ValueError for anything else."""
+async def objects(
+    chunks: AsyncIterator[bytes], *, on_unreadable: Callable[[bytes], None] | None = None
+) -> AsyncGenerator[JsonObject]:
+    """Give the JSON objects of a stream, one a line.
+
+    Anything else goes to `on_unreadable` and is left out; without that, ValueError.
+    """
     rest = b""
     async for chunk in chunks:
         *complete, rest = (rest + chunk).split(b"\n")
         for line in complete:
-            if line.strip():
-                yield _object(line)
-    if rest.strip():
-        yield _object(rest)
+            if (found := _object(line, on_unreadable)) is not None:
+                yield found
+    if (found := _object(rest, on_unreadable)) is not None:
+        yield found
 
 
-def _object(line: bytes) -> JsonObject:
-    found = json.loads(line)
-    if not isinstance(found, dict):
-        raise ValueError(f"no JSON object: {line[:80]!r}")  # noqa: TRY004 - what a server sent, not a caller
+def _object(line: bytes, on_unreadable: Callable[[bytes], None] | None) -> JsonObject | None:
+    if not line.strip():
+        return None
+    try:
+        found = json.loads(line)
+        if not isinstance(found, dict):
+            raise ValueError(f"no JSON object: {line[:80]!r}")  # noqa: TRY004, TRY301 - what a server sent
+    except ValueError:
+        if on_unreadable is None:
+            raise
+        on_unreadable(line)
+        return None
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.connection import Connection, segment
@@ -38,6 +38,7 @@ class Containers:
             "POST",
             f"containers/{segment(ref)}/start",
             operation="start container",
+            repeatable=True,
             subject=ref,
             deadline=START_SECONDS,
         )
@@ -76,6 +77,7 @@ class Containers:
             "POST",
             f"containers/{segment(ref)}/stop",
             operation="stop container",
+            repeatable=True,
             subject=ref,
             params=None if grace is None else {"t": grace},
             deadline=(10 if grace is None else grace) + 120.0,
@@ -92,6 +94,7 @@ class Containers:
                 "DELETE",
                 f"containers/{segment(ref)}",
                 operation="remove container",
+                repeatable=True,
                 subject=ref,
                 params={"v": True, "force": force},
             )
@@ -99,6 +102,26 @@ class Containers:
             return
         except errors.RemovalInProgress:
             await self._wait_gone(ref, deadline)
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Give a container another name. Raises NameConflict, ObjectNotFound."""
+        await self._connection.request(
+            "POST",
+            f"containers/{segment(ref)}/rename",
+            operation="rename container",
+            subject=ref,
+            params={"name": name},
+        )
+
+    async def changes(self, ref: str) -> Sequence[str]:
+        """The paths at which a container's files differ from its image's; mounts are not among them."""
+        answer = await self._connection.request(
+            "GET",
+            f"containers/{segment(ref)}/changes",
+            operation="read changes",
+            subject=ref,
+        )
+        return [str(change["Path"]) for change in answer.data or ()]
 
     async def logs(self, ref: str, *, tail: int) -> str:
         """The last `tail` lines of stdout and stderr together."""

@@ -5,50 +5,75 @@ aiodocker's own event channel never reconnects and rewrites times; this room onl
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asyncdockerspawner.client.connection import Connection, objects
 
-ENDINGS = frozenset({"die", "died", "destroy", "remove"})
-"""Actions after which a container may not be running: Docker's words and Podman's."""
+ENDINGS = frozenset({"die", "died"})
+"""Actions after which a container's process has ended: Docker's word and Podman's."""
+REMOVALS = frozenset({"destroy", "remove"})
+"""Actions after which there is no container."""
+STARTS = frozenset({"start", "restart", "unpause"})
+CREATIONS = frozenset({"create"})
+RENAMES = frozenset({"rename"})
+WATCHED = ENDINGS | REMOVALS | STARTS | CREATIONS | RENAMES
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerEvent:
-    """One thing that happened to a container; `action` is the Engine's word."""
+    """One thing that happened to a container; `action` is the Engine's word.
+
+    `attributes` are the container's name, its labels, and what the action adds (`exitCode`, `oldName`).
+    """
 
     container_id: str
     action: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Events:
-    """Verbs on events."""
+    """Verbs on events; `malformed` counts lines that could not be read and were left out."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.malformed = 0
 
     @asynccontextmanager
-    async def endings(self) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
-        """Subscribe to the ends of containers; once entered, no later end is missed until it breaks.
+    async def containers(self) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+        """Subscribe to what happens to containers; once entered, nothing later is missed until it breaks.
 
         Raises EngineError when the stream cannot be opened or breaks off.
         """
-        filters = {"type": ["container"], "event": sorted(ENDINGS)}
+        filters = {"type": ["container"], "event": sorted(WATCHED)}
         async with (
             self._connection.stream(
                 "GET", "events", operation="watch events", params={"filters": filters}
             ) as chunks,
-            aclosing(_endings(chunks)) as endings,
+            aclosing(self._read(chunks)) as events,
         ):
-            yield endings
+            yield events
+
+    async def _read(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[ContainerEvent]:
+        async for event in objects(chunks, on_unreadable=self._count):
+            found = _event(event)
+            if found is None:
+                self._count(b"")
+            # Unknown filters are ignored by some Engines without a word, so filter here too.
+            elif found.action in WATCHED:
+                yield found
+
+    def _count(self, _line: bytes) -> None:
+        self.malformed += 1
 
 
-async def _endings(chunks: AsyncIterator[bytes]) -> AsyncGenerator[ContainerEvent]:
-    async for event in objects(chunks):
-        action = str(event.get("Action") or event.get("status") or "")
-        container_id = str((event.get("Actor") or {}).get("ID") or event.get("id") or "")
-        # Unknown filters are ignored by some Engines without a word, so filter here too.
-        if action in ENDINGS and container_id:
-            yield ContainerEvent(container_id, action)
+def _event(event: Mapping[str, object]) -> ContainerEvent | None:
+    actor = event.get("Actor")
+    known = actor if isinstance(actor, dict) else {}
+    container_id = known.get("ID") or event.get("id")
+    action = event.get("Action") or event.get("status")
+    attributes = known.get("Attributes") or {}
+    if not (isinstance(container_id, str) and isinstance(action, str) and isinstance(attributes, dict)):
+        return None
+    return ContainerEvent(container_id, action, attributes)

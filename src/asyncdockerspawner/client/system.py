@@ -21,3 +21,7 @@ class System:
         """`GET /info`: CPUs, memory, drivers. Slow on Podman (0.3 s): never once per spawn."""
         answer = await self._connection.request("GET", "info", operation="ask info")
         return dict(answer.data)
+
+    async def ping(self) -> None:
+        """`GET /_ping`: returns if the Engine answers. The cheapest question there is."""
+        await self._connection.request("GET", "_ping", operation="ping", versioned=False, decoded=False)

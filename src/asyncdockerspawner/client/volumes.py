@@ -21,6 +21,7 @@ class Volumes:
             "POST",
             "volumes/create",
             operation="create volume",
+            repeatable=True,
             subject=name,
             body={"Name": name, "Labels": dict(labels)},
         )
@@ -46,6 +47,7 @@ class Volumes:
                 "DELETE",
                 f"volumes/{segment(name)}",
                 operation="remove volume",
+                repeatable=True,
                 subject=name,
             )
         except errors.ObjectNotFound:

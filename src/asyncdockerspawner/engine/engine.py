@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.settings import EngineSettings
-from asyncdockerspawner.engine.exits import ExitWatch
+from asyncdockerspawner.engine.admission import Gate
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.pulls import Pulls
+from asyncdockerspawner.engine.watch import Watch
 
 if TYPE_CHECKING:
     import aiodocker
@@ -20,19 +21,28 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.client = Client(settings)
-        self.exits = ExitWatch(self.client.events)
         self.janitor = Janitor()
         self.told: set[str] = set()
         """What the log has been told once and need not be told again."""
         self.pulls = Pulls(self.client.images)
+        self.gate = Gate(self.client.system)
+        self._watches: dict[str, Watch] = {}
 
     @property
     def docker(self) -> aiodocker.Docker:
         """The `aiodocker.Docker` behind this Engine, for hooks that need more than the verbs here."""
         return self.client.connection.docker
 
+    def watch(self, hub_id: str) -> Watch:
+        """Give the watch of this Hub's containers."""
+        if hub_id not in self._watches:
+            self._watches[hub_id] = Watch(self.client.events, self.client.containers, hub_id)
+        return self._watches[hub_id]
+
     async def aclose(self) -> None:
         """End background work and close every connection."""
+        # The watch first: it gives the janitor work.
+        for watch in self._watches.values():
+            await watch.aclose()
         await self.janitor.aclose()
-        await self.exits.aclose()
         await self.client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -10,9 +11,6 @@ from asyncdockerspawner import errors
 
 RETRY_PAUSES = (0.1, 0.3, 1.0, 3.0)
 """Seconds between tries while the Engine cannot be reached; the last one repeats."""
-GIVE_UP_AFTER = 200
-"""Tries at one piece of work; with the pauses above, about ten minutes."""
-
 TRIES_AT_A_FAULT = 5
 """Tries where the Engine answers, but with a fault of its own (5xx)."""
 
@@ -31,6 +29,7 @@ class Janitor:
     def __init__(self) -> None:
         self._tails: dict[str, asyncio.Task[bool]] = {}
         self._tasks: set[asyncio.Task[bool]] = set()
+        self._errands: set[asyncio.Task[bool]] = set()
 
     def submit(self, name: str, work: Work, *, what: str) -> asyncio.Task[bool]:
         """Queue `work` behind all work on `name`; `what` says it in the log ("remove container x").
@@ -45,6 +44,21 @@ class Janitor:
         task.add_done_callback(lambda done: self._forget(name, done))
         return task
 
+    def start(self, work: Work, *, what: str) -> None:
+        """Do `work` once, beside everything else; a failure is logged. Closing does not wait for it."""
+
+        async def run() -> bool:
+            try:
+                await work()
+            except Exception:  # noqa: BLE001 - nobody else would hear of it
+                _log.exception("Could not %s", what)
+                return False
+            return True
+
+        task = asyncio.create_task(run(), name=f"janitor: {what}")
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
     def busy(self, name: str) -> bool:
         """Tell whether work on `name` is queued or under way."""
         return name in self._tails
@@ -56,6 +70,9 @@ class Janitor:
 
     async def aclose(self, *, patience: float = 5.0) -> None:
         """Give queued work `patience` seconds to end, then cancel it and wait for that."""
+        for errand in self._errands:
+            errand.cancel()
+        await asyncio.gather(*self._errands, return_exceptions=True)
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=patience)
             for task in late:
@@ -65,19 +82,19 @@ class Janitor:
     async def _run(self, before: asyncio.Task[bool] | None, work: Work, what: str) -> bool:
         if before is not None:
             await asyncio.wait([before])
-        for attempt in range(GIVE_UP_AFTER):
+        for attempt in itertools.count():
             try:
                 await work()
             except Exception as exc:  # noqa: BLE001 - whatever it is, what is queued behind must run
                 if not _passing(exc, attempt):
                     _log.exception("Could not %s", what)
                     return False
-                _log.warning("Could not %s yet: %s", what, exc)
+                level = logging.WARNING if attempt < len(RETRY_PAUSES) else logging.DEBUG
+                _log.log(level, "Could not %s yet: %s", what, exc)
                 await asyncio.sleep(RETRY_PAUSES[min(attempt, len(RETRY_PAUSES) - 1)])
             else:
                 return True
-        _log.error("Gave up: could not %s in %d tries", what, GIVE_UP_AFTER)
-        return False
+        raise AssertionError("the count has no end")
 
     def _forget(self, name: str, done: asyncio.Task[bool]) -> None:
         self._tasks.discard(done)

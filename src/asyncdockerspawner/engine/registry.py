@@ -25,5 +25,8 @@ def engine_for(settings: EngineSettings) -> Engine:
 
 async def close_engines() -> None:
     """Close every Engine of the running loop."""
-    for engine in _engines.pop(asyncio.get_running_loop(), {}).values():
+    loop = asyncio.get_running_loop()
+    for engine in list(_engines.get(loop, {}).values()):
         await engine.aclose()
+    # Only now: until its work has ended, whoever asks must not get a second one.
+    _engines.pop(loop, None)

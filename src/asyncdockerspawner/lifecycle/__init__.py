@@ -1,13 +1,19 @@
 """The life of a server, from its preparation to its end. It sees the spawner only as a `Host`."""
 
+from asyncdockerspawner.lifecycle.attend import unfollow
 from asyncdockerspawner.lifecycle.cleanup import sweep
 from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Host, Spawn, resolved
-from asyncdockerspawner.lifecycle.walks import create, halt, launch, locate, poll, prepare
+from asyncdockerspawner.lifecycle.obtain import create
+from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
+from asyncdockerspawner.lifecycle.walks import halt, launch, locate, poll, prepare
 
 __all__ = [
     "RUNNING",
     "STARTING",
     "Host",
+    "Key",
+    "Reconciler",
+    "Row",
     "Spawn",
     "create",
     "halt",
@@ -17,4 +23,5 @@ __all__ = [
     "prepare",
     "resolved",
     "sweep",
+    "unfollow",
 ]

@@ -98,4 +98,12 @@ def owe(host: Host) -> None:
             if remove:
                 await workload.remove(found, force=True)
 
-    host.engine.janitor.submit(name, work, what=f"stop {name}")
+    # In the saved state too, for a Hub that is restarted before that.
+    host.owed = True
+    task = host.engine.janitor.submit(name, work, what=f"stop {name}")
+    task.add_done_callback(lambda done: _paid(host, done))
+
+
+def _paid(host: Host, done: asyncio.Task[bool]) -> None:
+    if not done.cancelled() and done.result():
+        host.owed = False

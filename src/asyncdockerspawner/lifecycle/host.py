@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from asyncdockerspawner import labels
+from asyncdockerspawner.engine.admission import Lease
 from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.engine.watch import Watch
+from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.workloads import Workload
 
 STARTING = "starting"
@@ -30,6 +33,13 @@ class Spawn:
     """Id of what this spawn created; never that of something it found."""
     creating: asyncio.Task[str] | None = None
     launching: asyncio.Task[Any] | None = None
+    lease: Lease | None = None
+    """Its place in the start gate."""
+
+    def leave_gate(self) -> None:
+        """Give the place in the start gate back, if there is one."""
+        if self.lease is not None:
+            self.lease.release()
 
 
 class Host(Protocol):
@@ -41,12 +51,20 @@ class Host(Protocol):
     pull_policy: str
     remove: bool
     start_timeout: float
+    concurrent_starts: int | None
+    start_hold: float
+    queue_timeout: float
+    on_drift: str
     object_id: str
     object_name: str
+    owed: bool
+    renamed: bool
     spawn: Spawn | None
 
     @property
     def engine(self) -> Engine: ...
+    @property
+    def watch(self) -> Watch: ...
     @property
     def workload(self) -> Workload: ...
     @property
@@ -55,11 +73,18 @@ class Host(Protocol):
     def identity(self) -> Mapping[str, str]: ...
     @property
     def probe_url(self) -> str | None: ...
+    @property
+    def ready(self) -> bool: ...
 
     def render_object_name(self) -> str: ...
-    def keep_state(self) -> None: ...
+    def keep_state(self, *, commit: bool = False) -> None: ...
     async def apply_choice(self) -> None: ...
+    async def object_body(self) -> JsonObject: ...
     def note_address(self, ip: str, port: int) -> None: ...
+    def note_end(self, text: str) -> None: ...
+    async def move_to(self, ip: str, port: int) -> None: ...
+    async def poll_and_notify(self) -> Any: ...
+    def report(self, message: str, *, progress: int | None = None, topic: str = "") -> None: ...
 
     def pull_image(self, image: str) -> Any: ...
     def get_object(self) -> Any: ...

@@ -38,6 +38,21 @@ async def own_object(host: Host) -> JsonObject | None:
     )
 
 
+async def known_object(host: Host) -> JsonObject | None:
+    """Give what the watch knows of this server's object, or None where there certainly is none.
+
+    Raises EngineError where the Engine has never answered yet.
+    """
+    # What DockerSpawner made carries no label, and its saved state no spawn id.
+    labelled = host.spawn is not None
+    document = await host.watch.find(host.object_id, host.object_name, labelled=labelled)
+    if document is None or host.object_id:
+        return document
+    found, wanted = labels.owner_of(document["Config"].get("Labels")), host.owner
+    same = found is not None and (found.username, found.servername) == (wanted.username, wanted.servername)
+    return document if same else None
+
+
 def adopt(host: Host, document: JsonObject) -> None:
     """Take the object over, with the spawn id of its creation."""
     host.object_id = str(document["Id"])

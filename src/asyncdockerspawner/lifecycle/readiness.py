@@ -41,8 +41,7 @@ async def until_it_answers(host: Host, ended: asyncio.Event, end: float) -> None
     answer = asyncio.create_task(probe.answers(url))
     try:
         while (left := end - time.monotonic()) > 0:
-            host.engine.exits.reopen()
-            pause = LOOK_SECONDS if host.engine.exits.live else BLIND_SECONDS
+            pause = LOOK_SECONDS if host.watch.live else BLIND_SECONDS
             await _either(answer, ended, min(left, pause))
             if answer.done():
                 return await answer
@@ -63,20 +62,25 @@ async def _either(answer: asyncio.Task[None], ended: asyncio.Event, seconds: flo
 
 
 async def _must_run(host: Host) -> None:
-    document = await host.workload.find(host.object_id)
+    try:
+        document = await host.workload.find(host.object_id)
+    except errors.EngineError as exc:
+        # An Engine that does not answer is not a server that has ended.
+        host.log.debug("Cannot ask about %s: %s", host.object_name, exc)
+        return
     if document is None or not host.workload.running(document):
-        raise await death(host, document)
+        raise errors.ServerDied(await reason(host, document, " before it answered"))
 
 
-async def death(host: Host, document: JsonObject | None) -> errors.ServerDied:
+async def reason(host: Host, document: JsonObject | None, when: str = "") -> str:
     """Say why the server ended: exit code or cause, and its last lines without the token in them."""
     if document is None:
-        return errors.ServerDied("The server was removed while it was starting.")
+        return f"The server was removed by somebody else{when}."
     ended = status.exit_status(document)
-    text = f"The server {ended.summary() if ended else 'stopped'} before it answered."
-    lines = (await host.workload.last_lines(host.object_id, LOG_LINES)).strip()
+    text = f"The server {ended.summary() if ended else 'stopped'}{when}."
+    lines = (await host.workload.last_lines(str(document["Id"]), LOG_LINES)).strip()
     if lines and host.api_token:
         lines = lines.replace(host.api_token, "***")
     if lines:
         text += f" Its last words: {lines[-LOG_CHARACTERS:]}"
-    return errors.ServerDied(text)
+    return text

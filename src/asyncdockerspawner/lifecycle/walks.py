@@ -11,26 +11,28 @@ import asyncio
 import time
 
 from asyncdockerspawner import errors, labels, status
-from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.lifecycle import cleanup, ownership, readiness
+from asyncdockerspawner.engine.admission import Lease
+from asyncdockerspawner.lifecycle import attend, cleanup, obtain, ownership, readiness
 from asyncdockerspawner.lifecycle.host import RUNNING, Host, Spawn, resolved
-from asyncdockerspawner.workloads import Workload
 
 
 async def prepare(host: Host) -> None:
-    """Do what must be done before `start_timeout` begins, once per spawn: image, name, state."""
+    """Do what must be done before `start_timeout` begins, once per spawn: image, turn, name, state."""
     if host.spawn is not None and host.spawn.live:
         return
-    host.spawn = Spawn(labels.new_spawn_id(), live=True)
+    host.spawn = spawn = Spawn(labels.new_spawn_id(), live=True)
     try:
         await host.apply_choice()
         if not host.object_id:
             host.object_name = host.render_object_name()
         await resolved(host.pull_image(host.image))
+        await _take_turn(host, spawn)
+        host.owed = False
         # On disk before anything is created: a Hub that is killed mid-start knows what it was making.
         host.keep_state()
     except BaseException:
         # Nothing has been created, so there is nothing to look for later.
+        spawn.leave_gate()
         host.spawn = None
         raise
 
@@ -43,21 +45,58 @@ async def launch(host: Host) -> tuple[str, int]:
     spawn.launching = asyncio.current_task()
     end = time.monotonic() + max(host.start_timeout - 1.0, 1.0)
     try:
+        await _take_turn(host, spawn)
         await host.engine.janitor.settled(host.object_name)
-        await host.engine.exits.ready()
-        await _obtain(host, spawn)
-        with host.engine.exits.waiting(host.object_id) as ended:
-            await resolved(host.start_object())
-            ip, port = await readiness.address(host)
-            await readiness.until_it_answers(host, ended, end)
+        await host.watch.ready()
+        await obtain.obtain(host, spawn)
+        ip, port = await _start(host, spawn, end)
     except BaseException:
         cleanup.abandon(host, spawn)
         raise
     finally:
         spawn.live = False
         spawn.launching = None
+        spawn.leave_gate()
     spawn.phase = RUNNING
+    attend.follow(host)
     return ip, port
+
+
+async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
+    owner = labels.ownership_labels_of(host.owner)
+    with host.watch.starting(host.object_id, host.object_name, owner) as ended:
+        version = host.watch.version(host.object_id)
+        host.report("Starting the server", progress=60)
+        await resolved(host.start_object())
+        host.watch.started(host.object_id, version)
+        if spawn.lease is not None:
+            spawn.lease.release_in(host.start_hold)
+        ip, port = await readiness.address(host)
+        host.report("Waiting for the server to answer", progress=80)
+        await readiness.until_it_answers(host, ended, end)
+    return ip, port
+
+
+async def _take_turn(host: Host, spawn: Spawn) -> None:
+    """Wait for a place in the start gate, unless there is one, or a kept object is only started again."""
+    if (host.object_id and not host.remove) or (spawn.lease is not None and spawn.lease.held):
+        return
+
+    def told(ahead: int) -> None:
+        host.report(f"Many servers are starting; {ahead} are ahead of this one", progress=20, topic="queue")
+
+    spawn.lease = lease = await host.engine.gate.enter(
+        host.concurrent_starts, patience=host.queue_timeout, told=told
+    )
+    task = asyncio.current_task()
+    if task is not None:
+        task.add_done_callback(lambda _: _not_taken_over(spawn, lease))
+
+
+def _not_taken_over(spawn: Spawn, lease: Lease) -> None:
+    """Give a place back where the task that waited for it has ended and no start goes on."""
+    if spawn.launching is None:
+        lease.release()
 
 
 async def halt(host: Host) -> None:
@@ -66,6 +105,7 @@ async def halt(host: Host) -> None:
     if spawn is not None and spawn.launching not in {None, asyncio.current_task()}:
         spawn.launching.cancel()
         await asyncio.wait([spawn.launching], timeout=cleanup.SWEEP_SECONDS)
+    attend.unfollow(host)
     if not host.object_id and spawn is None:
         return
     try:
@@ -83,7 +123,10 @@ async def halt(host: Host) -> None:
 
 
 async def poll(host: Host) -> int | None:
-    """Answer None while the server runs or may run, 0 or its exit code once it certainly does not."""
+    """Answer None while the server runs or may run, 0 or its exit code once it certainly does not.
+
+    Asks nothing of the Engine while the watch is in step with it.
+    """
     if host.spawn is not None and host.spawn.live:
         return None
     if not host.object_id and host.spawn is None:
@@ -92,18 +135,15 @@ async def poll(host: Host) -> int | None:
         # The Hub then calls stop(), which waits for the clean-up.
         return None
     try:
-        document = await ownership.own_object(host)
+        return status.poll_status(await ownership.known_object(host))
     except errors.EngineError as exc:
         host.log.warning("Cannot ask about %s, taking it for running: %s", host.object_name, exc)
         return None
-    except errors.NotOurs:
-        return 0
-    return status.poll_status(document)
 
 
 async def locate(host: Host) -> tuple[str, int]:
     """Find a running server's address again after the Hub's restart, and complete its adoption."""
-    document = await ownership.own_object(host)
+    document = await ownership.known_object(host)
     if document is None:
         raise errors.NoEndpoint(f"There is no {host.object_name} at the Engine.")
     ownership.adopt(host, document)
@@ -111,67 +151,8 @@ async def locate(host: Host) -> tuple[str, int]:
     if host.spawn is not None:
         host.spawn.phase = RUNNING
     host.keep_state()
+    attend.follow(host)
     return str(ip), int(port)
-
-
-async def create(workload: Workload, name: str, body: JsonObject, spawn: Spawn | None) -> str:
-    """Create the object so that a cancelled spawn still learns its id and can remove it."""
-    task = asyncio.create_task(workload.create(name, body))
-    if spawn is not None:
-        spawn.creating = task
-    return await asyncio.shield(task)
-
-
-async def _obtain(host: Host, spawn: Spawn) -> None:
-    if host.object_id:
-        document = await ownership.own_object(host)
-        if document is not None and not await _cleared(host, document):
-            return _resume(host, spawn, document)
-        host.object_id = ""
-    try:
-        await _create(host, spawn)
-    except errors.NameConflict as conflict:
-        document = await ownership.own_object(host)
-        if document is not None and not await _cleared(host, document):
-            return _resume(host, spawn, document)
-        host.log.info("The name %s was taken (%s) and is free again", host.object_name, conflict.message)
-        await _create(host, spawn)
-    return None
-
-
-async def _create(host: Host, spawn: Spawn) -> None:
-    try:
-        made = await resolved(host.create_object())
-    except errors.ImageNotFound:
-        # The usual spawn does not ask whether the image is there; the Engine has now said that it is not.
-        host.engine.pulls.forget(host.image)
-        if host.pull_policy == "skip":
-            raise errors.ImageUnavailable(
-                f"The image {host.image} is not on the Engine's machine and `pull_policy` is 'skip'."
-            ) from None
-        await resolved(host.pull_image(host.image))
-        made = await resolved(host.create_object())
-    host.object_id = spawn.made = str(made["Id"])
-
-
-def _resume(host: Host, spawn: Spawn, document: JsonObject) -> None:
-    spawn.resumed = True
-    ownership.adopt(host, document)
-    for entry in document["Config"].get("Env") or []:
-        key, _, value = str(entry).partition("=")
-        if key in {"JPY_API_TOKEN", "JUPYTERHUB_API_TOKEN"} and value:
-            # The server inside goes on with the token it was created with.
-            host.api_token = value
-            break
-
-
-async def _cleared(host: Host, document: JsonObject) -> bool:
-    """Remove a leftover of a server that is to be made anew; False where it is to be resumed."""
-    if not host.remove:
-        return False
-    host.log.warning("Removing %s, which an earlier server left behind", host.object_name)
-    await host.workload.remove(str(document["Id"]), force=True)
-    return True
 
 
 async def _end(host: Host) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Callable, Dict, HasTraits, Unicode, Union, default
+from traitlets import Bool, Callable, CaselessStrEnum, Dict, HasTraits, Unicode, Union, default
 
 from asyncdockerspawner import labels
 
@@ -26,6 +26,31 @@ class RuntimeTraits(HasTraits):
         False keeps it, and the next start resumes it as it was made, with its files but also with its old
         image, environment and limits. True makes every start a fresh one; what is to last belongs in
         `volumes` then. Named volumes are never removed with a container.
+        """,
+    ).tag(config=True)
+
+    on_drift = CaselessStrEnum(
+        ["warn", "reuse", "recreate"],
+        default_value="warn",
+        help="""What to do with a kept container (`remove = False`) that was made with another image, command,
+        environment, other limits or mounts than are configured now.
+
+        - `warn` (default): start it as it was made, and log in what it differs;
+        - `reuse`: start it as it was made;
+        - `recreate`: make a new one. The old one is removed if no file changed in it below a home or its
+          working directory (files in volumes do not count), else it is kept as `NAME-kept-ID`.
+
+        Containers that DockerSpawner made never count as different.
+        """,
+    ).tag(config=True)
+
+    orphan_policy = CaselessStrEnum(
+        ["keep", "stop", "remove"],
+        default_value="keep",
+        help="""What to do with containers that carry this Hub's label but are not in its database, looked
+        for when the Hub starts: `keep` and log their names, `stop`, or stop and `remove`.
+
+        One that was made with `remove = False` is never removed.
         """,
     ).tag(config=True)
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asyncdockerspawner.client.settings import resolve
-from asyncdockerspawner.engine import exits
+from asyncdockerspawner.engine import watch as room
 from asyncdockerspawner.engine.engine import Engine
 from tests.engine.client_bed import body
 from tests.engine.conftest import Site
@@ -29,11 +29,11 @@ async def test_the_end_of_a_container_wakes_who_waits_for_it(site: Site) -> None
     async with engine_at(site.url) as engine:
         verbs = engine.client.containers
         made = [await verbs.create(f"t{site.hub_id}-{name}", body(site)) for name in "ab"]
-        assert await engine.exits.ready()
+        assert await engine.watch("test").ready()
         with (
-            engine.exits.waiting(made[0]) as first,
-            engine.exits.waiting(made[0]) as also,
-            engine.exits.waiting(made[1]) as other,
+            engine.watch("test").waiting(made[0]) as first,
+            engine.watch("test").waiting(made[0]) as also,
+            engine.watch("test").waiting(made[1]) as other,
         ):
             for ref in made:
                 await verbs.start(ref)
@@ -46,11 +46,11 @@ async def test_the_end_of_a_container_wakes_who_waits_for_it(site: Site) -> None
 async def test_a_stream_that_does_not_open_is_not_waited_for_long(
     fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exits, "SUBSCRIBE_SECONDS", 0.3)
+    monkeypatch.setattr(room, "SUBSCRIBE_SECONDS", 0.3)
     fake.rule("GET", "^/events", hang=True)
     async with engine_at(fake.url) as engine:
         async with asyncio.timeout(2):
-            assert not await engine.exits.ready()
+            assert not await engine.watch("test").ready()
 
 
 async def test_after_an_absence_of_the_engine_waiters_look_again_and_the_stream_comes_back(
@@ -58,13 +58,13 @@ async def test_after_an_absence_of_the_engine_waiters_look_again_and_the_stream_
 ) -> None:
     async with engine_at(fake.url) as engine:
         made = await engine.client.containers.create("own", {"Image": "stub:1"})
-        assert await engine.exits.ready()
-        with engine.exits.waiting(made) as end:
+        assert await engine.watch("test").ready()
+        with engine.watch("test").waiting(made) as end:
             fake.offline(0.3)
             await asyncio.wait_for(end.wait(), 5)
             end.clear()
             await asyncio.sleep(0.5)
-            assert await engine.exits.ready()
+            assert await engine.watch("test").ready()
             await engine.client.containers.start(made)
             fake.die(made)
             await asyncio.wait_for(end.wait(), 5)
@@ -73,6 +73,6 @@ async def test_after_an_absence_of_the_engine_waiters_look_again_and_the_stream_
 
 async def test_a_closed_engine_watches_nothing(fake: FakeEngine) -> None:
     async with engine_at(fake.url) as engine:
-        assert await engine.exits.ready()
+        assert await engine.watch("test").ready()
         await engine.aclose()
-        assert not await engine.exits.ready()
+        assert not await engine.watch("test").ready()

@@ -58,8 +58,8 @@ async def engine(server: EventServer, tmp_path: Path) -> AsyncIterator[Engine]:
 async def test_only_the_waiter_of_that_container_is_woken_by_an_end(
     engine: Engine, server: EventServer
 ) -> None:
-    assert await engine.exits.ready()
-    with engine.exits.waiting("a") as a, engine.exits.waiting("b") as b:
+    assert await engine.watch("test").ready()
+    with engine.watch("test").waiting("a") as a, engine.watch("test").waiting("b") as b:
         server.tell("start", "b")
         server.tell("die", "a")
         await asyncio.wait_for(a.wait(), 5)
@@ -67,24 +67,24 @@ async def test_only_the_waiter_of_that_container_is_woken_by_an_end(
 
 
 async def test_all_waiters_share_one_stream(engine: Engine, server: EventServer) -> None:
-    assert all(await asyncio.gather(*(engine.exits.ready() for _ in range(10))))
+    assert all(await asyncio.gather(*(engine.watch("test").ready() for _ in range(10))))
     assert len(server.queues) == 1
 
 
 async def test_a_broken_stream_wakes_everybody_and_is_opened_again(
     engine: Engine, server: EventServer
 ) -> None:
-    assert await engine.exits.ready()
-    with engine.exits.waiting("a") as a:
+    assert await engine.watch("test").ready()
+    with engine.watch("test").waiting("a") as a:
         server.queues.pop().put_nowait(None)
         await asyncio.wait_for(a.wait(), 5)
-    assert await engine.exits.ready()
-    with engine.exits.waiting("a") as a:
+    assert await engine.watch("test").ready()
+    with engine.watch("test").waiting("a") as a:
         server.tell("destroy", "a")
         await asyncio.wait_for(a.wait(), 5)
 
 
 async def test_without_an_engine_the_watch_says_so(tmp_path: Path) -> None:
     engine = Engine(EngineSettings(url=f"unix://{tmp_path}/none.sock", api_version="1.41"))
-    assert not await engine.exits.ready()
+    assert not await engine.watch("test").ready()
     await engine.aclose()

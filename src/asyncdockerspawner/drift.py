@@ -1,0 +1,79 @@
+"""Whether a kept container still fits the configuration, and whether it holds files of its user."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from asyncdockerspawner.jsontypes import JsonObject
+
+_LIMITS = ("Memory", "MemorySwap", "MemoryReservation", "CpuPeriod", "CpuQuota", "NanoCpus")
+_MOUNTS = ("Binds", "Mounts", "Tmpfs")
+_HUB_VARIABLES = ("JUPYTERHUB_", "JPY_")
+_HOMES = ("/home", "/root")
+
+
+def fingerprint(body: JsonObject) -> str:
+    """Digest what a container is made from, part by part, leaving out what differs at every spawn."""
+    host = body.get("HostConfig") or {}
+    parts = {
+        "image": body.get("Image"),
+        "command": body.get("Cmd"),
+        "environment": sorted(_lasting(body.get("Env") or [])),
+        "limits": _present(host, _LIMITS),
+        "mounts": _present(host, _MOUNTS),
+    }
+    return " ".join(f"{part}:{_digest(value)}" for part, value in parts.items())
+
+
+def differences(old: str, new: str) -> list[str]:
+    """Name the parts in which two fingerprints differ; a part that only one of them has counts as equal."""
+    before, now = _parts(old), _parts(new)
+    return [part for part in now if before.get(part, now[part]) != now[part]]
+
+
+def files_of_the_user(changed: Iterable[str], document: JsonObject) -> list[str]:
+    """Pick the changed paths that may be a user's: below a home or the working directory, outside mounts.
+
+    Source of `changed`: `GET /containers/ID/changes`, which names every changed folder too.
+    """
+    config = document.get("Config") or {}
+    environment = dict(str(entry).partition("=")[::2] for entry in config.get("Env") or [])
+    homes = [
+        PurePosixPath(each)
+        for each in (*_HOMES, environment.get("HOME"), config.get("WorkingDir") or "/")
+        if each
+    ]
+    mounts = [PurePosixPath(str(each["Destination"])) for each in document.get("Mounts") or []]
+    return [path for path in changed if _in_a_home(PurePosixPath(path), homes, mounts)]
+
+
+def _in_a_home(path: PurePosixPath, homes: Sequence[PurePosixPath], mounts: Sequence[PurePosixPath]) -> bool:
+    if not any(path != home and path.is_relative_to(home) for home in homes):
+        return False
+    # The Engine makes the folders that lead to a mount; they hold nothing else.
+    return not any(path.is_relative_to(mount) or mount.is_relative_to(path) for mount in mounts)
+
+
+def _lasting(env: Iterable[str]) -> Iterable[str]:
+    for entry in env:
+        name = entry.partition("=")[0].upper()
+        if not name.startswith(_HUB_VARIABLES) and "TOKEN" not in name:
+            yield entry
+
+
+def _present(host: Mapping[str, Any], keys: Iterable[str]) -> JsonObject:
+    # An absent key, null, zero and empty all mean "none" to the Engine.
+    return {key: host[key] for key in keys if host.get(key)}
+
+
+def _digest(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _parts(text: str) -> dict[str, str]:
+    return {part: digest for part, colon, digest in (each.partition(":") for each in text.split()) if colon}

@@ -1,0 +1,41 @@
+"""Options: how many servers start at a time."""
+
+from __future__ import annotations
+
+from traitlets import Float, HasTraits, Int
+
+
+class QueueTraits(HasTraits):
+    """The start gate, one for each Engine."""
+
+    concurrent_starts = Int(
+        None,
+        allow_none=True,
+        min=0,
+        help="""How many servers start at a time on one Engine; the others wait in the order of their coming.
+
+        Unset, two for each CPU of the Engine's machine, more where the Engine is far away. 0 starts all at
+        once. A start holds its place until its server answers or has ended, for at most `start_hold`. Kept
+        containers that are started again, and stops, never wait.
+
+        JupyterHub's `concurrent_spawn_limit` bounds how many may wait or start together; this option gives
+        them an order. The first server that an Engine starts decides: a change takes a restart of the Hub.
+        """,
+    ).tag(config=True)
+
+    start_hold = Float(
+        10.0,
+        min=0.0,
+        help="""Seconds after the start of its container for which a server that does not answer yet keeps
+        its place among the `concurrent_starts`.
+        """,
+    ).tag(config=True)
+
+    queue_timeout = Float(
+        600.0,
+        min=0.0,
+        help="""Seconds that a server waits for its turn to start before its spawn fails with a message.
+
+        They do not count towards `start_timeout`.
+        """,
+    ).tag(config=True)

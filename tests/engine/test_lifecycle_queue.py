@@ -1,0 +1,142 @@
+"""Starts in their order: the gate as users and the Hub meet it, over the fake Engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncdockerspawner import DockerSpawner
+from tests.engine.conftest import Site, World, new_world
+from tests.fake_engine import FakeEngine
+
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def make(fake: FakeEngine, tmp_path: Path) -> Make:
+    return lambda kind="stub", **options: new_world(
+        Site(fake.url, fake.http, fake), tmp_path, kind, **options
+    )
+
+
+def at_once(fake: FakeEngine) -> int:
+    """How many starts were under way together at most."""
+    return max(entry["in_flight_route"] for entry in fake.requests("POST", "/containers/{ref}/start"))
+
+
+async def test_no_more_start_at_a_time_than_asked_for_and_in_their_order(
+    make: Make, fake: FakeEngine
+) -> None:
+    world = make(concurrent_starts=2)
+    fake.rule("POST", "/start$", delay_before=0.05)
+    names = [f"s{number}" for number in range(8)]
+    await asyncio.gather(*map(world.spawn, names))
+    assert at_once(fake) == 2
+    created = [
+        entry["query"]["name"].rpartition("--")[2] for entry in fake.requests("POST", "/containers/create")
+    ]
+    assert sorted(created[:2]) + created[2:] == names
+    await asyncio.gather(*map(world.user.stop, names))
+
+
+async def test_zero_starts_all_at_once(make: Make, fake: FakeEngine) -> None:
+    world = make(concurrent_starts=0)
+    fake.rule("POST", "/start$", delay_before=0.3)
+    names = [f"s{number}" for number in range(8)]
+    await asyncio.gather(*map(world.spawn, names))
+    assert at_once(fake) == 8
+    await asyncio.gather(*map(world.user.stop, names))
+
+
+async def test_who_waits_sees_the_place_in_the_queue_and_stops_never_wait(
+    make: Make, fake: FakeEngine
+) -> None:
+    world = make(concurrent_starts=1)
+    running = await world.spawn("running")
+    fake.rule("POST", "/start$", hang=True, times=1)
+    first = asyncio.ensure_future(world.spawn("first"))
+    await asyncio.sleep(0.2)
+    second = asyncio.ensure_future(world.spawn("second"))
+    await asyncio.sleep(0.2)
+    lines = [event["message"] for _, _, event in world.spawner("second")._spawn_log._lines]
+    assert "0 are ahead of this one" in lines[-1]
+    await running.user.stop("running")
+    assert [one["Name"].rpartition("--")[2] for one in fake.containers()] == ["first"]
+    first.cancel()
+    await asyncio.wait([first])
+    assert await second
+    await world.user.stop("second")
+
+
+async def test_a_turn_that_does_not_come_is_told(make: Make, fake: FakeEngine) -> None:
+    world = make(concurrent_starts=1, queue_timeout=0.2)
+    fake.rule("POST", "/start$", hang=True, times=1)
+    first = asyncio.ensure_future(world.spawn("first"))
+    await asyncio.sleep(0.2)
+    with pytest.raises(Exception, match="waited") as caught:
+        await world.spawn("second")
+    assert caught.value.status_code == 503  # type: ignore[attr-defined]
+    assert world.spawner("second").spawn is None
+    first.cancel()
+    await asyncio.wait([first])
+
+
+@pytest.mark.parametrize("kind", ["silent", "dies"])
+async def test_a_place_is_held_no_longer_than_asked_for_or_lived(make: Make, kind: str) -> None:
+    world = make(kind, concurrent_starts=1, start_hold=0.3, start_timeout=20, http_timeout=1)
+    first = asyncio.ensure_future(world.spawn("first"))
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(10):
+        spawner = world.new_spawner("second")
+        await spawner.run_pre_spawn_hook()
+    spawner.clear_state()
+    first.cancel()
+    await asyncio.wait([first])
+
+
+async def test_a_place_that_no_start_takes_over_is_given_back(make: Make) -> None:
+    world = make(concurrent_starts=1)
+    await asyncio.ensure_future(world.new_spawner("first").run_pre_spawn_hook())
+    second = world.new_spawner("second")
+    async with asyncio.timeout(5):
+        await second.run_pre_spawn_hook()
+        second.clear_state()
+        third = world.new_spawner("third")
+        await third.run_pre_spawn_hook()
+    # A start that comes late gets a place of its own.
+    third.clear_state()
+
+
+async def test_a_kept_container_passes_by_the_queue(make: Make, fake: FakeEngine) -> None:
+    world = make(concurrent_starts=1, remove=False)
+    await world.spawn("kept")
+    await world.user.stop("kept")
+    fake.rule("POST", "/containers/create", delay_before=2, times=1)
+    first = asyncio.ensure_future(world.spawn("first"))
+    await asyncio.sleep(0.2)
+    async with asyncio.timeout(5):
+        await world.spawn("kept")
+    await world.user.stop("kept")
+    first.cancel()
+    await asyncio.wait([first])
+
+
+async def test_starts_without_the_hook_take_turns_too(make: Make, fake: FakeEngine) -> None:
+    class Direct(DockerSpawner):
+        """Prepares only in its start."""
+
+        async def run_pre_spawn_hook(self) -> None:
+            return None
+
+    world = make(concurrent_starts=1)
+    world.settings["spawner_class"] = Direct
+    fake.rule("POST", "/start$", delay_before=0.05)
+    names = [f"s{number}" for number in range(4)]
+    results: list[Any] = await asyncio.gather(*map(world.spawn, names))
+    assert at_once(fake) == 1
+    assert len(results) == 4
+    await asyncio.gather(*map(world.user.stop, names))
