@@ -53,8 +53,14 @@ class DockerSpawner(Seams, Spawner):
 
     @property
     def engine(self) -> Engine:
-        """The Engine of this spawner, shared with all spawners of the same settings."""
-        return registry.engine_for(settings.resolve(self.client_kwargs, self.tls_config, os.environ))
+        """The Engine of this spawner, shared with all spawners of the same settings.
+
+        Options may change until a server has been started; from then on it stays where it is.
+        """
+        if self._engine is None or self.spawn is None or self.spawn.live:
+            wanted = settings.resolve(self.client_kwargs, self.tls_config, os.environ)
+            self._engine = registry.engine_for(wanted)
+        return self._engine
 
     @property
     def watch(self) -> Watch:
@@ -262,6 +268,7 @@ class DockerSpawner(Seams, Spawner):
             raise
 
     _address: tuple[str, int] | None = None
+    _engine: Engine | None = None
 
     @property
     def _server_prefix(self) -> str:

@@ -51,6 +51,22 @@ async def test_the_newest_version_that_both_know_is_spoken(offered: str, spoken:
     assert paths == ["/version", f"/{spoken}/info"]
 
 
+async def test_the_event_stream_tells_the_version_too(fake: FakeEngine) -> None:
+    async with opened(fake.url) as client, client.events.containers():
+        await client.system.info()
+    assert [entry["path"] for entry in fake.requests()] == ["/events", "/info"]
+
+
+async def test_an_engine_whose_event_stream_is_too_old_is_refused() -> None:
+    async def engine(_: web.Request) -> web.StreamResponse:
+        return web.Response(headers={"Api-Version": "1.39"})
+
+    async with answering(engine) as url, opened(url) as client:
+        with pytest.raises(errors.EngineRefused, match=r"1\.39 is too old"):
+            async with client.events.containers():
+                pass
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
@@ -71,8 +87,7 @@ async def test_a_version_that_cannot_be_agreed_on_is_an_error(
             with pytest.raises(kind, match=message):
                 await client.system.info()
             with pytest.raises(kind, match=message):
-                async with client.events.containers():
-                    pass
+                await client.containers.logs("x", tail=1)
 
 
 async def test_a_call_cancelled_while_it_asks_for_the_version_leaves_that_to_the_next(

@@ -32,7 +32,7 @@ async def test_twenty_users_at_once_get_their_servers(hub: HubSite) -> None:
 async def test_containers_are_created_started_and_stopped_together(
     make_hub: MakeHub, fake: FakeEngine
 ) -> None:
-    hub = make_hub(fake=fake)
+    hub = make_hub(fake=fake, concurrent_starts=0)
     for path in ("/containers/create", "/containers/[^/]+/start", "/containers/[^/]+/stop"):
         fake.rule("POST", path, delay_before=SLOW_CREATE)
     await start_all(hub)

@@ -125,16 +125,21 @@ class Connection:
         subject: str = "",
         params: Mapping[str, Any] | None = None,
         idle: float | None = None,
+        versioned: bool = True,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a streaming answer; gives its bytes as they come, and closes it whatever happens.
 
         aiodocker never closes a response that is left early: its connection leaks, and the Engine goes on
-        pulling. Hence the explicit close. `idle` seconds without a byte end it with EngineTimeout.
+        pulling. Hence the explicit close. `idle` seconds without a byte end it with EngineTimeout. One that
+        is not `versioned` is in the Engine's newest version, and settles the version for all that follows.
         """
         try:
             async with asyncio.timeout(self.settings.timeout):
-                await self._negotiate()
-                response = await self._send(self._streams, method, path, params=params, idle=idle)
+                if versioned:
+                    await self._negotiate()
+                response = await self._send(
+                    self._streams, method, path, params=params, idle=idle, versioned=versioned
+                )
         except errors.EngineUnavailable as exc:
             raise errors.EngineUnavailable(operation, subject, exc.message) from exc
         except errors.EngineError:
@@ -142,6 +147,8 @@ class Connection:
         except Exception as exc:
             raise translate.from_exception(exc, operation=operation, subject=subject) from exc
         try:
+            if not self._negotiated and (offered := response.headers.get("Api-Version")):
+                self._adopt(offered)
             yield response.content.iter_any()
         except errors.EngineError:
             raise
@@ -176,7 +183,10 @@ class Connection:
         if self._negotiated:
             return
         response = await self._send(self.docker, "GET", "version", versioned=False)
-        offered = str(json.loads(await response.read())["ApiVersion"])
+        self._adopt(str(json.loads(await response.read())["ApiVersion"]))
+
+    def _adopt(self, offered: str) -> None:
+        """Speak the newest version that both sides know."""
         newest = tuple(int(part) for part in offered.split("."))
         if newest < OLDEST_API:
             oldest = ".".join(map(str, OLDEST_API))

@@ -49,7 +49,12 @@ class Events:
         filters = {"type": ["container"], "event": sorted(WATCHED)}
         async with (
             self._connection.stream(
-                "GET", "events", operation="watch events", params={"filters": filters}
+                "GET",
+                "events",
+                operation="watch events",
+                params={"filters": filters},
+                # The first thing that is asked of an Engine, mostly; it saves asking for the version.
+                versioned=False,
             ) as chunks,
             aclosing(self._read(chunks)) as events,
         ):

@@ -1,0 +1,139 @@
+"""What an earlier Hub process has left, seen by the next one; over the fake Engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from traitlets.log import get_logger
+
+from asyncdockerspawner.engine import registry
+from asyncdockerspawner.lifecycle import reconcile
+from tests.engine.conftest import Site, World, new_world
+from tests.fake_engine import FakeEngine
+
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def make(fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    monkeypatch.setattr(reconcile, "GRACE_SECONDS", 0.2)
+    return lambda kind="stub", **options: new_world(
+        Site(fake.url, fake.http, fake, hub_id="h"), tmp_path, kind, **options
+    )
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
+    return caplog
+
+
+async def as_another_process(world: World) -> World:
+    """The Hub killed and started again; somebody looks at the Engine."""
+    await registry.close_engines()
+    world = world.restarted()
+    world.new_spawner("other").watch.begin()
+    return world
+
+
+async def states(fake: FakeEngine, wanted: dict[str, str], seconds: float = 5.0) -> None:
+    """Wait until exactly these containers are there, by the ends of their names, in these states."""
+    found: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(seconds):
+            while found != wanted:
+                found = {
+                    each["Name"].rpartition("--")[2]: each["State"]["Status"] for each in fake.containers()
+                }
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        assert found == wanted
+
+
+@pytest.mark.parametrize(("remove", "left"), [(True, {}), (False, {"one": "exited"})])
+async def test_a_stop_that_is_owed_is_done_by_the_next_process(
+    make: Make, fake: FakeEngine, remove: bool, left: dict[str, str]
+) -> None:
+    world = make(remove=remove)
+    await world.spawn("one")
+    fake.rule("POST", "/stop$", status=500, message="not now")
+    await world.user.stop("one")
+    assert world.user.orm_user.orm_spawners["one"].state["owed"] is True
+    await states(fake, {"one": "running"})
+    await registry.close_engines()
+    fake.clear_rules()
+    await as_another_process(world)
+    await states(fake, left)
+
+
+async def test_a_user_who_comes_back_before_an_owed_stop_is_done_has_a_server(
+    make: Make, fake: FakeEngine
+) -> None:
+    world = make()
+    await world.spawn("one")
+    fake.rule("POST", "/stop$", status=500, message="not now", times=1)
+    await world.user.stop("one")
+    spawner = await world.spawn("one")
+    assert "owed" not in spawner.get_state()
+    await asyncio.sleep(0.5)
+    assert await spawner.poll() is None
+    await world.user.stop("one")
+    await states(fake, {})
+
+
+@pytest.mark.parametrize("policy", ["keep", "stop", "remove"])
+async def test_what_the_database_does_not_know_is_kept_unless_the_site_says_otherwise(
+    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture, policy: str
+) -> None:
+    world = make(orphan_policy=policy)
+    await asyncio.gather(world.spawn("one"), world.spawn("two"))
+    for name in ("one", "two"):
+        world.db.delete(world.user.orm_user.orm_spawners[name])
+    world.db.commit()
+    await as_another_process(world)
+    gone = {"keep": "running", "stop": "exited"}
+    await states(fake, {name: gone[policy] for name in ("one", "two") if policy in gone})
+    await asyncio.sleep(0.5)
+    assert "th-alice--one, th-alice--two" in log.text
+
+
+async def test_what_was_made_to_be_kept_is_stopped_at_most(make: Make, fake: FakeEngine) -> None:
+    world = make(orphan_policy="remove", remove=False)
+    await asyncio.gather(world.spawn("one"), world.spawn("two"))
+    await world.user.stop("two")
+    for name in ("one", "two"):
+        world.db.delete(world.user.orm_user.orm_spawners[name])
+    world.db.commit()
+    await as_another_process(world)
+    await states(fake, {"one": "exited", "two": "exited"})
+    await asyncio.sleep(0.5)
+    await states(fake, {"one": "exited", "two": "exited"})
+
+
+async def test_servers_that_the_hub_takes_for_running_are_left_alone(
+    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
+) -> None:
+    world = make(orphan_policy="remove")
+    await world.spawn("one")
+    world = await as_another_process(world)
+    await asyncio.sleep(0.6)
+    assert await world.spawner("one").poll() is None
+    assert "database" not in log.text
+    await world.user.stop("one")
+    await states(fake, {})
+
+
+async def test_what_a_start_left_that_was_cut_off_is_removed_after_a_grace(
+    make: Make, fake: FakeEngine
+) -> None:
+    world = make()
+    spawner = await world.spawn("one")
+    state = {**spawner.get_state(), "phase": "starting"}
+    del state["object_id"]
+    # As where the Hub died after it had given the start up, and before the clean-up.
+    spawner.orm_spawner.state, spawner.server = state, None
+    await as_another_process(world)
+    await states(fake, {})
