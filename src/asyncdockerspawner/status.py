@@ -50,13 +50,13 @@ class ExitStatus:
         limit = f" (limit {_human(self.memory_limit)})" if self.memory_limit > 0 else ""
         # The kernel may have killed a child only, whose parent then ended with a code of its own.
         if self.code in {0, 137}:
-            return f"killed: out of memory{limit}"
+            return f"was killed: out of memory{limit}"
         return f"exited with code {self.code} after running out of memory{limit}"
 
     def _by_code(self) -> str:
         reason = f": {_REASONS[self.code]}" if self.code in _REASONS else ""
         if 128 < self.code <= 128 + _LAST_SIGNAL:
-            return f"killed by signal {self.code - 128}{reason}"
+            return f"was killed by signal {self.code - 128}{reason}"
         return f"exited with code {self.code}{reason}"
 
 

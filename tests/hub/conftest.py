@@ -17,6 +17,7 @@ from tests.hub.hub_site import HubSite, new_hub_id, prefix_of
 from tests.testbed.engine import ensure_engine
 from tests.testbed.hub import HubProcess
 from tests.testbed.images import ensure_stub_image
+from tests.testbed.own_engine import OwnEngine, own_engine
 from tests.testbed.singleuser import ensure_singleuser_image
 
 LOG_CHARACTERS = 12_000
@@ -31,6 +32,8 @@ class MakeHub(Protocol):
         config: str = "",
         cleanup_servers: bool = True,
         fake: FakeEngine | None = None,
+        own: OwnEngine | None = None,
+        hub_id: str | None = None,
         **options: Any,
     ) -> HubSite: ...
 
@@ -58,21 +61,43 @@ def fake(tmp_path: Path) -> Iterator[FakeEngine]:
 
 
 @pytest.fixture
+def live_engine(tmp_path: Path) -> Iterator[OwnEngine]:
+    """An Engine of this test's own, whose containers outlive it."""
+    with own_engine(tmp_path, live_restore=True) as started:
+        yield started
+
+
+@pytest.fixture
+def stopping_engine(tmp_path: Path) -> Iterator[OwnEngine]:
+    """An Engine of this test's own that stops its containers when it is restarted."""
+    with own_engine(tmp_path, live_restore=False) as started:
+        yield started
+
+
+@pytest.fixture
 async def make_hub(
     request: pytest.FixtureRequest, tmp_path: Path, engine: httpx.Client, stub_image: str
 ) -> AsyncIterator[MakeHub]:
     """Hubs that are stopped at the end; what they left at the Engine is removed."""
-    if "fake" in request.fixturenames:
-        request.getfixturevalue("fake")  # it has to outlive the Hubs
+    for outliving in {"fake", "live_engine", "stopping_engine"} & set(request.fixturenames):
+        request.getfixturevalue(outliving)  # it has to be there until the Hubs have ended
     made: list[HubSite] = []
 
     def make(
-        *, config: str = "", cleanup_servers: bool = True, fake: FakeEngine | None = None, **options: Any
+        *,
+        config: str = "",
+        cleanup_servers: bool = True,
+        fake: FakeEngine | None = None,
+        own: OwnEngine | None = None,
+        hub_id: str | None = None,
+        **options: Any,
     ) -> HubSite:
-        hub_id = new_hub_id()
+        hub_id = hub_id or new_hub_id()
         values = {"hub_id": hub_id, "prefix": prefix_of(hub_id), "image": stub_image, "remove": True}
         if fake is not None:
             values |= {"client_kwargs": {"base_url": fake.url}, "image": "stub:1"}
+        if own is not None:
+            values["client_kwargs"] = {"base_url": own.url}
         lines = [f"c.DockerSpawner.{key} = {value!r}" for key, value in {**values, **options}.items()]
         process = HubProcess(
             tmp_path / hub_id,
@@ -80,7 +105,8 @@ async def make_hub(
             cleanup_servers=cleanup_servers,
         )
         api = HubAPI(process.url, process.token, deadline=90)
-        site = HubSite(process, api, fake.http if fake else engine, hub_id, fake)
+        there = fake.http if fake else own.http if own else engine
+        site = HubSite(process, api, there, hub_id, fake)
         made.append(site)
         process.start()
         return site
