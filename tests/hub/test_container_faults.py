@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
 TWENTY = [f"user{number:02}" for number in range(20)]
 
 
-async def started(make_hub: MakeHub, *users: str, **options: object) -> HubSite:
+async def started(make_hub: MakeHub, *users: str, **options: Any) -> HubSite:
     hub = make_hub(config=RARE_POLLS, **options)
     await hub.create_users(*users)
     await asyncio.gather(*map(hub.api.start_server, users))

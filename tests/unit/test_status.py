@@ -88,17 +88,17 @@ def test_an_exit_status_holds_all_that_the_engine_says() -> None:
         (ExitStatus(code=126), "exited with code 126: the command cannot be executed"),
         (ExitStatus(code=127), "exited with code 127: command not found"),
         (ExitStatus(code=127, error="exec: x"), "exited with code 127: command not found (exec: x)"),
-        (ExitStatus(code=130), "killed by signal 2"),
-        (ExitStatus(code=137), "killed by signal 9: stopped by force, or the machine ran out of memory"),
-        (ExitStatus(code=139), "killed by signal 11: segmentation fault"),
-        (ExitStatus(code=143), "killed by signal 15: asked to stop"),
+        (ExitStatus(code=130), "was killed by signal 2"),
+        (ExitStatus(code=137), "was killed by signal 9: stopped by force, or the machine ran out of memory"),
+        (ExitStatus(code=139), "was killed by signal 11: segmentation fault"),
+        (ExitStatus(code=143), "was killed by signal 15: asked to stop"),
         (ExitStatus(code=128), "exited with code 128"),
         (ExitStatus(code=255), "exited with code 255"),
-        (ExitStatus(code=137, oom_killed=True), "killed: out of memory"),
-        (ExitStatus(code=137, oom_killed=True, memory_limit=2**30), "killed: out of memory (limit 1 GiB)"),
+        (ExitStatus(code=137, oom_killed=True), "was killed: out of memory"),
+        (ExitStatus(code=137, oom_killed=True, memory_limit=2**30), "was killed: out of memory (limit 1 GiB)"),
         (
             ExitStatus(code=0, oom_killed=True, memory_limit=3 * 2**29),
-            "killed: out of memory (limit 1.5 GiB)",
+            "was killed: out of memory (limit 1.5 GiB)",
         ),
         (
             ExitStatus(code=1, oom_killed=True, memory_limit=512 * 2**20),
@@ -106,7 +106,7 @@ def test_an_exit_status_holds_all_that_the_engine_says() -> None:
         ),
         (
             ExitStatus(code=137, oom_killed=True, memory_limit=5000 * 2**40),
-            "killed: out of memory (limit 5000 TiB)",
+            "was killed: out of memory (limit 5000 TiB)",
         ),
     ],
 )

@@ -1,0 +1,170 @@
+"""What happens to running servers by themselves, and what the Hub hears of it; over both Engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from traitlets.log import get_logger
+
+from asyncdockerspawner import DockerSpawner
+from tests.engine.conftest import SHELL, Site, World, new_world
+from tests.fake_engine import FakeEngine
+
+MakeWorld = Callable[..., World]
+LIVES_ON = {"cmd": [*SHELL, "/serve & while :; do /bin/busybox sleep 0.1; done"]}
+
+
+async def heard(spawner: DockerSpawner, seconds: float = 10.0) -> asyncio.Event:
+    """An event that is set when the Hub is told that the server has ended."""
+    told = asyncio.Event()
+    spawner.add_poll_callback(told.set)
+    return told
+
+
+async def until(ask: Callable[[], Any], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not ask():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+def kill(site: Site, ref: str) -> None:
+    site.http.post(f"/containers/{ref}/kill").raise_for_status()
+
+
+async def test_a_death_is_told_to_the_hub_with_its_reason(
+    make_world: MakeWorld, site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
+    spawner = await make_world().spawn()
+    told = await heard(spawner)
+    kill(site, spawner.object_id)
+    await asyncio.wait_for(told.wait(), 10)
+    assert await spawner.poll() == 137
+    assert "killed by signal 9" in caplog.text
+    await spawner.user.stop("")
+    assert site.containers() == []
+    # Kept for the user, who sees it at the next start.
+    assert "killed by signal 9" in spawner.orm_spawner.state["last_end"]
+
+
+async def test_the_next_start_shows_why_the_last_server_ended(make_world: MakeWorld, site: Site) -> None:
+    world = make_world()
+    spawner = await world.spawn()
+    told = await heard(spawner)
+    kill(site, spawner.object_id)
+    await asyncio.wait_for(told.wait(), 10)
+    await world.user.stop("")
+    again = await world.restarted().spawn()
+    lines = [event["message"] async for event in again.progress()]
+    assert "killed by signal 9" in lines[0]
+    assert "last_end" not in again.get_state()
+    await again.user.stop("")
+
+
+async def test_a_removal_from_outside_is_told_too(make_world: MakeWorld, site: Site) -> None:
+    spawner = await make_world().spawn()
+    told = await heard(spawner)
+    site.remove(spawner.object_id)
+    await asyncio.wait_for(told.wait(), 10)
+    assert await spawner.poll() == 0
+    await spawner.user.stop("")
+
+
+async def test_a_stop_that_the_hub_asked_for_is_not_told_as_a_death(make_world: MakeWorld) -> None:
+    spawner = await make_world().spawn()
+    told = await heard(spawner)
+    await spawner.user.stop("")
+    await asyncio.sleep(0.3)
+    assert not told.is_set()
+    assert spawner.last_end == ""
+
+
+async def test_a_rename_from_outside_is_no_end(make_world: MakeWorld, site: Site) -> None:
+    spawner = await make_world().spawn()
+    other = f"{spawner.object_name}-other"
+    site.http.post(f"/containers/{spawner.object_id}/rename", params={"name": other}).raise_for_status()
+    await asyncio.sleep(0.2)
+    assert await spawner.poll() is None
+    await spawner.user.stop("")
+    assert site.containers() == []
+
+
+async def test_a_restart_with_another_port_moves_server_and_route(make_world: MakeWorld, site: Site) -> None:
+    world = make_world()
+    routes: list[tuple[str, int]] = []
+
+    class Proxy:
+        async def add_user(self, user: Any, name: str) -> None:
+            routes.append((name, user.spawners[name].server.port))
+
+    world.settings["proxy"] = Proxy()
+    spawner = await world.spawn("lab")
+    before = spawner.server.port
+    if site.fake is not None:
+        site.fake.restart(spawner.object_id)
+    else:
+        site.http.post(f"/containers/{spawner.object_id}/restart", params={"t": 0}).raise_for_status()
+    await until(lambda: routes)
+    assert routes == [("lab", spawner.server.port)]
+    assert spawner.server.port != before
+    assert await spawner.poll() is None
+    await world.user.stop("lab")
+
+
+async def test_polls_ask_nothing_while_the_watch_is_in_step(fake: FakeEngine, make: MakeWorld) -> None:
+    world = make()
+    spawner = await world.spawn()
+    assert await spawner.poll() is None
+    fake.clear_requests()
+    assert [await spawner.poll() for _ in range(50)] == [None] * 50
+    assert fake.requests() == []
+    await world.user.stop("")
+
+
+@pytest.fixture
+def make(fake: FakeEngine, tmp_path: Any) -> MakeWorld:
+    return lambda kind="stub", **options: new_world(
+        Site(fake.url, fake.http, fake), tmp_path, kind, **options
+    )
+
+
+async def test_an_absence_of_the_engine_stops_nobody(fake: FakeEngine, make: MakeWorld) -> None:
+    world = make()
+    spawner = await world.spawn()
+    told = await heard(spawner)
+    fake.offline(1.0)
+    for _ in range(15):
+        assert await spawner.poll() is None
+        await asyncio.sleep(0.1)
+    assert not told.is_set()
+    await world.user.stop("")
+    assert fake.containers() == []
+
+
+async def test_an_end_that_was_missed_is_noticed_after_the_absence(fake: FakeEngine, make: MakeWorld) -> None:
+    world = make()
+    spawner = await world.spawn()
+    told = await heard(spawner)
+    # The Engine comes back without its containers, and replays no event.
+    fake.restart_engine(0.5, live_restore=False)
+    await asyncio.wait_for(told.wait(), 10)
+    assert await spawner.poll() is not None
+    await world.user.stop("")
+
+
+async def test_poll_at_a_hub_start_without_an_engine_takes_servers_for_running(
+    fake: FakeEngine, make: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncdockerspawner.engine.watch.FIRST_LIST_SECONDS", 0.3)
+    world = make()
+    await world.spawn()
+    world = world.restarted()
+    world.settings["config"].DockerSpawner.client_kwargs = {"base_url": f"{fake.url}.gone"}
+    spawner = world.spawner()
+    assert await spawner.poll() is None
+    assert await spawner.get_url() == spawner.server.url
+    world.settings["config"].DockerSpawner.client_kwargs = {"base_url": fake.url}
+    await world.restarted().user.stop("")
