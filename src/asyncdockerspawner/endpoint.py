@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from asyncdockerspawner.errors import NoEndpoint
 from asyncdockerspawner.jsontypes import JsonObject
@@ -20,12 +21,12 @@ def resolve(
 
     `engine_host` is the name under which the Hub reaches the Engine's machine.
     """
-    networks = (inspect.get("NetworkSettings") or {}).get("Networks") or {}
-    if (inspect.get("HostConfig") or {}).get("NetworkMode") == "host" or "host" in networks:
+    if _on_the_machine(inspect):
         # Nothing is published and no address is its own: the server listens on the machine itself.
-        return _reachable("", engine_host), port
+        return _reachable("", engine_host), _own_port(inspect) or port
+    networks = (inspect.get("NetworkSettings") or {}).get("Networks") or {}
     if use_internal_ip:
-        return _internal_address(networks, network_name), port
+        return internal_address(networks, network_name), port
     return _published(inspect, port, engine_host)
 
 
@@ -42,7 +43,29 @@ def host_address(network: JsonObject) -> str | None:
     return None
 
 
-def _internal_address(networks: Mapping[str, Any], network_name: str) -> str:
+def is_complete(document: JsonObject) -> bool:
+    """Tell whether the document has all that `resolve` reads; a list's entry has no environment."""
+    if "NetworkSettings" not in document:
+        return False
+    return not _on_the_machine(document) or "Env" in (document.get("Config") or {})
+
+
+def _on_the_machine(document: JsonObject) -> bool:
+    networks = (document.get("NetworkSettings") or {}).get("Networks") or {}
+    return (document.get("HostConfig") or {}).get("NetworkMode") == "host" or "host" in networks
+
+
+def _own_port(document: JsonObject) -> int | None:
+    """The port that a server on the machine's network was told to listen on."""
+    for entry in (document.get("Config") or {}).get("Env") or []:
+        name, _, value = str(entry).partition("=")
+        if name == "JUPYTERHUB_SERVICE_URL":
+            return urlsplit(value).port
+    return None
+
+
+def internal_address(networks: Mapping[str, Any], network_name: str) -> str:
+    """Give the container's own address in a network. Raises NoEndpoint with the networks that it is in."""
     # What Docker calls "bridge", Podman's Docker interface takes as a word and answers as "podman".
     names = (network_name, "podman") if network_name == "bridge" else (network_name,)
     attached: Any = next((networks[name] for name in names if name in networks), None)

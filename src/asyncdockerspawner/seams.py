@@ -5,37 +5,23 @@ Our own code calls all of these, and takes plain values, coroutines and any othe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from asyncdockerspawner import drift, endpoint, errors, labels, lifecycle, naming, status, templating
+from asyncdockerspawner import choice, drift, endpoint, errors, labels, lifecycle, status
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.spec import container, mounts
-from asyncdockerspawner.spec.inputs import LaunchInputs
-from asyncdockerspawner.traits.image import ImageTraits
-from asyncdockerspawner.traits.naming import NamingTraits
-from asyncdockerspawner.traits.network import NetworkTraits
-from asyncdockerspawner.traits.queue import QueueTraits
-from asyncdockerspawner.traits.runtime import RuntimeTraits
-from asyncdockerspawner.traits.storage import StorageTraits
+from asyncdockerspawner.spec import container
+from asyncdockerspawner.values import Values
 from asyncdockerspawner.workloads import Workload
 
 
-class Seams(ImageTraits, NamingTraits, NetworkTraits, QueueTraits, StorageTraits, RuntimeTraits):
+class Seams(Values):
     """The override points. `object` means the server's container."""
 
     object_id: str
     object_name: str
-    volume_names: dict[str, str]
-    """Volumes of a server that was renamed, by template: its data stays where it is."""
     spawn: lifecycle.Spawn | None
-    user: Any
-    name: str
-    port: int
-    mem_limit: Any
-    cpu_limit: Any
 
     @property
     def engine(self) -> Engine:
@@ -68,49 +54,20 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, QueueTraits, StorageTraits
         return self.object_name
 
     @property
-    def escaped_name(self) -> str:
-        """The user's name, escaped."""
-        return self.template_namespace()["username"]
-
-    @property
     def internal_hostname(self) -> str:
         """The server's host name in the Engine's networks."""
         return self.object_name
 
-    def template_namespace(self) -> dict[str, str]:
-        """Fields that every template may use."""
-        return naming.namespace(
-            username=self.user.name,
-            servername=self.name,
-            image=self.image,
-            prefix=self.prefix,
-            escape=self.escape,
-        )
-
-    def render_object_name(self) -> str:
-        """Render `name_template`."""
-        return naming.object_name(self.name_template, self.template_namespace())
-
-    @property
-    def volume_binds(self) -> dict[str, dict[str, Any]]:
-        """Volume name or host path → {"bind", "mode", …}, rendered."""
-        return mounts.volume_binds(
-            self.volumes,
-            self.read_only_volumes,
-            self._format_volume_name,
-        )
-
-    @property
-    def volume_mount_points(self) -> list[str]:
-        """Paths in the container where volumes are mounted."""
-        return mounts.mount_points(self.volume_binds)
-
     def check_allowed(self, image: str) -> Any:
-        """Give the image that a user's choice means. Choice of images is denied by default."""
-        raise errors.ImageNotAllowed(
-            f"The image {image!r} cannot be chosen: this Hub does not let users choose an image. "
-            "Start the server again to have the usual one."
+        """Give the image that a user's choice means, by `allowed_images`; choosing is denied by default."""
+        return choice.chosen(image, self.allowed_images)
+
+    def check_image_whitelist(self, image: str) -> Any:
+        """Former name of `check_allowed`."""
+        self.log.warning(
+            "check_image_whitelist is deprecated in DockerSpawner 12.0, use check_allowed instead"
         )
+        return self.check_allowed(image)
 
     async def pull_image(self, image: str) -> None:
         """Bring the image to the Engine's machine, as `pull_policy` says."""
@@ -135,6 +92,8 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, QueueTraits, StorageTraits
         """Give the server's environment: the Hub's, and the image's reference."""
         env: dict[str, Any] = super().get_env()  # type: ignore[misc]
         env["JUPYTER_IMAGE_SPEC"] = self.image
+        if self.server_port != self.port and (url := env.get("JUPYTERHUB_SERVICE_URL")):
+            env["JUPYTERHUB_SERVICE_URL"] = str(url).replace(f":{self.port}/", f":{self.server_port}/", 1)
         return env
 
     async def get_object(self) -> JsonObject | None:
@@ -146,7 +105,13 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, QueueTraits, StorageTraits
         body = await self.object_body()
         kept = {} if self.remove else {labels.KEEP: "true"}
         body["Labels"] = {**body["Labels"], labels.CONFIG_HASH: drift.fingerprint(body), **kept}
-        return {"Id": await lifecycle.create(self.workload, self.object_name, body, self.spawn)}
+        await lifecycle.ensure_volumes(self, body)  # type: ignore[arg-type]
+        made = await lifecycle.create(self.workload, self.object_name, body, self.spawn)
+        return {self.object_id_key: made}
+
+    object_id_key = "Id"
+    _now = False
+    """Whether the stop under way is to be without grace."""
 
     async def object_body(self) -> JsonObject:
         """Give what the object is made from, as the Engine takes it, from the values that stand now."""
@@ -157,18 +122,24 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, QueueTraits, StorageTraits
         await self.workload.start(self.object_id)
 
     async def stop_object(self) -> None:
-        """Stop the object with its own grace."""
-        await self.workload.stop(self.object_id)
+        """Stop the object with its own grace, or `stop_timeout`."""
+        await self.workload.stop(self.object_id, grace=0 if self._now else self.stop_timeout)
 
     async def remove_object(self) -> None:
         """Remove the object, and wait until it is gone."""
         await self.workload.remove(self.object_id, force=True)
 
+    async def post_start_exec(self) -> None:
+        """Run `post_start_cmd` inside the object."""
+        await lifecycle.post_start(self)  # type: ignore[arg-type]
+
     async def get_ip_and_port(self) -> tuple[str, int]:
         """Give the address at which the Hub reaches the server."""
+        if self.use_internal_hostname:
+            return self.internal_hostname, self.port
         document = self.watch.known(self.object_id) if self.watch.live else None
         # Until it has been asked about since its last start, the watch knows no address.
-        if document is None or "NetworkSettings" not in document or not status.is_running(document):
+        if document is None or not endpoint.is_complete(document) or not status.is_running(document):
             document = await lifecycle.resolved(self.get_object())
         if document is None:
             raise errors.NoEndpoint(f"There is no {self.object_name} at the Engine.")
@@ -180,46 +151,6 @@ class Seams(ImageTraits, NamingTraits, NetworkTraits, QueueTraits, StorageTraits
             engine_host=self.engine.settings.host,
         )
 
-    async def launch_inputs(self) -> LaunchInputs:
-        """Take every value that decides what is created, callables called and templates rendered."""
-        environment = await lifecycle.resolved(self.get_env())
-        return LaunchInputs(
-            name=self.object_name,
-            image=self.image,
-            command=await lifecycle.resolved(self.get_command()),
-            environment=environment,
-            labels=labels.ownership_labels_of(self.owner),
-            port=self.port,
-            publish_on=None if self.use_internal_ip else self.host_ip,
-            network_name=self.network_name,
-            binds=self.volume_binds,
-            mount_points=self.volume_mount_points,
-            mem_limit=self.mem_limit,
-            cpu_limit=self.cpu_limit,
-            extra_create=await self._extra("extra_create_kwargs"),
-            extra_host=await self._extra("extra_host_config"),
-        )
-
-    def _format_volume_name(self, template: str) -> str:
-        if template in self.volume_names:
-            return self.volume_names[template]
-        try:
-            return str(self.format_volume_name(template, self))
-        except errors.AsyncDockerSpawnerError:
-            raise
-        except Exception as exc:
-            raise errors.BadOption(
-                f"`format_volume_name` failed with {exc!r} for the template {template!r}."
-            ) from exc
-
-    async def _extra(self, option: str) -> Mapping[str, Any]:
-        value = getattr(self, option)
-        if callable(value):
-            try:
-                value = await lifecycle.resolved(value(self))
-            except Exception as exc:
-                raise errors.BadOption(f"`{option}`: the configured function failed with {exc!r}.") from exc
-        if not isinstance(value, Mapping):
-            raise errors.BadOption(f"`{option}` has to give a dictionary, not {value!r}.")
-        rendered: Mapping[str, Any] = templating.render(value, self.template_namespace(), option=option)
-        return rendered
+    async def get_network_ip(self, network_settings: JsonObject) -> str:
+        """Give the address that an inspected container's `NetworkSettings` have in `network_name`."""
+        return endpoint.internal_address(network_settings.get("Networks") or {}, self.network_name)

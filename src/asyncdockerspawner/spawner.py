@@ -27,13 +27,14 @@ class DockerSpawner(Seams, Spawner):
     """Starts each server in a container of its own, without ever keeping another user waiting."""
 
     object_type = "container"
-    object_id_key = "Id"
 
     object_id = Unicode()
     object_name = Unicode()
     spawn: lifecycle.Spawn | None = None
     owed = False
     """A stop was asked for and could not be done yet."""
+    failed_id = ""
+    """A container of a failed start that is kept."""
     renamed = False
     """The kept container was made for the server's former name."""
     last_end = ""
@@ -41,6 +42,7 @@ class DockerSpawner(Seams, Spawner):
 
     def __init__(self, **kwargs: Any) -> None:
         self.volume_names: dict[str, str] = {}
+        self.own_volumes: dict[str, str] = {}
         self._spawn_log = SpawnLog()
         super().__init__(**kwargs)
 
@@ -152,9 +154,17 @@ class DockerSpawner(Seams, Spawner):
         self._spawn_log.say(message, html=html, progress=progress, topic=topic)
 
     async def stop(self, now: bool = False) -> None:
-        """Stop the server; returns when it is stopped, or owed while the Engine is away."""
-        await lifecycle.halt(self)
+        """Stop the server, `now` without grace; returns when it is stopped, or owed as the Engine is away."""
+        self._now = now
+        try:
+            await lifecycle.halt(self)
+        finally:
+            self._now = False
         self.clear_state()
+
+    async def delete_forever(self) -> None:
+        """Remove what is left of a server, or of a user's, that the Hub forgets."""
+        await lifecycle.delete_forever(self)
 
     async def poll(self) -> int | None:
         """None while the server runs or starts, else its exit code. Never raises."""
@@ -221,6 +231,7 @@ class DockerSpawner(Seams, Spawner):
         """Forget the spawn; a kept container is remembered by its id and name."""
         super().clear_state()
         lifecycle.unfollow(self)
+        self.forget_spawn_values()
         if self.spawn is not None:
             self.spawn.leave_gate()
         self.spawn = None
@@ -255,7 +266,8 @@ class DockerSpawner(Seams, Spawner):
             await proxy.add_user(self.user, self.name)
 
     async def apply_choice(self) -> None:
-        """Take the image that the user chose, if that is allowed."""
+        """Have this spawn's values, and take the image that the user chose, if that is allowed."""
+        await self.resolve_spawn_values()
         choice = self.user_options.get("image")
         if not choice:
             return
@@ -305,7 +317,7 @@ class DockerSpawner(Seams, Spawner):
         )
 
 
-_KEPT = ("owed", "renamed", "last_end", "volume_names")
+_KEPT = ("owed", "failed_id", "renamed", "last_end", "volume_names", "own_volumes")
 """Attributes that outlive a spawn in the saved state, under their own names."""
 
 

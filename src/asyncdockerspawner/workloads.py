@@ -22,8 +22,8 @@ class Workload(Protocol):
     async def start(self, ref: str) -> None:
         """Start the object; one that runs already is as good."""
 
-    async def stop(self, ref: str) -> None:
-        """Stop the object; one that is stopped or gone already is as good."""
+    async def stop(self, ref: str, *, grace: int | None = None) -> None:
+        """Stop the object within `grace` seconds (None: its own); one that is stopped or gone is as good."""
 
     async def remove(self, ref: str, *, force: bool) -> None:
         """Remove the object and return when it is gone; one that is gone already is as good."""
@@ -36,6 +36,12 @@ class Workload(Protocol):
 
     async def rename(self, ref: str, name: str) -> None:
         """Give the object another name."""
+
+    async def connect(self, ref: str, network: str) -> None:
+        """Put the object into one more network."""
+
+    async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> tuple[int, str]:
+        """Run a command inside the object; gives its exit code and what it wrote."""
 
     def running(self, document: JsonObject) -> bool:
         """Tell whether the object runs."""
@@ -65,14 +71,14 @@ class ContainerWorkload:
                 raise
             names = ", ".join(await self._client.networks.names())
             raise errors.BadOption(
-                f"`network_name` (or network_mode in `extra_host_config`): {exc.message}. "
+                f"`network_name`, `extra_networks` (or network_mode in `extra_host_config`): {exc.message}. "
                 f"The Engine's networks are {names}."
             ) from exc
 
-    async def stop(self, ref: str) -> None:
-        """Stop the container with its own grace."""
+    async def stop(self, ref: str, *, grace: int | None = None) -> None:
+        """Stop the container."""
         try:
-            await self._containers.stop(ref)
+            await self._containers.stop(ref, grace=grace)
         except errors.ObjectNotFound:
             return
 
@@ -97,6 +103,18 @@ class ContainerWorkload:
     async def rename(self, ref: str, name: str) -> None:
         """Give the container another name. Raises NameConflict."""
         await self._containers.rename(ref, name)
+
+    async def connect(self, ref: str, network: str) -> None:
+        """Connect the container; of a network that is unknown, the Engine complains at the start."""
+        await self._client.networks.connect(network, ref)
+
+    async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> tuple[int, str]:
+        """Run the command with `exec`. Raises EngineTimeout where it does not end in time."""
+        try:
+            ended = await self._client.execs.run(ref, command, deadline=deadline)
+        except TimeoutError as exc:
+            raise errors.EngineTimeout("run a command in", ref, f"it runs after {deadline:.0f} s") from exc
+        return ended.code, ended.output
 
     def running(self, document: JsonObject) -> bool:
         """Tell whether the container runs; a paused or restarting one does."""

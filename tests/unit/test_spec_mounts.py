@@ -97,10 +97,11 @@ def binds_of(
         (
             ("alice", ""),
             {"/a": {"bind": "/b", "mode": "Z", "propagation": "rprivate"}},
+            # DockerSpawner lets the entry's mode win; here what is read-only stays so.
             {"/c": {"bind": "/c", "mode": "rw"}},
             {
                 "/a": {"bind": "/b", "mode": "Z", "propagation": "rprivate"},
-                "/c": {"bind": "/c", "mode": "rw"},
+                "/c": {"bind": "/c", "mode": "ro"},
             },
             ["/b", "/c"],
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncdockerspawner.client.connection import Connection
 from asyncdockerspawner.client.containers import Containers
 from asyncdockerspawner.client.events import Events
+from asyncdockerspawner.client.execs import Execs
 from asyncdockerspawner.client.images import Images
 from asyncdockerspawner.client.networks import Networks
 from asyncdockerspawner.client.settings import EngineSettings
@@ -19,6 +20,7 @@ class Client:
         self.connection = Connection(settings)
         self.containers = Containers(self.connection)
         self.events = Events(self.connection)
+        self.execs = Execs(self.connection)
         self.images = Images(self.connection)
         self.networks = Networks(self.connection)
         self.system = System(self.connection)

@@ -124,6 +124,7 @@ class Connection:
         operation: str,
         subject: str = "",
         params: Mapping[str, Any] | None = None,
+        body: Any = None,
         idle: float | None = None,
         versioned: bool = True,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -137,8 +138,9 @@ class Connection:
             async with asyncio.timeout(self.settings.timeout):
                 if versioned:
                     await self._negotiate()
+                data = None if body is None else json.dumps(body)
                 response = await self._send(
-                    self._streams, method, path, params=params, idle=idle, versioned=versioned
+                    self._streams, method, path, params=params, data=data, idle=idle, versioned=versioned
                 )
         except errors.EngineUnavailable as exc:
             raise errors.EngineUnavailable(operation, subject, exc.message) from exc

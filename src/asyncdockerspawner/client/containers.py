@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.connection import Connection, segment
+from asyncdockerspawner.client.output import text
 from asyncdockerspawner.jsontypes import JsonObject
 
 INSPECT_SECONDS = 60.0
@@ -133,7 +134,7 @@ class Containers:
             params={"stdout": True, "stderr": True, "tail": str(tail)},
         ) as chunks:
             async with asyncio.timeout(INSPECT_SECONDS):
-                return _text(b"".join([chunk async for chunk in chunks]))
+                return text(b"".join([chunk async for chunk in chunks]))
 
     async def _wait_gone(self, ref: str, deadline: float) -> None:
         pause = 0.02
@@ -145,28 +146,3 @@ class Containers:
                     pause = min(pause * 2, 0.5)
         except TimeoutError as exc:
             raise errors.EngineTimeout("remove container", ref, "it is still being removed") from exc
-
-
-def _text(raw: bytes) -> str:
-    lines: list[bytes] = []
-    begun: dict[int, bytes] = {}
-    for stream, payload in _frames(raw):
-        *complete, begun[stream] = (begun.get(stream, b"") + payload).split(b"\n")
-        lines += complete
-    lines += [rest for rest in begun.values() if rest]
-    return b"\n".join(line.removesuffix(b"\r") for line in lines).decode(errors="replace")
-
-
-def _frames(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give stream and payload of each write.
-
-    Without a terminal a write, or 16 KiB of it, is framed by eight bytes: stream, three zeros, length (big
-    endian). A terminal's output has no frames.
-    """
-    at = 0
-    while raw[at + 1 : at + 4] == b"\0\0\0" and raw[at] <= 2:
-        size = int.from_bytes(raw[at + 4 : at + 8], "big")
-        yield raw[at], raw[at + 8 : at + 8 + size]
-        at += 8 + size
-    if at == 0:
-        yield 0, raw

@@ -26,6 +26,20 @@ class Networks:
             return None
         return dict(answer.data)
 
+    async def connect(self, name: str, container: str) -> None:
+        """Connect a container to a network; one that is in it already is as good."""
+        try:
+            await self._connection.request(
+                "POST",
+                f"networks/{segment(name)}/connect",
+                operation="connect network",
+                subject=name,
+                body={"Container": container},
+            )
+        except errors.EngineRefused as exc:
+            if exc.status != 403 or "already exists" not in exc.message:
+                raise
+
     async def names(self) -> list[str]:
         """The names of all networks, sorted."""
         answer = await self._connection.request("GET", "networks", operation="list networks")

@@ -15,17 +15,27 @@ class Volumes:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def create(self, name: str, *, labels: Mapping[str, str]) -> JsonObject:
-        """Create a volume, or give the one that has this name already."""
+    async def create(self, name: str, *, labels: Mapping[str, str], driver: str = "") -> JsonObject:
+        """Create a volume, or give the one that has this name already, with its own labels."""
         answer = await self._connection.request(
             "POST",
             "volumes/create",
             operation="create volume",
             repeatable=True,
             subject=name,
-            body={"Name": name, "Labels": dict(labels)},
+            body={"Name": name, "Labels": dict(labels), **({"Driver": driver} if driver else {})},
         )
         return dict(answer.data)
+
+    async def list(self, labels: Mapping[str, str]) -> list[JsonObject]:
+        """All volumes that carry every one of these labels."""
+        answer = await self._connection.request(
+            "GET",
+            "volumes",
+            operation="list volumes",
+            params={"filters": {"label": [f"{key}={value}" for key, value in labels.items()]}},
+        )
+        return list(answer.data.get("Volumes") or ())
 
     async def inspect(self, name: str) -> JsonObject | None:
         """The volume's document, or None where there is none."""

@@ -24,6 +24,8 @@ class Engine:
         self.janitor = Janitor()
         self.told: set[str] = set()
         """What the log has been told once and need not be told again."""
+        self.volumes: set[str] = set()
+        """Volumes that are known to be there."""
         self.pulls = Pulls(self.client.images)
         self.gate = Gate(self.client.system)
         self._watches: dict[str, Watch] = {}

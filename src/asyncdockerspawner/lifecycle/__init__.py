@@ -2,6 +2,7 @@
 
 from asyncdockerspawner.lifecycle.attend import unfollow
 from asyncdockerspawner.lifecycle.cleanup import sweep
+from asyncdockerspawner.lifecycle.extras import delete_forever, ensure_volumes, post_start
 from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Host, Spawn, resolved
 from asyncdockerspawner.lifecycle.obtain import create
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
@@ -16,10 +17,13 @@ __all__ = [
     "Row",
     "Spawn",
     "create",
+    "delete_forever",
+    "ensure_volumes",
     "halt",
     "launch",
     "locate",
     "poll",
+    "post_start",
     "prepare",
     "resolved",
     "sweep",

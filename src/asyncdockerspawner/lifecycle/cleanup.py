@@ -19,7 +19,7 @@ LATE_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 async def sweep(host: Host) -> None:
     """Remove what a spawn that is over has left, where the Hub did not call `stop()`."""
     spawn, ref, workload = host.spawn, host.object_id, host.workload
-    if not host.remove or (not ref and spawn is None):
+    if not host.remove or (not ref and spawn is None) or is_kept(host, spawn):
         return
     name, owner = host.object_name, host.owner
     if host.engine.janitor.busy(name):
@@ -37,10 +37,15 @@ async def sweep(host: Host) -> None:
         host.object_id = ""
 
 
+def is_kept(host: Host, spawn: Spawn | None) -> bool:
+    """Tell whether this spawn has failed, and what it made is to stay."""
+    return spawn is not None and spawn.made != "" and spawn.made == host.failed_id
+
+
 def abandon(host: Host, spawn: Spawn) -> None:
     """Hand what this spawn created to the janitor; what it found stays."""
     workload, name, owner, janitor = host.workload, host.object_name, host.owner, host.engine.janitor
-    made, creating = spawn.made, spawn.creating
+    made, creating, keep = spawn.made, spawn.creating, host.keep_failed
     if made and host.object_id == made:
         host.object_id = ""
 
@@ -48,9 +53,14 @@ def abandon(host: Host, spawn: Spawn) -> None:
         ref = made
         if creating is not None and not made:
             ref = await _created(creating, workload, name, owner, janitor)
-        if ref:
+        if ref and keep:
+            await workload.stop(ref)
+        elif ref:
             await workload.remove(ref, force=True)
 
+    if keep and made:
+        host.failed_id = made
+        host.log.warning("%s has failed and is kept, as `keep_failed` says", name)
     if made or creating is not None:
         janitor.submit(name, work, what=f"remove {name} of a start that did not end well")
 

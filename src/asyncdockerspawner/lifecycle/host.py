@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,8 +55,16 @@ class Host(Protocol):
     start_hold: float
     queue_timeout: float
     on_drift: str
+    keep_failed: bool
+    post_start_cmd: Any
+    post_start_required: bool
+    extra_networks: Sequence[str]
+    delete_volumes_on_user_delete: bool
+    object_id_key: str
     object_id: str
     object_name: str
+    failed_id: str
+    own_volumes: dict[str, str]
     owed: bool
     renamed: bool
     spawn: Spawn | None
@@ -76,6 +84,7 @@ class Host(Protocol):
     @property
     def ready(self) -> bool: ...
 
+    def personal_volumes(self) -> dict[str, str]: ...
     def render_object_name(self) -> str: ...
     def keep_state(self, *, commit: bool = False) -> None: ...
     async def apply_choice(self) -> None: ...
@@ -90,6 +99,7 @@ class Host(Protocol):
     def get_object(self) -> Any: ...
     def create_object(self) -> Any: ...
     def start_object(self) -> Any: ...
+    def post_start_exec(self) -> Any: ...
     def stop_object(self) -> Any: ...
     def remove_object(self) -> Any: ...
     def get_ip_and_port(self) -> Any: ...

@@ -79,7 +79,10 @@ async def _create(host: Host, spawn: Spawn) -> None:
             ) from None
         await resolved(host.pull_image(host.image))
         made = await resolved(host.create_object())
-    host.object_id = spawn.made = str(made["Id"])
+    host.object_id = spawn.made = str(made[host.object_id_key])
+    for network in host.extra_networks:
+        # Before the start, so that the server finds all of them.
+        await host.workload.connect(host.object_id, network)
 
 
 async def _create_when_free(host: Host, spawn: Spawn) -> None:
@@ -110,9 +113,10 @@ async def _cleared(host: Host, document: JsonObject) -> bool:
     """Clear an old object away where the server is to be made anew; False where it is to be resumed."""
     if status.is_being_removed(document):
         return True
-    if host.remove:
+    if host.remove or document["Id"] == host.failed_id:
         host.log.warning("Removing %s, which an earlier server left behind", host.object_name)
         await host.workload.remove(str(document["Id"]), force=True)
+        host.failed_id = ""
         return True
     return not status.is_running(document) and await _drifted_away(host, document)
 

@@ -69,6 +69,8 @@ async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
         host.report("Starting the server", progress=60)
         await resolved(host.start_object())
         host.watch.started(host.object_id, version)
+        if host.post_start_cmd:
+            await resolved(host.post_start_exec())
         if spawn.lease is not None:
             spawn.lease.release_in(host.start_hold)
         ip, port = await readiness.address(host)
@@ -111,7 +113,7 @@ async def halt(host: Host) -> None:
     try:
         async with asyncio.timeout(cleanup.SWEEP_SECONDS):
             await host.engine.janitor.settled(host.object_name)
-        if host.object_id or await _found_by_name(host):
+        if host.object_id or (not cleanup.is_kept(host, spawn) and await _found_by_name(host)):
             await _end(host)
     except asyncio.CancelledError:
         cleanup.owe(host)

@@ -10,11 +10,11 @@ from typing import Any
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.spec import compat_host
-from asyncdockerspawner.spec.compat_host import (
+from asyncdockerspawner.spec.compat_host import host_config
+from asyncdockerspawner.spec.convert import (
     NOTHING,
     Table,
     convert,
-    host_config,
     pairs,
     port_key,
     renamed,

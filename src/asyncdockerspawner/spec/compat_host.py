@@ -1,83 +1,28 @@
-"""`extra_host_config`: docker-py's words, or the Engine's own keys, as the Engine's HostConfig.
-
-One table: word → (key, converter). A converter takes a value and the option's name for its complaint.
-"""
+"""`extra_host_config`: docker-py's words, or the Engine's own keys, as the Engine's HostConfig."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.spec.merge import plain
+from asyncdockerspawner.spec.compat_mount import engine_mounts
+from asyncdockerspawner.spec.convert import (
+    NOTHING,
+    Table,
+    convert,
+    items,
+    pairs,
+    port_key,
+    renamed,
+    same,
+    texts,
+)
 from asyncdockerspawner.spec.mounts import bind_strings
 from asyncdockerspawner.spec.resources import byte_size, whole_number
-from asyncdockerspawner.spec.words import unknown_word
-
-Converter: TypeAlias = Callable[[Any, str], Any]
-Table: TypeAlias = Mapping[str, tuple[str, Converter]]
 
 OPTION = "extra_host_config"
-NOTHING = ""
-"""The key of words that have none at the Engine."""
-
-
-def same(value: Any, option: str) -> Any:
-    """Take a value that both docker-py and the Engine write alike."""
-    del option
-    return plain(value)
-
-
-def texts(value: Any, option: str) -> list[str]:
-    """Read a list of strings; one string alone is a list of one."""
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, list | tuple):
-        raise BadOption(f"{option} is {value!r}, but it must be a list.")
-    return [str(each) for each in value]
-
-
-def pairs(value: Any, option: str) -> Mapping[Any, Any]:
-    """Insist on a mapping."""
-    if not isinstance(value, Mapping):
-        raise BadOption(f"{option} is {value!r}, but it must be a dict.")
-    return value
-
-
-def port_key(port: object) -> str:
-    """Write a container's port as the Engine does, `8888/tcp`; one without protocol is TCP."""
-    return str(port) if "/" in str(port) else f"{port}/tcp"
-
-
-def renamed(value: Any, table: Mapping[str, str], option: str) -> JsonObject:
-    """Give a part's keys their Engine names; None is docker-py's "not set"."""
-    keys = {**table, **{key: key for key in table.values()}}
-    for word in pairs(value, option):
-        if word not in keys:
-            raise unknown_word(option, word, keys)
-    return {keys[word]: plain(item) for word, item in value.items() if item is not None}
-
-
-def convert(words: Mapping[str, Any], table: Table, keys: Iterable[str], option: str) -> JsonObject:
-    """Convert words by a table; keys of the Engine pass as they are, words for `NOTHING` are only checked.
-
-    None unsets: it stays in the answer, lies over a computed value and is dropped before sending.
-    """
-    known_keys = frozenset(keys)
-    converted: JsonObject = {}
-    for word, value in words.items():
-        if word in table:
-            key, converter = table[word]
-        elif word in known_keys:
-            key, converter = word, same
-        else:
-            raise unknown_word(option, word, (*table, *known_keys))
-        if key != NOTHING and key in converted:
-            raise BadOption(f"{option} sets {key} twice, by docker-py's word and by the Engine's key.")
-        converted[key] = None if value is None else converter(value, f"{option}.{word}")
-    converted.pop(NOTHING, None)
-    return converted
 
 
 def host_config(words: Mapping[str, Any], *, option: str = OPTION) -> JsonObject:
@@ -112,7 +57,7 @@ def _address_and_port(binding: Any, option: str) -> tuple[Any, Any]:
 
 
 def _devices(value: Any, option: str) -> list[JsonObject]:
-    return [_device(each, option) for each in ([value] if isinstance(value, str) else _items(value, option))]
+    return [_device(each, option) for each in ([value] if isinstance(value, str) else items(value, option))]
 
 
 def _device(value: Any, option: str) -> JsonObject:
@@ -128,7 +73,7 @@ def _device(value: Any, option: str) -> JsonObject:
 
 
 def _device_requests(value: Any, option: str) -> list[JsonObject]:
-    found = [renamed(each, _DEVICE_REQUEST, option) for each in _items(value, option)]
+    found = [renamed(each, _DEVICE_REQUEST, option) for each in items(value, option)]
     for request in found:
         if request.get("Count") and request.get("DeviceIDs"):
             raise BadOption(f"{option} asks for a count and for device_ids at once; the Engine takes one.")
@@ -137,7 +82,7 @@ def _device_requests(value: Any, option: str) -> list[JsonObject]:
 
 def _ulimits(value: Any, option: str) -> list[JsonObject]:
     table = {"name": "Name", "soft": "Soft", "hard": "Hard"}
-    return [renamed(each, table, option) for each in _items(value, option)]
+    return [renamed(each, table, option) for each in items(value, option)]
 
 
 def _log_config(value: Any, option: str) -> JsonObject:
@@ -165,23 +110,17 @@ def _hosts(value: Any, option: str) -> list[str]:
 
 
 def _links(value: Any, option: str) -> list[str]:
-    items = value.items() if isinstance(value, Mapping) else _items(value, option)
+    named = value.items() if isinstance(value, Mapping) else items(value, option)
     # docker-py takes (name, alias) pairs, the Engine 'name:alias'.
-    return sorted(each if isinstance(each, str) else _link(each, option) for each in items)
+    return sorted(each if isinstance(each, str) else _link(each, option) for each in named)
 
 
 def _link(value: Any, option: str) -> str:
-    return ":".join(str(name) for name in _items(value, option) if name)
+    return ":".join(str(name) for name in items(value, option) if name)
 
 
 def _volumes_from(value: Any, option: str) -> list[str]:
     return value.split(",") if isinstance(value, str) else texts(value, option)
-
-
-def _items(value: Any, option: str) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise BadOption(f"{option} is {value!r}, but it must be a list.")
-    return list(value)
 
 
 def _binds(value: Any, option: str) -> list[str]:
@@ -256,7 +195,7 @@ WORDS: Table = {
     "mem_reservation": ("MemoryReservation", _size),
     "mem_swappiness": ("MemorySwappiness", _count),
     "memswap_limit": ("MemorySwap", _size),
-    "mounts": ("Mounts", same),
+    "mounts": ("Mounts", engine_mounts),
     "nano_cpus": ("NanoCpus", _count),
     "network_mode": ("NetworkMode", same),
     "oom_kill_disable": ("OomKillDisable", same),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.spec.compat_create import create_config, env_strings
 from asyncdockerspawner.spec.compat_host import OPTION, host_config
+from asyncdockerspawner.spec.compat_mount import engine_mounts
 from asyncdockerspawner.spec.inputs import LaunchInputs
 from asyncdockerspawner.spec.merge import deep_merge
 from asyncdockerspawner.spec.mounts import bind_strings, join_binds
@@ -48,6 +49,8 @@ def _host_config(inputs: LaunchInputs, under: Mapping[str, Any]) -> JsonObject:
     host["Binds"] = join_binds(under.get("Binds") or [], join_binds(binds, site.get("Binds") or []))
     if not host["Binds"]:
         del host["Binds"]
+    if mounts := _joined_mounts(computed.get("Mounts") or [], host.get("Mounts") or []):
+        host["Mounts"] = mounts
     if _shares_ports(str(host.get("NetworkMode") or "")):
         host.pop("PortBindings", None)
     _check_combinations(host)
@@ -66,6 +69,10 @@ def _computed_host(inputs: LaunchInputs, site: Mapping[str, Any]) -> JsonObject:
     host: JsonObject = {"NetworkMode": inputs.network_name or None}
     if inputs.publish_on is not None:
         host["PortBindings"] = {f"{inputs.port}/tcp": [{"HostIp": inputs.publish_on, "HostPort": ""}]}
+    if inputs.mounts:
+        host["Mounts"] = engine_mounts(inputs.mounts, "mounts")
+    if inputs.links:
+        host["Links"] = sorted(f"{name}:{alias}" if alias else name for name, alias in inputs.links.items())
     if inputs.mem_limit:
         host["Memory"] = inputs.mem_limit
     # The Engine takes only one of the two ways to limit CPU; the site's choice is the nearer one.
@@ -93,6 +100,11 @@ def _check_combinations(host: JsonObject) -> None:
     policy = (host.get("RestartPolicy") or {}).get("Name")
     if host.get("AutoRemove") and policy not in {None, "", "no"}:
         raise BadOption(f"{OPTION} asks for auto_remove and for the restart policy {policy!r}: keep one.")
+
+
+def _joined_mounts(base: Iterable[JsonObject], over: Sequence[JsonObject]) -> list[JsonObject]:
+    taken = {mount.get("Target") for mount in over}
+    return [*(mount for mount in base if mount.get("Target") not in taken), *over]
 
 
 def _joined_env(base: Iterable[str], over: Iterable[str]) -> list[str]:

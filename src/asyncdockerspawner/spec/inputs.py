@@ -32,6 +32,10 @@ class LaunchInputs:
     """Network that the container is created in, unless `extra_host_config` names another."""
     binds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Volume name or host path → {"bind", "mode" or "ro", "propagation"}, as `volume_binds` gives it."""
+    mounts: Sequence[Mapping[str, Any]] = ()
+    """Dictionaries of docker-py's words for a `Mount`, rendered."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Container name → alias inside."""
     mount_points: Sequence[str] = ()
     """Paths inside the container to declare as volumes."""
     mem_limit: int | None = None

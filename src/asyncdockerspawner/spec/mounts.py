@@ -21,17 +21,30 @@ def volume_binds(
 ) -> dict[str, JsonObject]:
     """Join `volumes` and `read_only_volumes` as source → `{"bind", "mode"[, "propagation"]}`.
 
-    Sources and paths go through `format_name`. A source in both is the read-only one's; a mode that an
-    entry names itself is kept.
+    Sources and paths go through `format_name`. A source in both is the read-only one's, and nothing of
+    `read_only_volumes` is ever writable, whatever mode an entry names.
     """
     binds: dict[str, JsonObject] = {}
     options = (("volumes", volumes, "rw"), ("read_only_volumes", read_only_volumes, "ro"))
     for option, entries, mode in options:
         for source, target in entries.items():
             bind = _bind(target, mode, f"{option}[{source!r}]")
+            if mode == "ro":
+                bind["mode"] = _read_only(str(bind["mode"]))
             name = _rendered(source, format_name, option)
             binds[name] = {**bind, "bind": _rendered(bind["bind"], format_name, option)}
     return binds
+
+
+def _read_only(mode: str) -> str:
+    """Take writing out of a mode, and leave what else is in it (`z`, `nocopy`)."""
+    words = [word for word in mode.split(",") if word not in {"rw", "ro", ""}]
+    return ",".join(["ro", *words])
+
+
+def is_volume(source: str) -> bool:
+    """Tell a volume's name from a path of the Engine's machine."""
+    return bool(source) and not re.search(r"[\\/]", source) and not source.startswith((".", "~"))
 
 
 def _rendered(template: str, format_name: Callable[[str], str], option: str) -> str:
@@ -44,6 +57,19 @@ def _rendered(template: str, format_name: Callable[[str], str], option: str) -> 
 
 def _upwards(path: str) -> int:
     return re.split(r"[\\/]", path).count("..")
+
+
+def rendered_mounts(
+    mounts: Iterable[Mapping[str, Any]], format_name: Callable[[str], str]
+) -> list[JsonObject]:
+    """Fill templates into every text of each mount; what is nested deeper stays as it is."""
+    return [
+        {
+            word: _rendered(value, format_name, "mounts") if isinstance(value, str) else value
+            for word, value in mount.items()
+        }
+        for mount in mounts
+    ]
 
 
 def mount_points(binds: Mapping[str, Mapping[str, Any]]) -> list[str]:

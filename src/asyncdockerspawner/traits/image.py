@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import jupyterhub
-from traitlets import CaselessStrEnum, HasTraits, Unicode, default
+from traitlets import CaselessStrEnum, Dict, Enum, HasTraits, List, Unicode, Union, default
+
+from asyncdockerspawner.traits.per_spawn import PerSpawn
 
 REPOSITORY = "quay.io/jupyterhub/singleuser"
 
@@ -23,6 +25,20 @@ class ImageTraits(HasTraits):
     def _image_default(self) -> str:
         major, minor = jupyterhub.version_info[:2]
         return f"{REPOSITORY}:{major}.{minor}"
+
+    allowed_images = PerSpawn(
+        Union([Dict(allow_none=True), List(), Enum(["*"])]),
+        {},
+        help="""Images that users may choose from.
+
+        - unset or empty (default): users choose nothing;
+        - a list of image references;
+        - a dictionary: the name that users see → image reference;
+        - `"*"`: any image whatever. Whoever may log in can then run any program.
+
+        May be a function of the spawner.
+        """,
+    ).tag(config=True)
 
     pull_policy = CaselessStrEnum(
         ["always", "ifnotpresent", "never", "skip"],

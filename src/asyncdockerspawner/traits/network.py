@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
-from traitlets import Bool, HasTraits, Unicode, default
+from traitlets import Bool, Dict, HasTraits, List, Unicode, default
+
+from asyncdockerspawner.traits.per_spawn import PerSpawn
 
 
 class NetworkTraits(HasTraits):
@@ -35,9 +37,10 @@ class NetworkTraits(HasTraits):
         address = urlsplit(os.environ.get("DOCKER_HOST", ""))
         return (address.hostname if address.scheme == "tcp" else None) or "127.0.0.1"
 
-    network_name = Unicode(
+    network_name = PerSpawn(
+        Unicode(),
         "bridge",
-        help="""The Engine's network that containers are created in.
+        help="""The Engine's network that containers are created in. May be a function of the spawner.
 
         On any network but `bridge` and `host`, the Hub reaches servers at their address in it
         (`use_internal_ip`), so the Hub has to be in it as well.
@@ -51,6 +54,36 @@ class NetworkTraits(HasTraits):
         reaches containers on the default bridge in this way too.
         """
     ).tag(config=True)
+
+    extra_networks = PerSpawn(
+        List(Unicode()),
+        [],
+        help="""More networks of the Engine that a container is connected to before it is started.
+
+        The Hub reaches servers in `network_name`. May be a function of the spawner.
+        """,
+    ).tag(config=True)
+
+    links = PerSpawn(
+        Dict(),
+        {},
+        help="""Other containers that this one sees by a name of its own: container name → alias.
+
+        The Engine offers this on the default `bridge` network only; on others, containers see each other by
+        their names anyway. May be a function of the spawner.
+        """,
+    ).tag(config=True)
+
+    use_internal_hostname = Bool(
+        help="""Reach servers at their container's name, which the Engine's own name service knows.
+
+        Default: true with `internal_ssl`. The Hub has to be in a container in the same network.
+        """
+    ).tag(config=True)
+
+    @default("use_internal_hostname")
+    def _use_internal_hostname_default(self) -> bool:
+        return bool(getattr(self, "internal_ssl", False))
 
     @default("use_internal_ip")
     def _use_internal_ip_default(self) -> bool:

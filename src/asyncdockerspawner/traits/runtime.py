@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Callable, CaselessStrEnum, Dict, HasTraits, Unicode, Union, default
+from jupyterhub.traitlets import ByteSpecification
+from traitlets import Bool, CaselessStrEnum, Dict, Float, HasTraits, Unicode, default
 
 from asyncdockerspawner import labels
+from asyncdockerspawner.traits.per_spawn import FunctionOr, PerSpawn
 
 
 class RuntimeTraits(HasTraits):
@@ -26,6 +28,24 @@ class RuntimeTraits(HasTraits):
         False keeps it, and the next start resumes it as it was made, with its files but also with its old
         image, environment and limits. True makes every start a fresh one; what is to last belongs in
         `volumes` then. Named volumes are never removed with a container.
+        """,
+    ).tag(config=True)
+
+    mem_limit = PerSpawn(
+        ByteSpecification(allow_none=True),
+        0,
+        help="""Memory that a server may use: bytes, or a text such as `512M` or `2G`; 0 or None is no limit.
+
+        May be a function of the spawner.
+        """,
+    ).tag(config=True)
+
+    cpu_limit = PerSpawn(
+        Float(allow_none=True),
+        0.0,
+        help="""CPUs that a server may use, such as 1.5; 0 or None is no limit.
+
+        May be a function of the spawner.
         """,
     ).tag(config=True)
 
@@ -54,9 +74,9 @@ class RuntimeTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    extra_create_kwargs = Union(
-        [Callable(), Dict()],
-        default_value={},
+    extra_create_kwargs = FunctionOr(
+        Dict(),
+        {},
         help="""More for the container, merged over all else: docker-py's words for `create_container`
         (`user`, `labels`, `hostname`, `command`, …) or the Engine's own keys. Templates are rendered.
 
@@ -64,9 +84,9 @@ class RuntimeTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    extra_host_config = Union(
-        [Callable(), Dict()],
-        default_value={},
+    extra_host_config = FunctionOr(
+        Dict(),
+        {},
         help="""More for the container's host side, merged over all else: docker-py's words for HostConfig
         (`network_mode`, `device_requests`, `cap_drop`, `shm_size`, …) or the Engine's own keys. Templates
         are rendered.

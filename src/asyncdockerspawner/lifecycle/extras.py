@@ -1,0 +1,100 @@
+"""What goes with an object: its volumes, the command after its start, and its end for good."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from asyncdockerspawner import errors, labels, volumes
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.lifecycle import ownership
+from asyncdockerspawner.lifecycle.host import Host
+from asyncdockerspawner.spec.mounts import is_volume
+
+POST_START_SECONDS = 60.0
+"""Longer a command after the start may not take."""
+
+
+async def ensure_volumes(host: Host, body: JsonObject) -> None:
+    """Create the volumes that are this user's alone, with labels that say so; the Engine makes the others."""
+    personal = host.personal_volumes()
+    host.own_volumes = {**host.own_volumes, **personal}
+    driver = str((body.get("HostConfig") or {}).get("VolumeDriver") or "")
+    for name in _volumes_of(body):
+        scope = personal.get(name)
+        if scope is None or name in host.engine.volumes:
+            continue
+        await host.engine.client.volumes.create(name, labels=_labels(host, scope), driver=driver)
+        host.engine.volumes.add(name)
+
+
+async def post_start(host: Host) -> None:
+    """Run `post_start_cmd`, and log what it wrote; its failure is the spawn's only if that is asked for."""
+    command = host.post_start_cmd
+    words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+    try:
+        code, output = await host.workload.run_inside(host.object_id, words, POST_START_SECONDS)
+    except errors.EngineError as exc:
+        code, output = -1, exc.message
+    if not code:
+        host.log.debug("`post_start_cmd` of %s wrote: %s", host.object_name, output)
+        return
+    text = f"`post_start_cmd` failed with code {code}: {output.strip()}"
+    if host.post_start_required:
+        raise errors.ServerDied(text)
+    host.log.warning("%s: %s", host.object_name, text)
+
+
+async def delete_forever(host: Host) -> None:
+    """Remove what is left of a server that the Hub forgets, and with it its volumes, if that is asked for."""
+    try:
+        document = await ownership.own_object(host)
+    except errors.NotOurs as exc:
+        host.log.warning("%s stays: %s", host.object_name, exc)
+        document = None
+    if document is not None:
+        await host.workload.remove(str(document["Id"]), force=True)
+        host.object_id = ""
+    if host.delete_volumes_on_user_delete:
+        await _delete_volumes(host)
+
+
+async def _delete_volumes(host: Host) -> None:
+    owner, verbs = host.owner, host.engine.client.volumes
+    wanted = {labels.HUB: owner.hub_id, labels.USER: owner.username}
+    if owner.servername:
+        wanted[labels.SERVER] = owner.servername
+    names = {str(volume["Name"]) for volume in await verbs.list(wanted)}
+    # What DockerSpawner made carries no label; what this server is known to have used is told by its state.
+    personal = host.personal_volumes()
+    for name, scope in host.own_volumes.items():
+        if personal.get(name) == scope and (scope == volumes.SERVER or not owner.servername):
+            names.add(name)
+    for name in sorted(names):
+        try:
+            await verbs.remove(name)
+        except errors.EngineRefused as exc:
+            host.log.warning("The volume %s stays: %s", name, exc.message)
+        else:
+            host.engine.volumes.discard(name)
+            host.log.info("Removed the volume %s", name)
+
+
+def _labels(host: Host, scope: str) -> dict[str, str]:
+    owner = host.owner
+    found = {labels.HUB: owner.hub_id, labels.USER: owner.username}
+    if scope == volumes.SERVER:
+        found[labels.SERVER] = owner.servername
+    return found
+
+
+def _volumes_of(body: JsonObject) -> Iterator[str]:
+    host = body.get("HostConfig") or {}
+    for bind in host.get("Binds") or ():
+        source = str(bind).partition(":")[0]
+        if is_volume(source):
+            yield source
+    for mount in host.get("Mounts") or ():
+        # One with options of its own is created by the Engine, with them.
+        if mount.get("Type", "volume") == "volume" and mount.get("Source") and not mount.get("VolumeOptions"):
+            yield str(mount["Source"])

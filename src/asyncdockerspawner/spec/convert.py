@@ -1,0 +1,84 @@
+"""How a table of words is applied to what a site wrote: docker-py's words, or the Engine's own keys.
+
+A table: word → (key, converter). A converter takes a value and the option's name for its complaint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.spec.merge import plain
+from asyncdockerspawner.spec.words import unknown_word
+
+Converter: TypeAlias = Callable[[Any, str], Any]
+Table: TypeAlias = Mapping[str, tuple[str, Converter]]
+
+NOTHING = ""
+"""The key of words that have none at the Engine."""
+
+
+def same(value: Any, option: str) -> Any:
+    """Take a value that both docker-py and the Engine write alike."""
+    del option
+    return plain(value)
+
+
+def texts(value: Any, option: str) -> list[str]:
+    """Read a list of strings; one string alone is a list of one."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list | tuple):
+        raise BadOption(f"{option} is {value!r}, but it must be a list.")
+    return [str(each) for each in value]
+
+
+def pairs(value: Any, option: str) -> Mapping[Any, Any]:
+    """Insist on a mapping."""
+    if not isinstance(value, Mapping):
+        raise BadOption(f"{option} is {value!r}, but it must be a dict.")
+    return value
+
+
+def port_key(port: object) -> str:
+    """Write a container's port as the Engine does, `8888/tcp`; one without protocol is TCP."""
+    return str(port) if "/" in str(port) else f"{port}/tcp"
+
+
+def renamed(value: Any, table: Mapping[str, str], option: str) -> JsonObject:
+    """Give a part's keys their Engine names; None is docker-py's "not set"."""
+    keys = {**table, **{key: key for key in table.values()}}
+    for word in pairs(value, option):
+        if word not in keys:
+            raise unknown_word(option, word, keys)
+    return {keys[word]: plain(item) for word, item in value.items() if item is not None}
+
+
+def convert(words: Mapping[str, Any], table: Table, keys: Iterable[str], option: str) -> JsonObject:
+    """Convert words by a table; keys of the Engine pass as they are, words for `NOTHING` are only checked.
+
+    None unsets: it stays in the answer, lies over a computed value and is dropped before sending.
+    """
+    known_keys = frozenset(keys)
+    converted: JsonObject = {}
+    for word, value in words.items():
+        if word in table:
+            key, converter = table[word]
+        elif word in known_keys:
+            key, converter = word, same
+        else:
+            raise unknown_word(option, word, (*table, *known_keys))
+        if key != NOTHING and key in converted:
+            raise BadOption(f"{option} sets {key} twice, by docker-py's word and by the Engine's key.")
+        converted[key] = None if value is None else converter(value, f"{option}.{word}")
+    converted.pop(NOTHING, None)
+    return converted
+
+
+def items(value: Any, option: str) -> list[Any]:
+    """Insist on a list."""
+    if not isinstance(value, list | tuple):
+        raise BadOption(f"{option} is {value!r}, but it must be a list.")
+    return list(value)

@@ -1,0 +1,41 @@
+"""Options: what happens after a start, at a stop, and when a start fails."""
+
+from __future__ import annotations
+
+from traitlets import Bool, Enum, HasTraits, Int, List, Unicode, Union
+
+
+class LifetimeTraits(HasTraits):
+    """The edges of a server's life."""
+
+    post_start_cmd = Union(
+        [Unicode(), List(Unicode()), Enum([False])],
+        default_value=False,
+        help="""A command to run inside the container once it has been started: a text, split as a shell
+        does, or a list of words. False is none.
+
+        What it writes goes to the Hub's log, and so does an exit code that is not 0.
+        """,
+    ).tag(config=True)
+
+    post_start_required = Bool(
+        False, help="""Fail the spawn if `post_start_cmd` cannot be run or ends with a code that is not 0."""
+    ).tag(config=True)
+
+    stop_timeout = Int(
+        None,
+        allow_none=True,
+        min=0,
+        help="""Seconds that a server has to end by itself when it is stopped, before it is killed.
+
+        Unset, it is the container's own `stop_timeout`, or the Engine's 10 s.
+        """,
+    ).tag(config=True)
+
+    keep_failed = Bool(
+        False,
+        help="""Keep the container of a start that failed, for an administrator to look into.
+
+        It is stopped, the log has its name, and the user's next start removes it.
+        """,
+    ).tag(config=True)

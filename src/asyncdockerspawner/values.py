@@ -1,0 +1,158 @@
+"""From options to the values of one launch: functions called, templates rendered, nothing done yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from asyncdockerspawner import errors, labels, lifecycle, naming, ports, templating, volumes
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.spec import mounts
+from asyncdockerspawner.spec.compat_mount import engine_mounts
+from asyncdockerspawner.spec.inputs import LaunchInputs
+from asyncdockerspawner.traits.deprecated import DeprecatedTraits
+from asyncdockerspawner.traits.image import ImageTraits
+from asyncdockerspawner.traits.lifetime import LifetimeTraits
+from asyncdockerspawner.traits.naming import NamingTraits
+from asyncdockerspawner.traits.network import NetworkTraits
+from asyncdockerspawner.traits.per_spawn import PerSpawnValues
+from asyncdockerspawner.traits.queue import QueueTraits
+from asyncdockerspawner.traits.runtime import RuntimeTraits
+from asyncdockerspawner.traits.storage import StorageTraits
+
+
+class Values(
+    PerSpawnValues,
+    ImageTraits,
+    NamingTraits,
+    NetworkTraits,
+    QueueTraits,
+    StorageTraits,
+    RuntimeTraits,
+    LifetimeTraits,
+    DeprecatedTraits,
+):
+    """What the options come to for this user and server; part of it is DockerSpawner's override points."""
+
+    object_name: str
+    volume_names: dict[str, str]
+    """Volumes of a server that was renamed, by template: its data stays where it is."""
+    user: Any
+    name: str
+    port: int
+
+    def template_namespace(self) -> dict[str, str]:
+        """Fields that every template may use."""
+        return self.namespace_of(self.user.name, self.name)
+
+    def namespace_of(self, username: str, servername: str) -> dict[str, str]:
+        """Give the fields that another user or another server would have."""
+        return naming.namespace(
+            username=username,
+            servername=servername,
+            image=self.image,
+            prefix=self.prefix,
+            escape=self.escape,
+        )
+
+    @property
+    def escaped_name(self) -> str:
+        """The user's name, escaped."""
+        return self.template_namespace()["username"]
+
+    def render_object_name(self) -> str:
+        """Render `name_template`."""
+        return naming.object_name(self.name_template, self.template_namespace())
+
+    def format_string(self, s: str) -> str:
+        """Fill templates into one of the Hub's own options, such as `notebook_dir`."""
+        return str(templating.render(s, self.template_namespace(), option="notebook_dir, default_url"))
+
+    @property
+    def volume_binds(self) -> dict[str, dict[str, Any]]:
+        """Volume name or host path → {"bind", "mode", …}, rendered."""
+        return mounts.volume_binds(self.volumes, self.read_only_volumes, self._format_volume_name)
+
+    @property
+    def volume_mount_points(self) -> list[str]:
+        """Paths in the container where volumes are mounted."""
+        return mounts.mount_points(self.volume_binds)
+
+    @property
+    def mount_binds(self) -> list[JsonObject]:
+        """`mounts`, rendered, as the Engine takes them."""
+        return engine_mounts(mounts.rendered_mounts(self.mounts, self._format_volume_name), "mounts")
+
+    def personal_volumes(self) -> dict[str, str]:
+        """Volume name → whether it is this user's (`user`) or this server's (`server`) alone."""
+        templates = [*self.volumes, *self.read_only_volumes]
+        templates += [
+            str(each["source"])
+            for each in self.mounts
+            if each.get("source") and each.get("type", "volume") == "volume"
+        ]
+        named = [each for each in templates if mounts.is_volume(each)]
+        return volumes.scopes(named, self, self._rendered_for)
+
+    @property
+    def server_port(self) -> int:
+        """The port that the server listens on: on the machine's own network, one that is free there."""
+        if self.network_name != "host":
+            return self.port
+        if not self._machine_port:
+            self._machine_port = ports.free_port()
+        return self._machine_port
+
+    async def launch_inputs(self) -> LaunchInputs:
+        """Take every value that decides what is created."""
+        # The Hub reads limits in get_env(), and a site's get_env() may set what comes after it.
+        await self.resolve_spawn_values()
+        environment = await lifecycle.resolved(self.get_env())  # type: ignore[attr-defined]
+        await self.resolve_spawn_values()
+        return LaunchInputs(
+            name=self.object_name,
+            image=self.image,
+            command=await lifecycle.resolved(self.get_command()),  # type: ignore[attr-defined]
+            environment=environment,
+            labels=labels.ownership_labels_of(self.owner),  # type: ignore[attr-defined]
+            port=self.server_port,
+            publish_on=None if self.use_internal_ip else self.host_ip,
+            network_name=self.network_name,
+            binds=self.volume_binds,
+            mounts=mounts.rendered_mounts(self.mounts, self._format_volume_name),
+            links=self.links,
+            mount_points=self.volume_mount_points,
+            mem_limit=self.mem_limit,
+            cpu_limit=self.cpu_limit,
+            extra_create=await self._extra("extra_create_kwargs"),
+            extra_host=await self._extra("extra_host_config"),
+        )
+
+    _machine_port = 0
+
+    def _format_volume_name(self, template: str) -> str:
+        return self._rendered_for(template, self)
+
+    def _rendered_for(self, template: str, spawner: Any) -> str:
+        if spawner is self and template in self.volume_names:
+            return str(self.volume_names[template])
+        try:
+            return str(self.format_volume_name(template, spawner))
+        except errors.AsyncDockerSpawnerError:
+            raise
+        except Exception as exc:
+            raise errors.BadOption(
+                f"`format_volume_name` failed with {exc!r} for the template {template!r}."
+            ) from exc
+
+    async def _extra(self, option: str) -> Mapping[str, Any]:
+        value = getattr(self, option)
+        if callable(value):
+            try:
+                value = await lifecycle.resolved(value(self))
+            except Exception as exc:
+                raise errors.BadOption(f"`{option}`: the configured function failed with {exc!r}.") from exc
+        if not isinstance(value, Mapping):
+            raise errors.BadOption(f"`{option}` has to give a dictionary, not {value!r}.")
+        rendered: Mapping[str, Any] = templating.render(value, self.template_namespace(), option=option)
+        return rendered

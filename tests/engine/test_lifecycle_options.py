@@ -1,0 +1,292 @@
+"""Options that decide what happens around a container's life; over the fake Engine and a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from traitlets.log import get_logger
+
+from asyncdockerspawner import DockerSpawner
+from tests.engine.conftest import SHELL, Site, World
+
+MakeWorld = Callable[..., World]
+ON_THE_REAL = pytest.mark.parametrize("site", ["real"], indirect=True)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
+    caplog.set_level("DEBUG", logger=get_logger().name)
+    return caplog
+
+
+def volumes(site: Site) -> dict[str, dict[str, str]]:
+    """The volumes of this test, with their labels."""
+    found = site.http.get("/volumes").raise_for_status().json()["Volumes"] or []
+    return {one["Name"]: one["Labels"] or {} for one in found if one["Name"].startswith(f"t{site.hub_id}")}
+
+
+@pytest.fixture(autouse=True)
+def no_volume_stays(site: Site) -> Any:
+    yield
+    for name in volumes(site):
+        site.http.delete(f"/volumes/{name}", params={"force": 1})
+
+
+async def test_functions_are_called_once_for_each_spawn_and_seen_by_the_environment(
+    make_world: MakeWorld, site: Site
+) -> None:
+    calls: list[str] = []
+
+    def limit(spawner: DockerSpawner) -> str:
+        calls.append("mem_limit")
+        return "64M" if spawner.name == "lab" else "32M"
+
+    async def mounted(spawner: DockerSpawner) -> dict[str, str]:
+        calls.append("volumes")
+        await asyncio.sleep(0)
+        return {f"t{site.hub_id}-{{username}}": f"/w/{spawner.name}"}
+
+    world = make_world(mem_limit=limit, volumes=mounted, cpu_limit=lambda _: 0.5)
+    spawner = await world.spawn("lab")
+    found = site.inspect(spawner.object_id)
+    assert found["HostConfig"]["Memory"] == 64 * 2**20
+    assert found["HostConfig"]["CpuQuota"] == 50_000
+    assert found["HostConfig"]["Binds"] == [f"t{site.hub_id}-alice:/w/lab:rw"]
+    assert f"MEM_LIMIT={64 * 2**20}" in found["Config"]["Env"]
+    assert sorted(calls) == ["mem_limit", "volumes"]
+    assert spawner.mem_limit == 64 * 2**20
+    await world.user.stop("lab")
+    await world.spawn("lab")
+    assert sorted(calls) == ["mem_limit", "mem_limit", "volumes", "volumes"]
+    await world.user.stop("lab")
+
+
+@pytest.mark.parametrize("option", ["mem_limit", "volumes", "network_name"])
+async def test_a_function_that_fails_is_named(make_world: MakeWorld, site: Site, option: str) -> None:
+    with pytest.raises(Exception, match=option) as caught:
+        await make_world(**{option: lambda _: 1 / 0}).spawn()
+    assert "division by zero" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    assert site.containers() == []
+
+
+async def test_mounts_of_all_kinds_reach_the_container(
+    make_world: MakeWorld, site: Site, tmp_path: Any
+) -> None:
+    (tmp_path / "alice").mkdir()
+    world = make_world(
+        mounts=[
+            {"target": "/a", "source": f"t{site.hub_id}-{{username}}"},
+            {"target": "/b", "source": f"{tmp_path}/{{username}}", "type": "bind", "read_only": True},
+            {"target": "/c", "type": "tmpfs", "tmpfs_size": "1m"},
+        ]
+    )
+    found = site.inspect((await world.spawn()).object_id)["HostConfig"]["Mounts"]
+    assert [(one["Target"], one["Type"]) for one in found] == [
+        ("/a", "volume"),
+        ("/b", "bind"),
+        ("/c", "tmpfs"),
+    ]
+    assert (found[0]["Source"], found[1]["ReadOnly"]) == (f"t{site.hub_id}-alice", True)
+    assert found[2]["TmpfsOptions"] == {"SizeBytes": 2**20}
+    await world.user.stop("")
+
+
+async def test_volumes_of_one_user_say_whose_they_are_and_shared_ones_do_not(
+    make_world: MakeWorld, site: Site
+) -> None:
+    base = f"t{site.hub_id}"
+    templates = {
+        f"{base}-{{username}}": "/u",
+        f"{base}-{{servername}}-{{username}}": "/s",
+        f"{base}-all": "/x",
+    }
+    world = make_world(volumes=templates)
+    await world.spawn("lab")
+    await world.user.stop("lab")
+    found = volumes(site)
+    assert found[f"{base}-alice"] == {
+        "asyncdockerspawner.hub": site.hub_id,
+        "asyncdockerspawner.user": "alice",
+    }
+    assert found[f"{base}-lab-alice"]["asyncdockerspawner.server"] == "lab"
+    assert found[f"{base}-all"] == {}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_deleted_user_takes_container_and_if_asked_the_own_volumes_along(
+    make_world: MakeWorld, site: Site, asked: bool
+) -> None:
+    base = f"t{site.hub_id}"
+    templates = {
+        f"{base}-{{username}}": "/u",
+        f"{base}-{{servername}}-{{username}}": "/s",
+        f"{base}-all": "/x",
+    }
+    world = make_world(volumes=templates, remove=False, delete_volumes_on_user_delete=asked)
+    for name in ("", "lab"):
+        await world.spawn(name)
+        await world.user.stop(name)
+    world = world.restarted()
+    lab = world.new_spawner("lab")
+    await lab.delete_forever()
+    assert site.names() == [f"{base}-alice"]
+    of_the_user = {f"{base}-alice", f"{base}-all", f"{base}--alice"}
+    assert set(volumes(site)) == (of_the_user if asked else {*of_the_user, f"{base}-lab-alice"})
+    await world.new_spawner("").delete_forever()
+    assert site.names() == []
+    assert set(volumes(site)) == ({f"{base}-all"} if asked else {*of_the_user, f"{base}-lab-alice"})
+
+
+async def test_a_volume_that_was_made_without_a_label_is_deleted_if_it_is_the_users_alone(
+    make_world: MakeWorld, site: Site
+) -> None:
+    base = f"t{site.hub_id}"
+    for name in (f"{base}-alice", f"{base}-all"):
+        site.http.post("/volumes/create", json={"Name": name}).raise_for_status()
+    templates = {f"{base}-{{username}}": "/u", f"{base}-all": "/x", "/tmp": "/host"}
+    world = make_world(volumes=templates, delete_volumes_on_user_delete=True)
+    await world.spawn()
+    await world.user.stop("")
+    await world.restarted().new_spawner("").delete_forever()
+    assert set(volumes(site)) == {f"{base}-all"}
+
+
+async def test_a_volume_in_use_stays_and_is_told(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(volumes={f"t{site.hub_id}-{{username}}": "/u"}, delete_volumes_on_user_delete=True)
+    await world.spawn("busy")
+    await world.new_spawner("").delete_forever()
+    assert set(volumes(site)) == {f"t{site.hub_id}-alice"}
+    assert "stays" in log.text
+    await world.user.stop("busy")
+
+
+@ON_THE_REAL
+async def test_a_command_after_the_start_runs_inside_and_is_logged(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(post_start_cmd="/bin/busybox sh -c 'echo \"well done\"; echo x > /tmp-made'")
+    spawner = await world.spawn()
+    assert "well done" in log.text
+    changes = site.http.get(f"/containers/{spawner.object_id}/changes").json()
+    assert "/tmp-made" in [change["Path"] for change in changes]
+    await world.user.stop("")
+
+
+@ON_THE_REAL
+@pytest.mark.parametrize("command", [[*SHELL, "echo oops >&2; exit 4"], "/nowhere"])
+async def test_a_command_that_fails_is_a_warning_unless_it_is_required(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture, command: Any
+) -> None:
+    world = make_world(post_start_cmd=command)
+    await world.spawn()
+    await world.user.stop("")
+    assert "`post_start_cmd` failed with code" in log.text
+    world.settings["config"].DockerSpawner.post_start_required = True
+    with pytest.raises(Exception, match="post_start_cmd"):
+        await world.restarted().spawn()
+    assert site.containers() == []
+
+
+@ON_THE_REAL
+@pytest.mark.parametrize("now", [True, False])
+async def test_a_stubborn_server_is_given_its_grace_unless_it_must_end_now(
+    make_world: MakeWorld, site: Site, now: bool
+) -> None:
+    world = make_world("slowstop", stop_timeout=30 if now else 1)
+    spawner = await world.spawn()
+    async with asyncio.timeout(15):
+        await spawner.stop(now=now)
+    assert site.containers() == []
+
+
+async def test_a_failed_container_is_kept_if_asked_for_and_gives_way_to_the_next(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_world("dies", keep_failed=True)
+    with pytest.raises(Exception, match="code 3"):
+        await world.spawn()
+    (left,) = site.containers()
+    assert left["State"] == "exited"
+    assert "is kept" in log.text
+    world.settings["config"].DockerSpawner.update(site.kind("stub") | {"cmd": site.kind("stub").get("cmd")})
+    world.settings["config"].DockerSpawner.environment = {}
+    spawner = await world.restarted().spawn()
+    assert [one["Id"] for one in site.containers()] == [spawner.object_id]
+    await spawner.user.stop("")
+
+
+async def test_a_chosen_image_is_the_one_that_is_allowed(make_world: MakeWorld, site: Site) -> None:
+    image = site.kind("stub")["image"]
+    world = make_world(allowed_images=lambda _: {"the <b>stub</b>": image})
+    spawner = await world.spawn(image="the <b>stub</b>")
+    assert spawner.image == image
+    await world.user.stop("")
+    with pytest.raises(Exception, match="the <b>stub</b>"):
+        await world.spawn(image="evil:1")
+
+
+@pytest.mark.parametrize(
+    "choice", [["a"], {"a": 1}, 5, "x" * 10_000, "a\nb", "{username}", "{0}", "", None, True]
+)
+async def test_hostile_choices_create_nothing(make_world: MakeWorld, site: Site, choice: Any) -> None:
+    world = make_world(allowed_images={"good": site.kind("stub")["image"]})
+    if choice in ("", None):
+        # Nothing was chosen.
+        await world.spawn(image=choice)
+        await world.user.stop("")
+        return
+    with pytest.raises(Exception, match="image") as caught:
+        await world.spawn(image=choice)
+    assert caught.value.status_code == 400  # type: ignore[attr-defined]
+    assert len(caught.value.jupyterhub_message) < 1000  # type: ignore[attr-defined]
+    assert site.containers() == []
+
+
+@ON_THE_REAL
+async def test_a_container_is_in_all_its_networks_before_it_starts(make_world: MakeWorld, site: Site) -> None:
+    names = [f"t{site.hub_id}-{word}" for word in ("one", "two")]
+    for name in names:
+        site.http.post("/networks/create", json={"Name": name, "CheckDuplicate": True}).raise_for_status()
+    try:
+        world = make_world(extra_networks=names)
+        found = site.inspect((await world.spawn()).object_id)["NetworkSettings"]["Networks"]
+        assert set(found) == {"bridge", *names}
+        assert all(one["IPAddress"] for one in found.values())
+        await world.user.stop("")
+        with pytest.raises(Exception, match=r"extra_networks.*networks are bridge"):
+            await make_world(extra_networks=["nowhere"]).spawn()
+        assert site.containers() == []
+    finally:
+        for name in names:
+            site.http.delete(f"/networks/{name}")
+
+
+@ON_THE_REAL
+async def test_servers_on_the_machines_own_network_have_ports_of_their_own(
+    make_world: MakeWorld, site: Site
+) -> None:
+    command = [
+        *SHELL,
+        'P=${JUPYTERHUB_SERVICE_URL#*//*:}; exec /bin/busybox httpd -f -p "127.0.0.1:${P%%/*}" -h /www',
+    ]
+    world = make_world(network_name="host", cmd=command)
+    first, second = await asyncio.gather(world.spawn("one"), world.spawn("two"))
+    assert first.server.port != second.server.port
+    assert 8888 not in (first.server.port, second.server.port)
+    fresh = world.restarted()
+    assert await fresh.spawner("one").poll() is None
+    assert await fresh.spawner("one").get_url() == f"http://127.0.0.1:{first.server.port}/user/alice/one/"
+    await asyncio.gather(fresh.user.stop("one"), fresh.user.stop("two"))
+
+
+async def test_a_name_inside_the_network_is_used_where_it_is_asked_for(
+    make_world: MakeWorld, site: Site
+) -> None:
+    spawner = make_world(use_internal_hostname=True).new_spawner("")
+    assert await spawner.get_ip_and_port() == (f"t{site.hub_id}-alice", 8888)
