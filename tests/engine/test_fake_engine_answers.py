@@ -14,13 +14,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fake_engine import FakeEngine, scripts_around
+from tests.fake_engine import FakeEngine, scripts_around, scripts_restarts
 from tests.fake_engine.player import LABEL, Player, differences
 from tests.fake_engine.scripts import SCRIPTS, Script
 from tests.testbed.engine import engine_url, ensure_engine
 from tests.testbed.images import ensure_stub_image
 
 assert scripts_around.__doc__  # it has entered its scripts into the table
+assert scripts_restarts.__doc__
 
 
 @asynccontextmanager

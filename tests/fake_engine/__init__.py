@@ -10,6 +10,7 @@ of its image or its own, or by its environment (`fake.exit` is `FAKE_EXIT`):
     fake.stdout, fake.stderr   the lines it writes at its start
     fake.slowstop    1: SIGTERM does nothing, so that a stop takes its whole grace
     fake.term_code   its exit code after SIGTERM (default 0)
+    fake.changes     what it does to its files, in the lines of `docker diff`: "A /home/jovyan/x"
 
 A command whose first word contains `no-such` cannot be run. Containers have addresses in 127.0.0.0/8, so that
 `use_internal_ip` reaches them.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,9 +53,8 @@ class FakeEngine:
         end = time.monotonic() + START_SECONDS
         while True:
             # Not httpx: it leaves a socket open where nobody listens yet.
-            with socket.socket(socket.AF_UNIX) as tried:
-                if tried.connect_ex(str(self.socket)) == 0:
-                    break
+            if self.online:
+                break
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("the fake Engine does not answer")
             time.sleep(0.02)
@@ -99,6 +99,49 @@ class FakeEngine:
         """End a container's process by itself."""
         self._control("POST", f"containers/{ref}/die", {"exit_code": exit_code, "oom": oom})
 
+    def restart(self, ref: str, *, exit_code: int = 1, pause: float = 0) -> None:
+        """End a container's process and start it again with other ports, as its restart policy would.
+
+        Without a pause it runs again when this returns; else it is `restarting` for so many seconds.
+        """
+        self._control("POST", f"containers/{ref}/restart", {"exit_code": exit_code, "pause": pause})
+
+    def set_changes(self, ref: str, changes: Sequence[Mapping[str, Any]]) -> None:
+        """Let these files differ from the image: `{"Path", "Kind"}`, 0 changed, 1 added, 2 deleted."""
+        self._control("POST", f"containers/{ref}/changes", list(changes))
+
+    def populate(
+        self,
+        count: int,
+        *,
+        name: Callable[[int], str] = "crowd-{}".format,
+        labels_of: Callable[[int], Mapping[str, str]] | None = None,
+        env_of: Callable[[int], Sequence[str]] | None = None,
+        port_of: Callable[[int], int] | None = None,
+        running: bool = True,
+        exit_code: int = 0,
+        image: str = "stub:1",
+        events: bool = False,
+    ) -> list[str]:
+        """Make many containers at once, without anybody at their ports; gives their ids.
+
+        A function gets the number, from 0 on. Those that do not run have exited with `exit_code`. Published
+        ports are only told, where `port_of` says one. `events`: their starts are told to the streams.
+        """
+        crowd = [
+            {
+                "name": name(number),
+                "labels": dict(labels_of(number)) if labels_of else {},
+                "env": list(env_of(number)) if env_of else [],
+                "port": port_of(number) if port_of else None,
+                "running": running,
+                "exit_code": exit_code,
+            }
+            for number in range(count)
+        ]
+        body = {"image": image, "containers": crowd, "events": events}
+        return [str(each) for each in self._control("POST", "containers", body)]
+
     def write_log(self, ref: str, text: str, *, stderr: bool = False) -> None:
         """Let a container's process write these lines."""
         path = f"/_fake/containers/{ref}/log"
@@ -117,9 +160,39 @@ class FakeEngine:
         """Break off every event stream; gives how many there were."""
         return int(self._control("POST", "events/cut"))
 
+    def emit_raw(self, text: str) -> int:
+        """Write this text as it is on every event stream, past all filters; gives how many there are."""
+        answer = self.http.post("/_fake/events/raw", content=text.encode())
+        return int(answer.raise_for_status().json())
+
+    def drop_events(self, *actions: str, times: int | None = None) -> None:
+        """Lose events without a word: of these actions, else all; so many of them, else every one."""
+        self._control("POST", "events/loss", {"actions": list(actions) or None, "times": times})
+
+    def deliver_events(self) -> int:
+        """Lose no more events; gives how many were lost."""
+        return int(self._control("DELETE", "events/loss"))
+
     def offline(self, seconds: float) -> None:
         """Cut every connection and refuse new ones for so long; containers live on."""
         self._control("POST", "offline", {"seconds": seconds})
+
+    def restart_engine(self, seconds: float, *, live_restore: bool, graceful: bool = False) -> None:
+        """Let the Engine be away for so long and come back; no event of before is kept.
+
+        With live restore containers run on, and only their published ports are away too. Without it they
+        have exited when it is back: a killed Engine ends them at its next start, unheard; a `graceful` one
+        first tells every open stream of their ends. Restart policies then start some. AutoRemove removes
+        in any case.
+        """
+        asked = {"seconds": seconds, "live_restore": live_restore, "graceful": graceful}
+        self._control("POST", "restart", asked)
+
+    @property
+    def online(self) -> bool:
+        """Whether it takes connections."""
+        with socket.socket(socket.AF_UNIX) as tried:
+            return tried.connect_ex(str(self.socket)) == 0
 
     def reset(self) -> None:
         """As if just started."""

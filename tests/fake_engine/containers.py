@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-import re
 import secrets
-from typing import Any
 
 from aiohttp import web
 
-from tests.fake_engine import documents, lifetime, logs, mounting, validation
-from tests.fake_engine.answers import Refused, answer, flag, gone, has_labels, nothing, parse_filters
-from tests.fake_engine.shapes import CONFIG, ENDPOINT, HOST_CONFIG, Json
-from tests.fake_engine.state import Container, EngineState, Image, new_id, now, with_tag
-
-_STATUSES = {"created", "restarting", "running", "removing", "paused", "exited", "dead"}
-_FILTERS = {"id", "name", "label", "status", "ancestor", "network", "volume", "exited", "health"}
+from tests.fake_engine import differences, documents, lifetime, listing, logs, making, restarts, validation
+from tests.fake_engine.answers import Refused, answer, flag, gone, nothing
+from tests.fake_engine.shapes import Json
+from tests.fake_engine.state import Container, EngineState, Image, new_id, with_tag
 
 
 class Containers:
@@ -37,7 +31,9 @@ class Containers:
             web.post(f"{one}/stop", self.stop),
             web.post(f"{one}/kill", self.kill),
             web.post(f"{one}/wait", self.wait),
+            web.post(f"{one}/restart", self.restart),
             web.post(f"{one}/rename", self.rename),
+            web.get(f"{one}/changes", self.changes, allow_head=False),
             web.delete(one, self.remove),
         ]
 
@@ -56,7 +52,7 @@ class Containers:
         image = self._image_for(body)
         validation.check_name(name)
         self._check_free(name)
-        container = self._make(name, image, body, host)
+        container = making.container(self._engine, name, image, body)
         self._engine.container_event(container, "create")
         return answer({"Id": container.id, "Warnings": []}, 201)
 
@@ -81,34 +77,9 @@ class Containers:
                 "You have to remove (or rename) that container to be able to reuse that name.",
             )
 
-    def _make(self, name: str, image: Image, body: Json, host: Json) -> Container:
-        number = new_id()
-        mounts, anonymous = mounting.mounts(self._engine, image, host)
-        made = Container(
-            id=number,
-            name=name,
-            image=image,
-            config=_config(number, image, body),
-            host_config=_host_config(host),
-            created=now(),
-            networks=_networks(body, host),
-            mounts=mounts,
-            anonymous=anonymous,
-        )
-        self._engine.containers[number] = made
-        return made
-
     async def index(self, request: web.Request) -> web.Response:
         """`GET /containers/json`, the newest first."""
-        filters = parse_filters(request.query.get("filters"))
-        _check_filters(filters)
-        everything = flag(request.query, "all") or "status" in filters
-        shown = [
-            documents.summary(each)
-            for each in reversed(self._engine.containers.values())
-            if (everything or each.running) and _matches(each, filters)
-        ]
-        return answer(shown)
+        return answer(listing.index(self._engine, request.query))
 
     async def inspect(self, request: web.Request) -> web.Response:
         """`GET /containers/REF/json`; waits for a start under way."""
@@ -130,10 +101,20 @@ class Containers:
     async def stop(self, request: web.Request) -> web.Response:
         """`POST /containers/REF/stop`."""
         container = self._find(request)
-        own = container.config.get("StopTimeout")
-        grace = float(request.query.get("t") or (10 if own is None else own))
+        grace = _grace(container, request.query.get("t"))
         stopped = await lifetime.stop(self._engine, container, grace, request["linger"])
         return nothing(204 if stopped else 304)
+
+    async def restart(self, request: web.Request) -> web.Response:
+        """`POST /containers/REF/restart`."""
+        container = self._find(request)
+        grace = _grace(container, request.query.get("t"))
+        await restarts.of_container(self._engine, container, grace, request["linger"])
+        return nothing()
+
+    async def changes(self, request: web.Request) -> web.Response:
+        """`GET /containers/REF/changes`."""
+        return answer(differences.shown(self._find(request)))
 
     async def kill(self, request: web.Request) -> web.Response:
         """`POST /containers/REF/kill`."""
@@ -171,6 +152,8 @@ class Containers:
         name = request.query.get("name", "").removeprefix("/")
         if not name:
             raise Refused(400, "Neither old nor new names may be empty")
+        if container.waiting:
+            raise Refused(404, f"sandbox {new_id()} not found")
         if name == container.name:
             raise Refused(400, "Renaming a container with the same name as its current name")
         try:
@@ -193,60 +176,9 @@ class Containers:
         return nothing()
 
 
-def _config(number: str, image: Image, body: Json) -> Json:
-    own = {key: value for key, value in body.items() if key not in {"HostConfig", "NetworkingConfig"}}
-    config = {
-        **copy.deepcopy(CONFIG),
-        "Hostname": number[:12],
-        **{k: v for k, v in own.items() if v is not None},
-    }
-    for key in ("Cmd", "Entrypoint"):
-        if isinstance(config[key], str):
-            config[key] = [config[key]]
-    # An entrypoint of one's own drops the image's command.
-    if not config["Cmd"] and not config["Entrypoint"]:
-        config["Cmd"] = image.config["Cmd"]
-    config["Entrypoint"] = config["Entrypoint"] or image.config["Entrypoint"]
-    config["User"] = config["User"] or image.config["User"]
-    config["WorkingDir"] = config["WorkingDir"] or image.config["WorkingDir"]
-    config["Env"] = _merged_env(image.config["Env"], config["Env"])
-    config["Labels"] = {**(image.config["Labels"] or {}), **(config["Labels"] or {})}
-    ports = {**(image.config.get("ExposedPorts") or {}), **(config.get("ExposedPorts") or {})}
-    config.pop("ExposedPorts", None)
-    if ports:
-        config["ExposedPorts"] = ports
-    return config
-
-
-def _merged_env(base: list[str] | None, own: list[str] | None) -> list[str] | None:
-    if base is None and own is None:
-        return None
-    named = {setting.partition("=")[0] for setting in own or ()}
-    return [*(own or ()), *(each for each in base or () if each.partition("=")[0] not in named)]
-
-
-def _host_config(host: Json) -> Json:
-    config = {
-        **copy.deepcopy(HOST_CONFIG),
-        **{key: value for key, value in host.items() if value is not None},
-    }
-    config["NetworkMode"] = config["NetworkMode"] or "default"
-    if not host:
-        del config["Runtime"]  # the Engine looks at it at the first start
-    if config["Memory"] and not config["MemorySwap"]:
-        config["MemorySwap"] = 2 * config["Memory"]
-    return config
-
-
-def _networks(body: Json, host: Json) -> dict[str, Json]:
-    mode = str(host.get("NetworkMode") or "default")
-    if mode.startswith("container:"):
-        return {}
-    name = "bridge" if mode == "default" else mode
-    asked: Any = (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
-    own = {key: value for key, value in (asked.get(name) or {}).items() if value is not None}
-    endpoint = {**copy.deepcopy(ENDPOINT), **own}
-    return {name: endpoint}
+def _grace(container: Container, asked: str | None) -> float:
+    own = container.config.get("StopTimeout")
+    return float(asked or (10 if own is None else own))
 
 
 def _signal(word: str) -> int:
@@ -264,28 +196,3 @@ def _awaited(container: Container, condition: str, since: int) -> bool:
     if condition == "next-exit":
         return container.removed or container.exits > since
     return not container.running
-
-
-def _check_filters(filters: dict[str, list[str]]) -> None:
-    for word in filters:
-        if word not in _FILTERS:
-            raise Refused(400, f"Invalid filter '{word}'")
-    for status in filters.get("status", ()):
-        if status not in _STATUSES:
-            raise Refused(400, f"Invalid filter 'status={status}'")
-
-
-def _matches(container: Container, filters: dict[str, list[str]]) -> bool:
-    status = filters.get("status")
-    names = filters.get("name")
-    ids = filters.get("id")
-    return (
-        has_labels(container.labels, filters.get("label", []))
-        and (status is None or container.state["Status"] in status)
-        and (ids is None or any(container.id.startswith(each) for each in ids))
-        and (names is None or any(_name_matches(container.name, each) for each in names))
-    )
-
-
-def _name_matches(name: str, pattern: str) -> bool:
-    return bool(re.search(pattern, f"/{name}") or re.search(pattern, name))

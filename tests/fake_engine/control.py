@@ -1,15 +1,25 @@
-"""The `/_fake` routes: rules, log, state, and things that happen to containers by themselves."""
+"""The `/_fake` routes: rules, log, state, and what happens to Engine and containers by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from aiohttp import web
 
-from tests.fake_engine import documents, images, lifetime
-from tests.fake_engine.answers import answer, flag
+from tests.fake_engine import crowd, documents, images, lifetime, policy, restarts
+from tests.fake_engine.answers import Refused, answer, flag
+from tests.fake_engine.events import Loss
 from tests.fake_engine.faults import Desk
 from tests.fake_engine.state import EngineState
+
+Step: TypeAlias = Callable[[], Awaitable[None]]
+Offline: TypeAlias = Callable[[float, Step, Step], None]
+"""For so many seconds; what to do when no new connection comes in, and before the first one does again."""
+
+
+async def _nothing() -> None:
+    """Containers live on."""
 
 
 class Control:
@@ -20,7 +30,7 @@ class Control:
         engine: EngineState,
         desk: Desk,
         reset: Callable[[], Awaitable[None]],
-        offline: Callable[[float], None],
+        offline: Offline,
     ) -> None:
         self._engine = engine
         self._desk = desk
@@ -37,10 +47,17 @@ class Control:
             web.get("/_fake/state", self.state),
             web.post("/_fake/reset", self.reset),
             web.post("/_fake/offline", self.offline),
+            web.post("/_fake/restart", self.restart_engine),
             web.post("/_fake/events/cut", self.cut_events),
+            web.post("/_fake/events/raw", self.emit_raw),
+            web.post("/_fake/events/loss", self.lose_events),
+            web.delete("/_fake/events/loss", self.deliver_events),
             web.post("/_fake/images", self.add_image),
             web.post("/_fake/pullable", self.add_pullable),
+            web.post("/_fake/containers", self.populate),
             web.post("/_fake/containers/{ref}/die", self.die),
+            web.post("/_fake/containers/{ref}/restart", self.restart),
+            web.post("/_fake/containers/{ref}/changes", self.set_changes),
             web.post("/_fake/containers/{ref}/log", self.write_log),
         ]
 
@@ -85,8 +102,37 @@ class Control:
 
     async def offline(self, request: web.Request) -> web.Response:
         """Cut every connection, and refuse new ones for some seconds, as a restart does."""
-        self._offline(float((await request.json())["seconds"]))
+        self._offline(float((await request.json())["seconds"]), _nothing, _nothing)
         return answer(None)
+
+    async def restart_engine(self, request: web.Request) -> web.Response:
+        """`{seconds, live_restore, graceful}`: the Engine is killed or ends, and is started again."""
+        body = await request.json()
+        live_restore = bool(body["live_restore"])
+        self._offline(
+            float(body["seconds"]),
+            lambda: restarts.going(
+                self._engine, live_restore=live_restore, graceful=bool(body.get("graceful"))
+            ),
+            lambda: restarts.coming(self._engine, live_restore=live_restore),
+        )
+        return answer(None)
+
+    async def emit_raw(self, request: web.Request) -> web.Response:
+        """The body as it is on every event stream."""
+        return answer(self._engine.events.emit_raw(await request.text()))
+
+    async def lose_events(self, request: web.Request) -> web.Response:
+        """`{actions, times}`: events get lost; null for every action, or for ever."""
+        body = await request.json()
+        actions = body.get("actions")
+        self._engine.events.loss = Loss(None if actions is None else frozenset(actions), body.get("times"))
+        return answer(None, 201)
+
+    async def deliver_events(self, _request: web.Request) -> web.Response:
+        """No more are lost; gives how many were."""
+        lost, self._engine.events.loss = self._engine.events.loss.lost, Loss()
+        return answer(lost)
 
     async def cut_events(self, _request: web.Request) -> web.Response:
         """Break off every event stream."""
@@ -104,13 +150,37 @@ class Control:
         self._engine.pullable[body.pop("ref")] = body
         return answer(None, 201)
 
+    async def populate(self, request: web.Request) -> web.Response:
+        """`{image, containers: [{name, labels, env, running, exit_code, port}], events}`; gives the ids."""
+        body = await request.json()
+        told = bool(body.get("events"))
+        return answer(crowd.populate(self._engine, body["image"], body["containers"], told=told), 201)
+
+    async def set_changes(self, request: web.Request) -> web.Response:
+        """`[{Path, Kind}]`: what differs from the image."""
+        container = self._engine.find(request.match_info["ref"])
+        container.changes = {each["Path"]: int(each["Kind"]) for each in await request.json()}
+        return answer(None)
+
+    async def restart(self, request: web.Request) -> web.Response:
+        """`{exit_code, pause}`: a container's process ends and is started again, as restart policies do."""
+        body = await request.json()
+        container = self._engine.find(request.match_info["ref"])
+        if not container.running or container.waiting:
+            raise Refused(409, f"Container {container.id} is not running")
+        await lifetime.die(self._engine, container, int(body["exit_code"]), again=float(body["pause"]))
+        if not body["pause"] and container.life is not None:
+            await container.life
+        return answer(None)
+
     async def die(self, request: web.Request) -> web.Response:
         """`{exit_code, oom}`: a container's process ends by itself."""
         body = await request.json() if request.can_read_body else {}
         container = self._engine.find(request.match_info["ref"])
         oom = bool(body.get("oom"))
         code = int(body.get("exit_code", 137 if oom else 1))
-        await lifetime.die(self._engine, container, code, oom=oom)
+        again = policy.pause(container) if policy.starts_again(container, code) else None
+        await lifetime.die(self._engine, container, code, oom=oom, again=again)
         return answer(None)
 
     async def write_log(self, request: web.Request) -> web.Response:

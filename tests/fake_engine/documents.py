@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 
 from tests.fake_engine.shapes import NETWORK_SETTINGS, Json
-from tests.fake_engine.state import NEVER, Container, seconds_of
+from tests.fake_engine.state import NEVER, Container, EngineState, nanoseconds_of, seconds_of
 
 ROOT = "/var/lib/docker"
 
@@ -28,7 +27,7 @@ def inspect(container: Container) -> Json:
         "HostsPath": f"{folder}/hosts" if started else "",
         "LogPath": f"{folder}/{container.id}-json.log" if started else "",
         "Name": f"/{container.name}",
-        "RestartCount": 0,
+        "RestartCount": container.restarts,
         "Driver": "overlay2",
         "Platform": "linux",
         "MountLabel": "",
@@ -50,12 +49,12 @@ def network_settings(container: Container) -> Json:
     return {**NETWORK_SETTINGS, **top, "Ports": container.ports, "Networks": container.networks}
 
 
-def summary(container: Container) -> Json:
+def summary(container: Container, engine: EngineState) -> Json:
     """One entry of `GET /containers/json`."""
     return {
         "Id": container.id,
         "Names": [f"/{container.name}"],
-        "Image": container.config["Image"],
+        "Image": _image_shown(container, engine),
         "ImageID": container.image.id,
         "Command": _command_line(words(container)),
         "Created": seconds_of(container.created),
@@ -64,9 +63,19 @@ def summary(container: Container) -> Json:
         "State": container.state["Status"],
         "Status": status_text(container),
         "HostConfig": {"NetworkMode": container.host_config["NetworkMode"]},
-        "NetworkSettings": {"Networks": container.networks},
+        "NetworkSettings": {"Networks": {name: _brief(each) for name, each in container.networks.items()}},
         "Mounts": container.mounts,
     }
+
+
+def _image_shown(container: Container, engine: EngineState) -> str:
+    asked = str(container.config["Image"])
+    # A tag that has moved on to another image would be a lie.
+    return asked if engine.image(asked) is container.image else container.image.id
+
+
+def _brief(endpoint: Json) -> Json:
+    return {**endpoint, "Links": None, "Aliases": None, "DriverOpts": None}
 
 
 def words(container: Container) -> list[str]:
@@ -79,6 +88,8 @@ def status_text(container: Container) -> str:
     state = container.state
     if state["Paused"]:
         return f"Up {_span(state['StartedAt'])} (Paused)"
+    if state["Restarting"]:
+        return f"Restarting ({state['ExitCode']}) {_span(state['FinishedAt'])} ago"
     if state["Running"]:
         return f"Up {_span(state['StartedAt'])}"
     if state["Status"] == "removing":
@@ -89,14 +100,27 @@ def status_text(container: Container) -> str:
 
 
 def _span(since: str) -> str:
-    seconds = int(time.time()) - seconds_of(since)
-    if seconds < 1:
-        return "Less than a second"
-    return "1 second" if seconds == 1 else f"{seconds} seconds"
+    return human(int((time.time_ns() - nanoseconds_of(since)) / 10**9))
+
+
+def human(seconds: int) -> str:
+    """Say a time as docker/go-units does, up to days."""
+    minutes, hours = seconds // 60, int(seconds / 3600 + 0.5)
+    steps = (
+        (seconds < 1, "Less than a second"),
+        (seconds == 1, "1 second"),
+        (seconds < 60, f"{seconds} seconds"),
+        (minutes == 1, "About a minute"),
+        (minutes < 60, f"{minutes} minutes"),
+        (hours == 1, "About an hour"),
+        (hours < 48, f"{hours} hours"),
+    )
+    return next((words for fits, words in steps if fits), f"{hours // 24} days")
 
 
 def _command_line(command: list[str]) -> str:
-    return " ".join(shlex.quote(word) for word in command)
+    # Quotes around what has a blank, and no more: the Engine means it for the eye.
+    return " ".join([*command[:1], *(f"'{word}'" if " " in word else word for word in command[1:])])
 
 
 def _ports(container: Container) -> list[Json]:

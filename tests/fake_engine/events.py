@@ -7,6 +7,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -19,12 +20,33 @@ RING = 256
 Matcher = Callable[[Json, list[str]], bool]
 
 
+@dataclass(slots=True)
+class Loss:
+    """Events that no stream carries, as with a reader that was too slow; the ring keeps them."""
+
+    actions: frozenset[str] | None = frozenset()
+    """None for all."""
+    left: int | None = None
+    """So many more; None for all."""
+    lost: int = 0
+
+    def takes(self, event: Json) -> bool:
+        """Count an event that gets lost."""
+        meant = self.actions is None or event["Action"].partition(":")[0] in self.actions
+        if not meant or self.left == 0:
+            return False
+        self.left = None if self.left is None else self.left - 1
+        self.lost += 1
+        return True
+
+
 class EventBus:
     """Hands every event to every subscriber."""
 
     def __init__(self) -> None:
         self.past: deque[Json] = deque(maxlen=RING)
-        self.subscribers: dict[asyncio.Queue[Json], web.Request] = {}
+        self.subscribers: dict[asyncio.Queue[Json | str], web.Request] = {}
+        self.loss = Loss()
 
     def emit(self, event: Json) -> None:
         """Stamp an event and hand it out."""
@@ -33,8 +55,21 @@ class EventBus:
             stamp = max(stamp, self.past[-1]["timeNano"] + 1)
         told = {**event, "scope": "local", "time": stamp // 10**9, "timeNano": stamp}
         self.past.append(told)
+        if self.loss.takes(told):
+            return
         for queue in self.subscribers:
             queue.put_nowait(told)
+
+    def emit_raw(self, text: str) -> int:
+        """Write this text as it is on every stream, past all filters; gives how many streams there are."""
+        for queue in self.subscribers:
+            queue.put_nowait(text)
+        return len(self.subscribers)
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything has been sent."""
+        return all(queue.empty() for queue in self.subscribers)
 
     def cut(self) -> int:
         """Break off every open stream; gives how many there were."""
@@ -70,7 +105,7 @@ async def stream(request: web.Request, bus: EventBus) -> web.StreamResponse:
     filters = parse_filters(request.query.get("filters"))
     since = _nanoseconds(request.query.get("since"))
     until = _nanoseconds(request.query.get("until"))
-    queue: asyncio.Queue[Json] = asyncio.Queue()
+    queue: asyncio.Queue[Json | str] = asyncio.Queue()
     if since is not None:
         for event in bus.past:
             if event["timeNano"] >= since:
@@ -88,7 +123,7 @@ async def stream(request: web.Request, bus: EventBus) -> web.StreamResponse:
 async def _send(
     request: web.Request,
     response: web.StreamResponse,
-    queue: asyncio.Queue[Json],
+    queue: asyncio.Queue[Json | str],
     filters: dict[str, list[str]],
     until: int | None,
 ) -> None:
@@ -100,7 +135,9 @@ async def _send(
             if until is not None and time.time_ns() >= until:
                 return
             continue
-        if matches(event, filters):
+        if isinstance(event, str):
+            await request["drip"](response, event.encode())
+        elif matches(event, filters):
             await request["drip"](response, json.dumps(event).encode() + b"\n")
 
 

@@ -33,6 +33,9 @@ PULLABLE: dict[str, Json] = {
 def make(engine: EngineState, ref: str, *, labels: dict[str, str] | None = None, **config: Any) -> Image:
     """Put an image into the Engine's store, as a pull or a build would."""
     digest = new_id()
+    for other in engine.images.values():
+        # A tag names one image; what had it before, goes on without.
+        other.tags = [tag for tag in other.tags if tag != with_tag(ref)]
     defaults = {"Cmd": ["serve"], "Env": ["PATH=/usr/bin:/bin"], "ExposedPorts": {"8888/tcp": {}}}
     image = Image(
         id=f"sha256:{digest}",

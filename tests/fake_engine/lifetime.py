@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from tests.fake_engine import documents, listeners
+from tests.fake_engine import differences, documents, listeners, policy
 from tests.fake_engine.answers import Refused
 from tests.fake_engine.shapes import ENDPOINT
 from tests.fake_engine.state import Container, EngineState, new_id, now
@@ -31,16 +32,21 @@ async def start(engine: EngineState, container: Container, linger: Linger) -> bo
         if container.removing:
             raise Refused(409, "container is marked for removal and cannot be started")
         await linger()
-        try:
-            await _launch(engine, container)
-        except Refused as refused:
-            _failed(engine, container, refused)
-            raise
-        engine.container_event(container, "start")
-        _schedule_end(engine, container)
+        container.restarts, container.by_hand = 0, False
+        await _begin(engine, container)
     if container.life is not None and container.trait("exit_after") == "0":
         await container.life
     return True
+
+
+async def _begin(engine: EngineState, container: Container) -> None:
+    try:
+        await _launch(engine, container)
+    except Refused as refused:
+        _failed(engine, container, refused)
+        raise
+    engine.container_event(container, "start")
+    _schedule_end(engine, container)
 
 
 async def _launch(engine: EngineState, container: Container) -> None:
@@ -61,6 +67,7 @@ async def _launch(engine: EngineState, container: Container) -> None:
     container.state.update(
         Status="running",
         Running=True,
+        Restarting=False,
         Pid=4000 + len(engine.containers),
         ExitCode=0,
         Error="",
@@ -68,6 +75,7 @@ async def _launch(engine: EngineState, container: Container) -> None:
         StartedAt=now(),
     )
     _write_log(container)
+    differences.write(container)
 
 
 def _ports_given_out(engine: EngineState) -> set[int]:
@@ -91,13 +99,15 @@ def _check_command(container: Container) -> None:
 def _failed(engine: EngineState, container: Container, refused: Refused) -> None:
     code = 127 if refused.status == 400 else 128
     container.state.update(ExitCode=code, Error=refused.message)
+    if container.waiting:
+        container.state.update(Status="exited", Running=False, Restarting=False)
     listeners.close(container)
     container.ports = {}
     if container.host_config["AutoRemove"]:
         forget(engine, container)
 
 
-def connect(engine: EngineState, container: Container, name: str) -> None:
+def connect(engine: EngineState, container: Container, name: str, *, told: bool = True) -> None:
     """Give a container its address in a network."""
     network = engine.network(name)
     endpoint = container.networks[name]
@@ -117,7 +127,8 @@ def connect(engine: EngineState, container: Container, name: str) -> None:
             MacAddress=f"02:42:ac:11:00:{host:02x}",
         )
     network["Containers"][container.id] = endpoint
-    engine.network_event(network, "connect", container=container.id)
+    if told:
+        engine.network_event(network, "connect", container=container.id)
 
 
 def disconnect(engine: EngineState, container: Container) -> None:
@@ -148,16 +159,42 @@ def _schedule_end(engine: EngineState, container: Container) -> None:
 
 async def _end_later(engine: EngineState, container: Container, seconds: float, code: int, oom: bool) -> None:
     await asyncio.sleep(seconds)
-    await die(engine, container, code, oom=oom)
+    again = policy.pause(container) if policy.starts_again(container, code) else None
+    await die(engine, container, code, oom=oom, again=again)
 
 
-async def die(engine: EngineState, container: Container, code: int, *, oom: bool = False) -> None:
-    """End a container's process and wake whoever waits for that."""
-    if not container.running:
+async def die(
+    engine: EngineState, container: Container, code: int, *, oom: bool = False, again: float | None = None
+) -> None:
+    """End a container's process, wake who waits for that; `again`: seconds until it is started anew."""
+    if not container.running or container.waiting:
         return
+    if engine.away:
+        found_dead(engine, container, code)
+        await _tell(container)
+        return
+    _ended(container, code, oom=oom, waits=again is not None)
+    container.ports = {}
+    if oom:
+        engine.container_event(container, "oom")
+    engine.container_event(container, "die", exitCode=str(code))
+    disconnect(engine, container)
+    if again is not None:
+        container.restarts += 1
+        life = asyncio.ensure_future(_start_again(engine, container, again))
+        container.life = engine.background(life)
+    elif container.host_config["AutoRemove"] and not (container.removing or container.restarting):
+        container.removing = True
+        container.state.update(Status="removing", Dead=True)
+        engine.background(asyncio.ensure_future(_remove_later(engine, container)))
+    await _tell(container)
+
+
+def _ended(container: Container, code: int, *, oom: bool = False, waits: bool = False) -> None:
     container.state.update(
-        Status="exited",
-        Running=False,
+        Status="restarting" if waits else "exited",
+        Running=waits,
+        Restarting=waits,
         Paused=False,
         Pid=0,
         ExitCode=code,
@@ -166,15 +203,27 @@ async def die(engine: EngineState, container: Container, code: int, *, oom: bool
     )
     container.exits += 1
     listeners.close(container)
-    container.ports = {}
-    if oom:
-        engine.container_event(container, "oom")
-    engine.container_event(container, "die", exitCode=str(code))
-    disconnect(engine, container)
-    if container.host_config["AutoRemove"] and not container.removing:
-        container.removing = True
-        container.state.update(Status="removing", Dead=True)
-        engine.background(asyncio.ensure_future(_remove_later(engine, container)))
+
+
+def found_dead(engine: EngineState, container: Container, code: int) -> None:
+    """It ended unheard: its ports and addresses stay in the books, and nobody is told."""
+    _ended(container, code)
+    for network in engine.networks.values():
+        network["Containers"].pop(container.id, None)
+
+
+async def _start_again(engine: EngineState, container: Container, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    async with container.lock:
+        if container.waiting and not container.removing:
+            with contextlib.suppress(Refused):
+                await _begin(engine, container)
+            await _tell(container)
+
+
+async def _give_up(container: Container) -> None:
+    """Let a container that waits for its next start wait no more."""
+    container.state.update(Status="exited", Running=False, Restarting=False)
     await _tell(container)
 
 
@@ -189,6 +238,7 @@ async def stop(engine: EngineState, container: Container, grace: float, linger: 
     if not container.running:
         return False
     await linger()
+    container.by_hand = True
     if container.running:
         await kill(engine, container, 15)
     if container.running:
@@ -201,6 +251,9 @@ async def stop(engine: EngineState, container: Container, grace: float, linger: 
 
 async def kill(engine: EngineState, container: Container, signal: int) -> None:
     """Send a signal; returns when the process had the time to react."""
+    if container.waiting:
+        await _give_up(container)
+        return
     engine.container_event(container, "kill", signal=str(signal))
     deaf = container.trait("slowstop") == "1"
     if signal == 9 or (signal in {2, 3, 15} and not deaf):
@@ -226,7 +279,7 @@ async def remove(engine: EngineState, container: Container, force: bool, linger:
     if container.running and not force:
         raise Refused(
             409,
-            f"You cannot remove a running container {container.id}. "
+            f"You cannot remove a {container.state['Status']} container {container.id}. "
             "Stop the container before attempting removal or force remove",
         )
     container.removing = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 
 from tests.fake_engine.answers import Refused
 from tests.fake_engine.shapes import Json
@@ -13,6 +14,7 @@ from tests.fake_engine.state import Container, new_id
 LOOPBACK = "127.0.0.1"
 SUBNET = f"127.{16 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
 """Containers' addresses: the machine's own, so that they can be reached, and other ones in each process."""
+TRIES = 20
 
 _PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 
@@ -35,7 +37,7 @@ async def _bind(container: Container, binding: Json, speaks: bool, given_out: se
     asked = int(binding.get("HostPort") or 0)
     host = binding.get("HostIp") or "0.0.0.0"  # noqa: S104 - told, never bound
     try:
-        server = await asyncio.start_server(_serve if speaks else _hang_up, LOOPBACK, asked)
+        server = await _listen(container, asked, speaks)
     except OSError as exc:
         close(container)
         # The Engine knows the ports that it gave out itself; the others, its proxy stumbles over.
@@ -50,7 +52,21 @@ async def _bind(container: Container, binding: Json, speaks: bool, given_out: se
             f"{container.name} ({new_id()}): {why}",
         ) from exc
     container.listeners.append(server)
-    return {"HostIp": host, "HostPort": str(server.sockets[0].getsockname()[1])}
+    return {"HostIp": host, "HostPort": str(_port(server))}
+
+
+async def _listen(container: Container, asked: int, speaks: bool) -> asyncio.Server:
+    for _ in range(TRIES):
+        server = await asyncio.start_server(_serve if speaks else _hang_up, LOOPBACK, asked)
+        if asked or _port(server) not in container.had_ports:
+            container.had_ports.add(_port(server))
+            return server
+        server.close()
+    raise OSError(f"the kernel gives no port but {sorted(container.had_ports)}")
+
+
+def _port(server: asyncio.Server) -> int:
+    return int(server.sockets[0].getsockname()[1])
 
 
 async def _listen_inside(container: Container, ports: Json) -> None:
@@ -68,6 +84,30 @@ def close(container: Container) -> None:
     for server in container.listeners:
         server.close()
     container.listeners.clear()
+    for kept in container.reserved:
+        kept.close()
+    container.reserved.clear()
+
+
+def suspend(container: Container) -> None:
+    """Nobody answers at the published ports, as Docker's proxy ends with the Engine; inside all goes on."""
+    for server in list(container.listeners):
+        if server.sockets[0].getsockname()[0] != LOOPBACK:
+            continue
+        port = _port(server)
+        server.close()
+        container.listeners.remove(server)
+        kept = socket.socket()
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        container.reserved.append(kept)
+        kept.bind((LOOPBACK, port))
+
+
+async def resume(container: Container) -> None:
+    """Answer again, at the same ports."""
+    handler = _hang_up if container.trait("http") == "0" else _serve
+    container.listeners += [await asyncio.start_server(handler, sock=kept) for kept in container.reserved]
+    container.reserved.clear()
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -28,7 +28,7 @@ def ensure(engine: EngineState, name: str, labels: dict[str, str] | None) -> Jso
 def mounts(engine: EngineState, image: Image, host: Json) -> tuple[list[Json], list[str]]:
     """`Mounts` of a new container, and the names of its anonymous volumes."""
     shown = [_bind(engine, bind) for bind in host.get("Binds") or () if ":" in bind]
-    shown += [_mount(engine, mount) for mount in host.get("Mounts") or () if mount.get("Type") != "tmpfs"]
+    shown += [_mount(engine, mount) for mount in host.get("Mounts") or ()]
     anonymous: list[str] = []
     taken = {each["Destination"] for each in shown}
     for target in image.config["Volumes"] or ():
@@ -52,6 +52,8 @@ def _mount(engine: EngineState, mount: Json) -> Json:
     target, writable = mount["Target"], not mount.get("ReadOnly")
     if mount["Type"] == "bind":
         return _folder(mount["Source"], target, "", writable)
+    if mount["Type"] == "tmpfs":
+        return {**_folder("", target, "", writable), "Type": "tmpfs", "Propagation": ""}
     return _volume(engine, mount.get("Source") or new_id(), target, "z", writable)
 
 

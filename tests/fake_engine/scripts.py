@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -51,7 +52,10 @@ async def create_conflict(p: Player) -> None:
     for image in ("no-such-image:1", "no-such-image", "Bad Ref", ""):
         await p.ask("POST", "/containers/create", {"Image": image})
     both: dict[str, Any] = {"bridge": {}, "host": {}}
-    await p.create("c", NetworkingConfig={"EndpointsConfig": both})
+    body = {"Image": p.image, "Labels": p.labels(), "NetworkingConfig": {"EndpointsConfig": both}}
+    refused = await p.http.post("/containers/create", json=body)
+    words = refused.json()["message"].replace(",", "").split()
+    p.see("two networks", refused.status_code, sorted(words))  # the Engine tells them in any order
 
 
 @script
@@ -194,6 +198,63 @@ async def lists(p: Player) -> None:
         await p.ask("GET", "/containers/json", params={"filters": json.dumps(filters)})
     await p.ask("GET", "/containers/json", params={"filters": "xx"})
     await p.ask("DELETE", f"/containers/{ref}", params={"force": 1})
+
+
+@script
+async def list_entries(p: Player) -> None:
+    alias = {"EndpointsConfig": {"bridge": {"DriverOpts": {"x": "y"}}}}
+    binds = {
+        "Binds": [f"{p.name('v')}:/data:ro", "/etc:/host"],
+        "Mounts": [{"Type": "tmpfs", "Target": "/t"}],
+    }
+    refs = [
+        await p.running("a", HostConfig={**PUBLISHED, **binds}, NetworkingConfig=alias),
+        await p.running("b", **SPEAKS_AND_EXITS),
+        await p.create("c", Cmd=["a b", "it's x", "$Y", ""], HostConfig={"NetworkMode": "host"}),
+    ]
+    await p.ask("POST", f"/containers/{refs[1]}/wait")
+    await _see_entries(p)
+    await _see_filters(p, refs[0])
+
+
+async def _see_entries(p: Player) -> None:
+    query: dict[str, Any] = {"all": 1, "filters": json.dumps({"label": [f"{LABEL}={p.tag}"]})}
+    for one in (await p.http.get("/containers/json", params=query)).json():
+        inspected = (await p.http.get(f"/containers/{one['Id']}/json")).json()
+        p.see("entry", 0, _entry(one))
+        same = [one["ImageID"] == inspected["Image"], abs(one["Created"] - time.time()) < 60]
+        for name, endpoint in one["NetworkSettings"]["Networks"].items():
+            there = inspected["NetworkSettings"]["Networks"][name]
+            same += [
+                endpoint[key] == there[key] for key in ("IPAddress", "Gateway", "NetworkID", "EndpointID")
+            ]
+        p.see("as inspected", 0, same)
+
+
+async def _see_filters(p: Player, ref: str) -> None:
+    mine = {"label": [f"{LABEL}={p.tag}"]}
+    network = (await p.http.get("/networks/bridge")).json()["Id"]
+    for word, values in (
+        ("network", ["bridge"]), ("network", [network[:12]]), ("network", ["host", "none"]),
+        ("volume", [p.name("v")]), ("volume", ["/data"]), ("volume", ["/dat"]), ("ancestor", [p.image]),
+        ("ancestor", ["no-such"]), ("exited", ["3", "4"]), ("exited", ["0"]), ("health", ["none"]),
+        ("name", ["[bad"]), ("id", [ref[:9]]), ("id", [ref[2:9]]), ("label", ["fake.exit=3"]),
+    ):  # fmt: skip
+        filters = {**mine, word: [*mine["label"], *values] if word == "label" else values}
+        found = await p.http.get("/containers/json", params={"all": 1, "filters": json.dumps(filters)})
+        p.see(f"found by {word}", found.status_code, [one["Names"] for one in found.json()])
+    for wrong in ({"health": ["nope"]}, {"exited": ["x"]}):
+        await p.ask("GET", "/containers/json", params={"filters": json.dumps(wrong)})
+    last = await p.http.get("/containers/json", params={"limit": 1, "filters": json.dumps(mine)})
+    p.see("last", 0, [one["Names"] for one in last.json()])
+
+
+def _entry(one: dict[str, Any]) -> list[Any]:
+    """What is the same at every Engine; the order of ports and mounts is not."""
+    ports = [{**port, "PublicPort": "PublicPort" in port} for port in one["Ports"]]
+    mounts = sorted(({**each, "Name": each.get("Name", "")} for each in one["Mounts"]), key=str)
+    words = [one[word] for word in ("Names", "State", "Image", "Command", "Labels", "HostConfig")]
+    return [*words, _status(one["Status"]), ports, mounts, sorted(one)]
 
 
 def _status(value: Any) -> Any:

@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.fake_engine import events, images, listeners, volumes_networks
 from tests.fake_engine.answers import Handler, Refused, answer
 from tests.fake_engine.containers import Containers
-from tests.fake_engine.control import Control
+from tests.fake_engine.control import Control, Step
 from tests.fake_engine.faults import Desk
 from tests.fake_engine.images import Images
 from tests.fake_engine.shapes_system import INFO, VERSION
@@ -21,6 +21,8 @@ from tests.fake_engine.state import EngineState
 from tests.fake_engine.volumes_networks import Networks, Volumes
 
 BACKLOG = 1024
+LAST_WORDS = 400
+"""Looks at what is still to be sent, each some milliseconds after the other."""
 API, OLDEST_API = (1, 41), (1, 12)
 _HEADERS = {
     "Api-Version": "1.41",
@@ -163,25 +165,38 @@ class Server:
         for held in (engine.containers, engine.images, engine.volumes, engine.networks, engine.pullable):
             held.clear()
         engine.events.past.clear()
+        engine.events.loss = events.Loss()
+        engine.away = False
         images.furnish(engine)
         volumes_networks.furnish(engine)
         self._desk.forget()
 
-    def _go_offline(self, seconds: float) -> None:
-        task = asyncio.ensure_future(self._offline(seconds))
+    def _go_offline(self, seconds: float, going: Step, coming: Step) -> None:
+        task = asyncio.ensure_future(self._offline(seconds, going, coming))
         self._protocols.add(task)
         task.add_done_callback(self._protocols.discard)
 
-    async def _offline(self, seconds: float) -> None:
+    async def _offline(self, seconds: float, going: Step, coming: Step) -> None:
         await asyncio.sleep(0.01)  # the answer to who asked for it
         if self._site is not None:
             await self._site.stop()
+        await going()
+        await self._last_words()
         assert self._runner.server is not None
         for protocol in list(self._runner.server.connections):
             if protocol.transport is not None:
                 protocol.transport.abort()
         await asyncio.sleep(seconds)
+        await coming()
         await self._open()
+
+    async def _last_words(self) -> None:
+        # Streams get what was told before their end; one that nobody reads is not waited for.
+        for _ in range(LAST_WORDS):
+            if self._engine.events.drained:
+                break
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)
 
 
 async def _engine_headers(request: web.Request, response: web.StreamResponse) -> None:

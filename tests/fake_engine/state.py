@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import secrets
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -50,11 +51,28 @@ class Container:
     exits: int = 0
     removed: bool = False
     listeners: list[asyncio.Server] = field(default_factory=list)
+    reserved: list[socket.socket] = field(default_factory=list)
+    """Its published ports while nobody answers there: bound, so that they stay its own."""
+    had_ports: set[int] = field(default_factory=set)
+    """The Engine goes on counting: a container that starts again has other ports than before."""
     life: asyncio.Task[None] | None = None
+    changes: dict[str, int] = field(default_factory=dict)
+    """What differs from its image, by path: 0 changed, 1 added, 2 deleted."""
+    restarts: int = 0
+    by_hand: bool = False
+    """Somebody stopped it: `unless-stopped` then starts it no more."""
+    restarting: bool = False
+    """`docker restart` is under way: AutoRemove has to wait."""
 
     @property
     def running(self) -> bool:
+        """Also while it waits for its next start: so does the Engine call it."""
         return bool(self.state["Running"])
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has ended, and its restart policy is about to start it again."""
+        return bool(self.state["Restarting"])
 
     @property
     def labels(self) -> dict[str, str]:
@@ -80,6 +98,8 @@ class EngineState:
     pullable: dict[str, Json] = field(default_factory=dict)
     events: EventBus = field(default_factory=EventBus)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    away: bool = False
+    """While the Engine itself is down, nobody hears of what its containers do."""
 
     def find(self, ref: str) -> Container:
         """The container with this id, name or id prefix, as the Engine looks it up."""
@@ -169,3 +189,8 @@ def now() -> str:
 def seconds_of(stamp: str) -> int:
     """The Unix time of a stamp made by `now`."""
     return int(datetime.fromisoformat(f"{stamp[:19]}+00:00").timestamp())
+
+
+def nanoseconds_of(stamp: str) -> int:
+    """The same, to the nanosecond."""
+    return seconds_of(stamp) * 10**9 + int(stamp[20:29] or 0)

@@ -1,0 +1,158 @@
+"""The Engine of a test's own: its faults, and that nothing of it is left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.testbed.engine import ensure_engine
+from tests.testbed.images import STUB, STUBBORN, ensure_stub_image, ensure_stubborn_image
+from tests.testbed.own_engine import PREFIX, OwnEngine, Traces, own_engine, sweep
+from tests.testbed.steps import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED: dict[str, Any] = {"PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}}
+
+
+def run_stub(http: httpx.Client, image: str = STUB, **host: Any) -> str:
+    body = {"Image": image, "HostConfig": {**PUBLISHED, **host}, "StopTimeout": 1}
+    made = http.post("/containers/create", json=body, params={"name": f"stub-{uuid.uuid4().hex[:8]}"})
+    ref = str(made.raise_for_status().json()["Id"])
+    http.post(f"/containers/{ref}/start").raise_for_status()
+    return ref
+
+
+def look(http: httpx.Client, ref: str) -> dict[str, Any]:
+    return dict(http.get(f"/containers/{ref}/json").raise_for_status().json())
+
+
+def port_of(http: httpx.Client, ref: str) -> int:
+    return int(look(http, ref)["NetworkSettings"]["Ports"]["8888/tcp"][0]["HostPort"])
+
+
+def serves(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@contextlib.contextmanager
+def engine_that_leaves_nothing(folder: Path, *, live_restore: bool) -> Iterator[OwnEngine]:
+    with own_engine(folder, live_restore=live_restore) as engine:
+        assert len(engine.traces.remains()) > 3
+        yield engine
+    assert engine.traces.remains() == []
+
+
+def test_killed_with_live_restore_its_containers_run_on(tmp_path: Path) -> None:
+    with engine_that_leaves_nothing(tmp_path, live_restore=True) as engine:
+        ref = run_stub(engine.http)
+        before, port = look(engine.http, ref), port_of(engine.http, ref)
+        assert before["NetworkSettings"]["IPAddress"].startswith(f"{engine.traces.subnet}.")
+        assert wait_until(lambda: serves(port), 10)
+        engine.kill()
+        assert not engine.answers()
+        assert not serves(port), "docker-proxy ends with dockerd"
+        assert engine.start() < 30
+        after = look(engine.http, ref)
+        assert after["State"] == before["State"]
+        assert port_of(engine.http, ref) == port
+        assert wait_until(lambda: serves(port), 10)
+
+
+def test_killed_without_live_restore_its_containers_are_stopped_at_the_next_start(tmp_path: Path) -> None:
+    with engine_that_leaves_nothing(tmp_path, live_restore=False) as engine:
+        ref = run_stub(engine.http)
+        pid = look(engine.http, ref)["State"]["Pid"]
+        engine.kill()
+        assert Path("/proc", str(pid)).exists()
+        engine.start()
+        state = look(engine.http, ref)["State"]
+        assert (state["Status"], state["ExitCode"]) == ("exited", 0)
+
+
+def test_shut_down_its_containers_are_stopped_before(tmp_path: Path) -> None:
+    with engine_that_leaves_nothing(tmp_path, live_restore=False) as engine:
+        engine.load(ensure_stubborn_image(), ensure_engine())
+        stopped = run_stub(engine.http)
+        killed = run_stub(engine.http, STUBBORN)
+        again = run_stub(engine.http, RestartPolicy={"Name": "unless-stopped"})
+        engine.shut_down()
+        assert not engine.answers()
+        engine.start()
+        assert look(engine.http, stopped)["State"]["ExitCode"] == 0
+        assert look(engine.http, killed)["State"]["ExitCode"] == 137
+        assert look(engine.http, again)["State"]["Running"] is True
+        assert wait_until(lambda: serves(port_of(engine.http, again)), 10)
+
+
+def test_paused_it_takes_connections_and_does_not_answer(tmp_path: Path) -> None:
+    with engine_that_leaves_nothing(tmp_path, live_restore=False) as engine:
+        engine.pause()
+        with pytest.raises(httpx.ReadTimeout):
+            engine.http.get("/_ping", timeout=0.5)
+        engine.resume()
+        assert engine.http.get("/_ping").text == "OK"
+
+
+def fail_with_a_killed_engine(folder: Path, found: list[Traces]) -> None:
+    with own_engine(folder, live_restore=True) as engine:
+        found.append(engine.traces)
+        run_stub(engine.http)
+        engine.kill()
+        raise ZeroDivisionError
+
+
+def test_a_test_that_fails_leaves_nothing_and_nobody_else_is_disturbed(tmp_path: Path) -> None:
+    ensure_stub_image()
+    with ensure_engine().client() as first:
+        bystander = run_stub(first)
+        try:
+            port = port_of(first, bystander)
+            assert wait_until(lambda: serves(port), 10)
+            found: list[Traces] = []
+            with pytest.raises(ZeroDivisionError):
+                fail_with_a_killed_engine(tmp_path, found)
+            assert found[0].remains() == []
+            assert serves(port)
+            assert look(first, bystander)["State"]["Running"] is True
+        finally:
+            first.delete(f"/containers/{bystander}", params={"force": 1})
+
+
+KILLED_RUN = """
+import sys, time
+from pathlib import Path
+from tests.testbed.own_engine import own_engine
+from tests.testbed.test_own_engine import run_stub
+with own_engine(Path(sys.argv[1]), live_restore=True) as engine:
+    run_stub(engine.http)
+    print(engine.traces.run, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_run_has_left_is_swept(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED_RUN, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        run = Path(next(line for line in killed.stdout if PREFIX in line).strip())
+        assert Traces.read(run) is None, "its owner lives"
+        assert run.name not in sweep()
+        os.kill(killed.pid, signal.SIGKILL)
+    traces = Traces.read(run)
+    assert traces is not None
+    assert len(traces.remains()) > 3
+    assert run.name in sweep()
+    assert traces.remains() == []
