@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from asyncdockerspawner.errors import NoEndpoint
+from asyncdockerspawner.errors import NoAddressYet, NoEndpoint
 from asyncdockerspawner.jsontypes import JsonObject
 
 _LOOPBACK = "127.0.0.1"
@@ -77,7 +77,7 @@ def internal_address(networks: Mapping[str, Any], network_name: str) -> str:
         )
     address = attached.get("IPAddress") or attached.get("GlobalIPv6Address")
     if not address:
-        raise NoEndpoint(
+        raise NoAddressYet(
             f"The server has no address in network {network_name!r}: "
             "it has ended already, or the network gives out none."
         )

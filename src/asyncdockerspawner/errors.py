@@ -14,8 +14,8 @@ AsyncDockerSpawnerError
 │    ├─ PullError              the image could not be fetched
 │    └─ EngineRefused          any other answer of 4xx or 5xx
 └─ SpawnRefused                for the user: a sentence that says what to do
-     ├─ BadTemplate · BadOption · ImageNotAllowed · ImageUnavailable · NoEndpoint · ServerDied · NotOurs
-     └─ QueueTimeout · RenameRefused
+     ├─ BadTemplate · BadOption · ImageNotAllowed · ImageUnavailable · NoEndpoint{NoAddressYet} · ServerDied
+     └─ NotOurs · QueueTimeout · RenameRefused
 
 A class exists because somebody catches it. `docs`: Docker Engine API v1.41, and what Engines
 really answer (`client/translate`).
@@ -120,6 +120,10 @@ class ImageNotAllowed(SpawnRefused):
 
 class NoEndpoint(SpawnRefused):
     """The server runs, but there is no address at which the Hub could reach it."""
+
+
+class NoAddressYet(NoEndpoint):
+    """The server is in the right network, and has not been given an address there."""
 
 
 class ServerDied(SpawnRefused):

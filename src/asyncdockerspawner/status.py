@@ -60,6 +60,24 @@ class ExitStatus:
         return f"exited with code {self.code}{reason}"
 
 
+class ExitCode(int):
+    """An exit code for programs, whose text says to people how the container ended."""
+
+    ended: ExitStatus
+
+    def __new__(cls, ended: ExitStatus) -> ExitCode:
+        """Take the code of an end."""
+        made = super().__new__(cls, ended.code)
+        made.ended = ended
+        return made
+
+    def __str__(self) -> str:
+        ended = self.ended
+        oom = ", OOMKilled" if ended.oom_killed else ""
+        at = f", FinishedAt={ended.finished_at}" if ended.finished_at else ""
+        return f"ExitCode={ended.code}{oom}, Error={ended.error!r}{at}"
+
+
 def document_of(entry: JsonObject) -> JsonObject:
     """Give a list's entry the shape of an inspected container.
 
@@ -149,7 +167,7 @@ def poll_status(inspect: JsonObject | None) -> int | None:
     if is_running(inspect):
         return None
     found = exit_status(inspect)
-    return found.code if found else 0
+    return ExitCode(found) if found else 0
 
 
 def _state(inspect: JsonObject) -> Mapping[str, Any]:

@@ -290,3 +290,52 @@ async def test_a_name_inside_the_network_is_used_where_it_is_asked_for(
 ) -> None:
     spawner = make_world(use_internal_hostname=True).new_spawner("")
     assert await spawner.get_ip_and_port() == (f"t{site.hub_id}-alice", 8888)
+
+
+async def test_a_container_that_the_engine_removes_by_itself_gives_its_name_free_in_time(
+    make_world: MakeWorld, site: Site
+) -> None:
+    for remove in (True, False):
+        world = make_world(remove=remove, extra_host_config={"auto_remove": True})
+        ids = set()
+        for _ in range(3):
+            ids.add((await world.spawn()).object_id)
+            await world.user.stop("")
+        assert len(ids) == 3
+        async with asyncio.timeout(10):
+            while site.containers():  # noqa: ASYNC110 - the Engine takes its time
+                await asyncio.sleep(0.05)
+
+
+async def test_an_address_that_comes_late_is_waited_for(make_world: MakeWorld, site: Site) -> None:
+    asked = 0
+
+    class Late(DockerSpawner):
+        """Its Engine gives addresses late."""
+
+        async def get_object(self) -> Any:
+            nonlocal asked
+            document = await super().get_object()
+            asked += 1
+            if document and asked < 4:
+                document["NetworkSettings"]["Networks"]["bridge"]["IPAddress"] = ""
+            return document
+
+    world = make_world(use_internal_ip=True)
+    world.settings["spawner_class"] = Late
+    world.settings["config"].Late.update(world.settings["config"].DockerSpawner)
+    spawner = world.new_spawner("")
+    await spawner.run_pre_spawn_hook()
+    if site.fake is None:
+        ip, port = await spawner.start()
+        assert (ip.count("."), port) == (3, 8888)
+    else:
+        # Nobody answers at the fake's addresses; what counts is that one was found.
+        task = asyncio.ensure_future(spawner.start())
+        async with asyncio.timeout(10):
+            while spawner.probe_url is None:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait([task])
+    assert asked >= 4
+    await spawner.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -95,7 +96,10 @@ def test_an_exit_status_holds_all_that_the_engine_says() -> None:
         (ExitStatus(code=128), "exited with code 128"),
         (ExitStatus(code=255), "exited with code 255"),
         (ExitStatus(code=137, oom_killed=True), "was killed: out of memory"),
-        (ExitStatus(code=137, oom_killed=True, memory_limit=2**30), "was killed: out of memory (limit 1 GiB)"),
+        (
+            ExitStatus(code=137, oom_killed=True, memory_limit=2**30),
+            "was killed: out of memory (limit 1 GiB)",
+        ),
         (
             ExitStatus(code=0, oom_killed=True, memory_limit=3 * 2**29),
             "was killed: out of memory (limit 1.5 GiB)",
@@ -112,3 +116,21 @@ def test_an_exit_status_holds_all_that_the_engine_says() -> None:
 )
 def test_an_end_is_told_in_words(status: ExitStatus, sentence: str) -> None:
     assert str(status) == status.summary() == sentence
+
+
+def test_a_poll_gives_a_number_whose_text_tells_more() -> None:
+    document = {
+        "State": {
+            "Status": "exited",
+            "ExitCode": 137,
+            "OOMKilled": True,
+            "Error": "why",
+            "StartedAt": "2026-01-01T00:00:00Z",
+            "FinishedAt": "2026-01-02T00:00:00Z",
+        }
+    }
+    found = poll_status(document)
+    assert (found, json.dumps(found)) == (137, "137")
+    assert str(found) == "ExitCode=137, OOMKilled, Error='why', FinishedAt=2026-01-02T00:00:00Z"
+    del document["State"]["FinishedAt"], document["State"]["OOMKilled"]
+    assert str(poll_status(document)) == "ExitCode=137, Error='why'"

@@ -72,6 +72,7 @@ class Connection:
         operation: str,
         subject: str = "",
         params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         body: Any = None,
         deadline: float | None = None,
         versioned: bool = True,
@@ -80,11 +81,12 @@ class Connection:
     ) -> Answer:
         """Send one request and read its whole answer within `deadline` seconds.
 
-        One that may be repeated (`repeatable`; GET always is) is sent again where its answer was lost. Raises
-        a subclass of EngineError for everything but 2xx and 3xx.
+        One that may be repeated (`repeatable`; GET always is) is sent again where its answer was lost. Bytes
+        are sent as they are, anything else as JSON. Raises a subclass of EngineError for everything but 2xx
+        and 3xx.
         """
         try:
-            data = None if body is None else json.dumps(body)
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body)
         except (TypeError, ValueError) as exc:
             raise errors.BadOption(
                 f"To {operation}, an option's value cannot be sent as JSON: {exc}."
@@ -96,7 +98,13 @@ class Connection:
                     if versioned:
                         await self._negotiate()
                     response = await self._send(
-                        self.docker, method, path, params=params, data=data, versioned=versioned
+                        self.docker,
+                        method,
+                        path,
+                        params=params,
+                        headers=headers,
+                        data=data,
+                        versioned=versioned,
                     )
                     try:
                         text = await response.read()
@@ -124,6 +132,7 @@ class Connection:
         operation: str,
         subject: str = "",
         params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         body: Any = None,
         idle: float | None = None,
         versioned: bool = True,
@@ -140,7 +149,14 @@ class Connection:
                     await self._negotiate()
                 data = None if body is None else json.dumps(body)
                 response = await self._send(
-                    self._streams, method, path, params=params, data=data, idle=idle, versioned=versioned
+                    self._streams,
+                    method,
+                    path,
+                    params=params,
+                    headers=headers,
+                    data=data,
+                    idle=idle,
+                    versioned=versioned,
                 )
         except errors.EngineUnavailable as exc:
             raise errors.EngineUnavailable(operation, subject, exc.message) from exc
@@ -208,7 +224,8 @@ class Connection:
         path: str,
         *,
         params: Mapping[str, Any] | None = None,
-        data: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: str | bytes | None = None,
         idle: float | None = None,
         versioned: bool = True,
     ) -> aiohttp.ClientResponse:
@@ -219,6 +236,7 @@ class Connection:
                     path,
                     method,
                     params=dict(params) if params else None,
+                    headers=headers,
                     data=data,
                     # Never a number: aiodocker ignores ints and warns about floats.
                     timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=idle),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from contextlib import aclosing
 
@@ -32,9 +34,18 @@ class Images:
             return None
         return dict(answer.data)
 
-    async def pull(self, name: str, tag: str, *, on_line: Callable[[JsonObject], None] | None = None) -> None:
-        """Pull NAME at a tag or digest; cancelled, the Engine stops pulling.
+    async def pull(  # noqa: PLR0913 - a pull has this many parts
+        self,
+        name: str,
+        tag: str,
+        *,
+        platform: str | None = None,
+        auth: JsonObject | None = None,
+        on_line: Callable[[JsonObject], None] | None = None,
+    ) -> None:
+        """Pull NAME at a tag or digest; cancelled, the Engine stops pulling. An empty tag means all of them.
 
+        `auth` are the registry's words: `username`, `password` or `identitytoken`, `serveraddress`.
         `on_line` gets each progress line. Raises PullError for every failure, also those that the Engine
         reports inside a stream of status 200. The caller proves success by `inspect`.
         """
@@ -46,7 +57,8 @@ class Images:
                     "images/create",
                     operation="pull image",
                     subject=subject,
-                    params={"fromImage": name, "tag": tag},
+                    params={"fromImage": name, "tag": tag, **({"platform": platform} if platform else {})},
+                    headers=None if auth is None else {"X-Registry-Auth": _encoded(auth)},
                     idle=IDLE_SECONDS,
                 ) as chunks,
                 aclosing(objects(chunks)) as lines,
@@ -68,3 +80,7 @@ class Images:
             raise errors.PullError("pull image", subject, message)
         if on_line is not None:
             on_line(line)
+
+
+def _encoded(auth: JsonObject) -> str:
+    return base64.urlsafe_b64encode(json.dumps(auth).encode()).decode()

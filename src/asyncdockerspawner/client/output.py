@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+STDERR = 2
+
 
 def text(raw: bytes) -> str:
     """Join both streams line by line, each line as its stream wrote it."""
@@ -14,6 +16,18 @@ def text(raw: bytes) -> str:
         lines += complete
     lines += [rest for rest in begun.values() if rest]
     return b"\n".join(line.removesuffix(b"\r") for line in lines).decode(errors="replace")
+
+
+def joined(raw: bytes) -> bytes:
+    """Give the bytes of both streams in the order in which they were written."""
+    return b"".join(payload for _, payload in _frames(raw))
+
+
+def parted(raw: bytes) -> tuple[bytes, bytes]:
+    """Give what went to stdout, or to a terminal, and what went to stderr."""
+    frames = list(_frames(raw))
+    out = b"".join(payload for stream, payload in frames if stream != STDERR)
+    return out, b"".join(payload for stream, payload in frames if stream == STDERR)
 
 
 def _frames(raw: bytes) -> Iterator[tuple[int, bytes]]:

@@ -51,7 +51,10 @@ _RULES = (
         r"removal of container .* is already in progress|marked for removal",
     ),
     _rule(errors.ImageNotFound, (404,), r"no such image|image not known|unable to find image"),
-    _rule(errors.ObjectNotFound, (404,), r"", operation="inspect network"),
+    *(
+        _rule(errors.ObjectNotFound, (404,), r"", operation=f"{verb} network")
+        for verb in ("inspect", "connect", "disconnect", "remove")
+    ),
     # A 404 from start is about the network the container was created with, not about the container.
     _rule(errors.StartFailed, (404,), r"network .* not found"),
     _rule(errors.ObjectNotFound, (404,), r""),

@@ -10,6 +10,9 @@ from asyncdockerspawner.client import probe
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.host import Host, resolved
 
+ADDRESS_TRIES = 20
+ADDRESS_SECONDS = 0.25
+"""How often, and how long apart, a started server is asked for an address that it does not have yet."""
 LOG_LINES = 20
 LOG_CHARACTERS = 2000
 LOOK_SECONDS = 15.0
@@ -20,12 +23,18 @@ BLIND_SECONDS = 1.0
 
 async def address(host: Host) -> tuple[str, int]:
     """Give where the server is reached. Raises ServerDied where it has died already, else NoEndpoint."""
-    try:
+    for _ in range(ADDRESS_TRIES):
+        try:
+            ip, port = await resolved(host.get_ip_and_port())
+            break
+        except errors.NoEndpoint as exc:
+            # A server that has died already has no address either; say the reason rather than the symptom.
+            await _must_run(host)
+            if not isinstance(exc, errors.NoAddressYet):
+                raise
+        await asyncio.sleep(ADDRESS_SECONDS)
+    else:
         ip, port = await resolved(host.get_ip_and_port())
-    except errors.NoEndpoint:
-        # A server that has died already has no address either; say the reason rather than the symptom.
-        await _must_run(host)
-        raise
     host.note_address(str(ip), int(port))
     return str(ip), int(port)
 

@@ -19,6 +19,7 @@ from asyncdockerspawner.spec.convert import (
     port_key,
     renamed,
     same,
+    text,
     texts,
 )
 from asyncdockerspawner.spec.resources import whole_number
@@ -52,7 +53,7 @@ def create_config(words: Mapping[str, Any]) -> CreateWords:
 def env_strings(value: Any, option: str = f"{OPTION}.environment") -> list[str]:
     """Write an environment as the Engine reads it; None declares a variable without a value."""
     if isinstance(value, Mapping):
-        return [f"{name}" if item is None else f"{name}={item}" for name, item in value.items()]
+        return [text(name) if item is None else f"{name}={text(item)}" for name, item in value.items()]
     return texts(value, option)
 
 

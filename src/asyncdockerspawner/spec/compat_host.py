@@ -63,7 +63,9 @@ def _devices(value: Any, option: str) -> list[JsonObject]:
 def _device(value: Any, option: str) -> JsonObject:
     if isinstance(value, Mapping):
         return renamed(value, _DEVICE, option)
-    outside, _, rest = str(value).partition(":")
+    if not isinstance(value, str) or value.count(":") > 2:
+        raise BadOption(f"{option} has {value!r}, but a device is 'PATH[:PATH INSIDE[:rwm]]' or a dict.")
+    outside, _, rest = value.partition(":")
     inside, _, permissions = rest.partition(":")
     return {
         "PathOnHost": outside,
@@ -110,13 +112,19 @@ def _hosts(value: Any, option: str) -> list[str]:
 
 
 def _links(value: Any, option: str) -> list[str]:
-    named = value.items() if isinstance(value, Mapping) else items(value, option)
+    named = list(value.items()) if isinstance(value, Mapping) else items(value, option)
     # docker-py takes (name, alias) pairs, the Engine 'name:alias'.
-    return sorted(each if isinstance(each, str) else _link(each, option) for each in named)
+    pairs_of_names = sorted(
+        each.split(":") if isinstance(each, str) else _link(each, option) for each in named
+    )
+    return [":".join(names) for names in pairs_of_names]
 
 
-def _link(value: Any, option: str) -> str:
-    return ":".join(str(name) for name in items(value, option) if name)
+def _link(value: Any, option: str) -> list[str]:
+    names = items(value, option)
+    if len(names) not in {1, 2}:
+        raise BadOption(f"{option} has {value!r}, but a link is (container name, alias).")
+    return [str(name) for name in names if name]
 
 
 def _volumes_from(value: Any, option: str) -> list[str]:
@@ -128,7 +136,8 @@ def _binds(value: Any, option: str) -> list[str]:
 
 
 def _size(value: Any, option: str) -> int:
-    return byte_size(value, option=option)
+    # What an environment variable that is not set leaves of a limit.
+    return 0 if value == "" else byte_size(value, option=option)
 
 
 def _count(value: Any, option: str) -> int:

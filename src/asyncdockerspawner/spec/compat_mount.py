@@ -7,7 +7,7 @@ from typing import Any
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.spec.convert import items, pairs, renamed
-from asyncdockerspawner.spec.resources import byte_size, whole_number
+from asyncdockerspawner.spec.resources import byte_size
 
 _COMMON = {
     "target": "Target",
@@ -30,7 +30,7 @@ _PARTS = {
     "tmpfs": ("TmpfsOptions", _TMPFS),
 }
 _DRIVER = {"name": "Name", "options": "Options"}
-_RAW = {"BindOptions": "BindOptions", "VolumeOptions": "VolumeOptions", "TmpfsOptions": "TmpfsOptions"}
+_RAW = {f"{kind}Options": f"{kind}Options" for kind in ("Bind", "Volume", "Tmpfs", "Image", "Cluster")}
 
 
 def engine_mounts(value: Any, option: str) -> list[JsonObject]:
@@ -51,6 +51,9 @@ def engine_mount(words: Any, option: str) -> JsonObject:
     for key, item in given.items():
         if key in {*_COMMON.values(), *_RAW}:
             mount[key] = item
+        elif not item:
+            # docker-py's default of a word, written out: it may stand at any type.
+            continue
         elif key in own.values():
             part[key] = _converted(key, item, option)
         else:
@@ -65,7 +68,14 @@ def _converted(key: str, value: Any, option: str) -> Any:
     if key == "SizeBytes":
         return byte_size(value, option=f"{option}.tmpfs_size")
     if key == "Mode":
-        return whole_number(value, option=f"{option}.tmpfs_mode")
+        return _mode(value, f"{option}.tmpfs_mode")
     if key == "DriverConfig":
         return renamed(value, _DRIVER, f"{option}.driver_config")
+    return value
+
+
+def _mode(value: Any, option: str) -> int:
+    # "700" could be meant as a shell's octal number or be one of a template's texts.
+    if not isinstance(value, int):
+        raise BadOption(f"{option} is {value!r}, but it must be a number: write 0o1777 for 1777.")
     return value

@@ -51,6 +51,8 @@ def _host_config(inputs: LaunchInputs, under: Mapping[str, Any]) -> JsonObject:
         del host["Binds"]
     if mounts := _joined_mounts(computed.get("Mounts") or [], host.get("Mounts") or []):
         host["Mounts"] = mounts
+    if links := _joined_links(computed.get("Links") or [], host.get("Links") or []):
+        host["Links"] = links
     if _shares_ports(str(host.get("NetworkMode") or "")):
         host.pop("PortBindings", None)
     _check_combinations(host)
@@ -105,6 +107,11 @@ def _check_combinations(host: JsonObject) -> None:
 def _joined_mounts(base: Iterable[JsonObject], over: Sequence[JsonObject]) -> list[JsonObject]:
     taken = {mount.get("Target") for mount in over}
     return [*(mount for mount in base if mount.get("Target") not in taken), *over]
+
+
+def _joined_links(base: Iterable[str], over: Iterable[str]) -> list[str]:
+    by_container = {each.partition(":")[0]: each for each in (*base, *over)}
+    return [by_container[name] for name in sorted(by_container)]
 
 
 def _joined_env(base: Iterable[str], over: Iterable[str]) -> list[str]:

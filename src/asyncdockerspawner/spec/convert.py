@@ -26,13 +26,14 @@ def same(value: Any, option: str) -> Any:
     return plain(value)
 
 
+def text(value: Any) -> str:
+    """Write a value as text; what was read from a file as bytes is UTF-8, as docker-py takes it."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 def texts(value: Any, option: str) -> list[str]:
     """Read a list of strings; one string alone is a list of one."""
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, list | tuple):
-        raise BadOption(f"{option} is {value!r}, but it must be a list.")
-    return [str(each) for each in value]
+    return [value] if isinstance(value, str) else [str(each) for each in items(value, option)]
 
 
 def pairs(value: Any, option: str) -> Mapping[Any, Any]:
@@ -78,7 +79,9 @@ def convert(words: Mapping[str, Any], table: Table, keys: Iterable[str], option:
 
 
 def items(value: Any, option: str) -> list[Any]:
-    """Insist on a list."""
+    """Insist on a list; a set is one in an order that lasts, else a kept container would seem to differ."""
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
     if not isinstance(value, list | tuple):
         raise BadOption(f"{option} is {value!r}, but it must be a list.")
     return list(value)

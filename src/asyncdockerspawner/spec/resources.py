@@ -10,7 +10,8 @@ from asyncdockerspawner.jsontypes import JsonObject
 
 DEFAULT_CPU_PERIOD = 100_000
 
-_SIZE = re.compile(r"(?P<number>-?[0-9]+(\.[0-9]*)?)\s*(?P<unit>[kmgtp]?)(i?b)?", re.IGNORECASE)
+_NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?"
+_SIZE = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[kmgtp]?)(i?b)?", re.IGNORECASE)
 _WHOLE = re.compile(r"(?P<number>-?[0-9]+)(\.0*)?")
 _UNITS = ("", "k", "m", "g", "t", "p")
 

@@ -1,0 +1,10 @@
+"""docker-py's low-level client as old hooks and subclasses know it, without its threads.
+
+`docker()` is behind `spawner.docker("method", …)`, `PureClient` is `spawner.client`, and `settings_of()` is
+how an overridden `client` chooses the Engine. Words, defaults and answers: docker-py 7's `APIClient`.
+"""
+
+from asyncdockerspawner.facade.calls import docker
+from asyncdockerspawner.facade.pure import PureClient, configured_client, needs_thread, settings_of
+
+__all__ = ["PureClient", "configured_client", "docker", "needs_thread", "settings_of"]

@@ -1,0 +1,117 @@
+"""Our errors as code written for docker-py catches them.
+
+`except docker.errors.APIError as e: if e.response.status_code == 404` works, and so does everything that
+catches ours. docker-py is never imported here: code that names its errors has done that itself, and the
+import would hold the event loop for a fifth of a second.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from asyncdockerspawner import errors
+
+
+class Unsupported(errors.BadOption, AttributeError):
+    """docker-py has it, or seems to, but it cannot be had here; the text says what to use instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What code looks at in the `response` of docker-py's errors."""
+
+    status_code: int
+    text: str
+
+    @property
+    def reason(self) -> str:
+        """The status in words."""
+        try:
+            return HTTPStatus(self.status_code).phrase
+        except ValueError:
+            return ""
+
+    @property
+    def content(self) -> bytes:
+        """The text's bytes."""
+        return self.text.encode()
+
+    def json(self) -> Any:
+        """The Engine's answer, as it gives its errors."""
+        return json.loads(self.text)
+
+
+class DockerPyWords:
+    """The attributes of docker-py's `APIError`; `response` is None where there was no answer."""
+
+    response: Response | None
+    explanation: str
+    request = None
+
+    @property
+    def status_code(self) -> int | None:
+        """The HTTP status."""
+        return self.response and self.response.status_code
+
+    def is_error(self) -> bool:
+        """Tell whether the Engine answered with an error."""
+        return self.is_client_error() or self.is_server_error()
+
+    def is_client_error(self) -> bool:
+        """Tell whether the status is one of 4xx."""
+        return 400 <= (self.status_code or 0) < 500
+
+    def is_server_error(self) -> bool:
+        """Tell whether the status is one of 5xx."""
+        return 500 <= (self.status_code or 0) < 600
+
+    def __str__(self) -> str:
+        # Not that of requests or OSError, which may stand between.
+        return BaseException.__str__(self)  # type: ignore[arg-type] - it is only ever mixed into an exception
+
+
+def as_docker_py(exc: errors.EngineError) -> errors.EngineError:
+    """Give the error again, as one of its own class and of docker-py's, where docker-py is in use."""
+    status = _status(exc)
+    kind = _kind(type(exc), _foreign(exc, status))
+    found = kind.__new__(kind)
+    found.__dict__.update(exc.__dict__)
+    found.args = exc.args
+    found.explanation = exc.message
+    found.response = None if status is None else Response(status, json.dumps({"message": exc.message}))
+    return found  # type: ignore[no-any-return] - a class made at run time
+
+
+def _status(exc: errors.EngineError) -> int | None:
+    if exc.status is not None:
+        return exc.status
+    if isinstance(exc, errors.ObjectNotFound):
+        return 404
+    # What fails inside a stream comes after a status of 200.
+    return 500 if isinstance(exc, errors.PullError) else None
+
+
+def _foreign(exc: errors.EngineError, status: int | None) -> type[Exception] | None:
+    """Find the class that docker-py, or requests below it, would have raised."""
+    if status is None:
+        name = "ReadTimeout" if isinstance(exc, errors.EngineTimeout) else "ConnectionError"
+        return getattr(sys.modules.get("requests.exceptions"), name, None)
+    if status != 404:
+        name = "APIError"
+    elif isinstance(exc, errors.ImageNotFound | errors.PullError):
+        name = "ImageNotFound"
+    else:
+        name = "NotFound"
+    return getattr(sys.modules.get("docker.errors"), name, None)
+
+
+@functools.cache
+def _kind(ours: type[errors.EngineError], foreign: type[Exception] | None) -> Callable[..., Any]:
+    bases = (DockerPyWords, ours) if foreign is None else (DockerPyWords, ours, foreign)
+    return type(ours.__name__, bases, {"__module__": ours.__module__})
