@@ -25,7 +25,7 @@ def make(fake: FakeEngine, tmp_path: Path) -> Make:
 
 def at_once(fake: FakeEngine) -> int:
     """How many starts were under way together at most."""
-    return max(entry["in_flight_route"] for entry in fake.requests("POST", "/containers/{ref}/start"))
+    return max(int(entry["in_flight_route"]) for entry in fake.requests("POST", "/containers/{ref}/start"))
 
 
 async def test_no_more_start_at_a_time_than_asked_for_and_in_their_order(
@@ -68,7 +68,7 @@ async def test_who_waits_sees_the_place_in_the_queue_and_stops_never_wait(
     assert [one["Name"].rpartition("--")[2] for one in fake.containers()] == ["first"]
     first.cancel()
     await asyncio.wait([first])
-    assert await second
+    assert await (await second).poll() is None
     await world.user.stop("second")
 
 
