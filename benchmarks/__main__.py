@@ -7,16 +7,16 @@ import asyncio
 import json
 import os
 import secrets
-import signal
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.bed import Bed, bring_up
 from benchmarks.bystander import bystander
+from benchmarks.command_line import CUT_OFF, cancel_on_sigterm, up_to
+from benchmarks.crowd import crowd, crowd_users
 from benchmarks.engine_floor import BareEngine, engine_floor
 from benchmarks.environments import dockerspawner_python, our_python
 from benchmarks.hubs import Contender, MeasuredHub, measured_hub
@@ -25,7 +25,9 @@ from benchmarks.storm import storm
 
 OUR_CLASS = "asyncdockerspawner.DockerSpawner"
 THEIR_CLASS = "dockerspawner.DockerSpawner"
+BENCHMARKS = ("storm", "crowd", "bystander")
 MOST_USERS = 200
+MOST_CROWD = 100  # real servers take about 100 MB each
 MOST_ROUNDS = 20
 
 
@@ -41,10 +43,10 @@ def main() -> int:
         if asked.spawner in (key, "both")
     ]
     try:
-        results = asyncio.run(_run(asked, contenders, bring_up()))
+        results = asyncio.run(_run(asked, contenders, bring_up(singleuser=_wants(asked, "crowd"))))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say("cut off: Hubs are ended and containers removed")
-        return 130
+        return CUT_OFF
     print("\n" + table(results))
     if asked.json:
         asked.json.write_text(json.dumps(results.document(), indent=1))
@@ -53,48 +55,51 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--users", type=_up_to(MOST_USERS), default=20, help="users at once (default 20)")
-    parser.add_argument("--rounds", type=_up_to(MOST_ROUNDS), default=3, help="rounds of each (default 3)")
-    parser.add_argument("--only", choices=("storm", "bystander"), help="one benchmark alone")
-    parser.add_argument(
-        "--spawner", choices=("ours", "theirs", "both"), default="both", help="one spawner alone"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures, written to FILE")
+    add = parser.add_argument
+    add("--users", type=up_to(MOST_USERS), default=24, help="users of the storm (default 24)")
+    add("--crowd", type=up_to(MOST_CROWD), default=20, help="users with real servers (default 20)")
+    add("--rounds", type=up_to(MOST_ROUNDS), default=3, help="rounds of storm and bystander (default 3)")
+    add("--crowd-rounds", type=up_to(MOST_ROUNDS), default=1, help="rounds of the crowd (default 1)")
+    add("--only", choices=BENCHMARKS, help="one benchmark alone")
+    add("--spawner", choices=("ours", "theirs", "both"), default="both", help="one spawner alone")
+    add("--json", type=Path, metavar="FILE", help="all figures, written to FILE")
     return parser.parse_args()
 
 
-def _up_to(most: int) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        if not 1 <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"must be from 1 to {most}")
-        return int(text)
-
-    return count
+def _wants(asked: argparse.Namespace, benchmark: str) -> bool:
+    return asked.only in (None, benchmark)
 
 
 async def _run(asked: argparse.Namespace, contenders: list[Contender], bed: Bed) -> Results:
     """Bring up one Hub per contender and measure them alternately."""
-    _cancel_on_sigterm()
+    cancel_on_sigterm()
     run = secrets.token_hex(3)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="asyncdockerspawner-bench-")))
         engine = await stack.enter_async_context(BareEngine(bed.engine_url))
-        results = Results(asked.users, await _machine(engine))
+        results = Results(asked.users, asked.crowd, await _machine(engine))
         hubs = []
         for contender in contenders:
             _say(f"Hub with {contender.name} ...")
             hub = await stack.enter_async_context(measured_hub(contender, bed, engine, run, folder))
             results.idle_threads[contender.name] = await hub.idle_threads()
-            await _warm_up(hub)
+            await _warm_up(hub, "warm")
             hubs.append(hub)
         for index in range(asked.rounds):
-            order = hubs if index % 2 == 0 else hubs[::-1]
-            if asked.only != "bystander":
+            order = _order(hubs, index)
+            if _wants(asked, "storm"):
                 await _floor(engine, bed.images.stub, f"bench-{run}-floor", results)
                 await _storms(order, results, index)
-            if asked.only != "storm":
+            if _wants(asked, "bystander"):
                 await _bystanders(order, results, index)
+        if _wants(asked, "crowd"):
+            await _crowds(hubs, results, asked.crowd_rounds)
     return results
+
+
+def _order(hubs: list[MeasuredHub], index: int) -> list[MeasuredHub]:
+    """Who goes first: in turns, so that nobody is always measured on the warmer machine."""
+    return hubs if index % 2 == 0 else hubs[::-1]
 
 
 async def _floor(engine: BareEngine, image: str, prefix: str, results: Results) -> None:
@@ -122,14 +127,27 @@ async def _bystanders(hubs: list[MeasuredHub], results: Results, index: int) -> 
         _say(f"round {index + 1}: {hub.contender.name} bystander {one.ratio:.2f} times slower than alone")
 
 
-async def _warm_up(hub: MeasuredHub) -> None:
+async def _crowds(hubs: list[MeasuredHub], results: Results, rounds: int) -> None:
+    """All rounds of the crowd; the image's files are in memory before the first."""
+    for hub in hubs:
+        await _warm_up(hub, *crowd_users("warm", 1))
+    for index in range(rounds):
+        for hub in _order(hubs, index):
+            one = await crowd(hub, crowd_users(str(index), results.crowd_users))
+            results.crowds[hub.contender.name].append(one)
+            _say(f"crowd {index + 1}: {hub.contender.name} median {one.median:.1f} s, last {one.last:.1f} s")
+            for fault in one.faults[:3]:
+                _say(f"  fault: {fault}")
+
+
+async def _warm_up(hub: MeasuredHub, user: str) -> None:
     """One start and stop, so that nobody's first use of a client or a template is measured."""
-    await hub.api.create_user("warm")
+    await hub.api.create_user(user)
     try:
-        await hub.api.start_server("warm")
-        await hub.api.stop_server("warm")
+        await hub.api.start_server(user)
+        await hub.api.stop_server(user)
     finally:
-        await hub.api.delete_user("warm")
+        await hub.api.delete_user(user)
 
 
 async def _machine(engine: BareEngine) -> dict[str, str]:
@@ -140,13 +158,6 @@ async def _machine(engine: BareEngine) -> dict[str, str]:
         "JupyterHub": version("jupyterhub"),
         "Python": sys.version.split()[0],
     }
-
-
-def _cancel_on_sigterm() -> None:
-    """End in order, cleaning up, when told to end."""
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _say(text: str) -> None:

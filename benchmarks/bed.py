@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image, ensure_stubborn_image
 from tests.testbed.proxy import ensure_proxy
+from tests.testbed.singleuser import ensure_singleuser_image
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class Images:
 
     stub: str
     stubborn: str  # it ignores SIGTERM
+    singleuser: str | None  # a real notebook server; making the image takes minutes: only where it is used
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,10 @@ class Bed:
     images: Images
 
 
-def bring_up() -> Bed:
+def bring_up(*, singleuser: bool) -> Bed:
     """Make what is missing, say so, and tell where everything is."""
     engine = ensure_engine()
     ensure_proxy()
-    return Bed(engine.url, Images(ensure_stub_image(), ensure_stubborn_image()))
+    # Both Hubs have the JupyterHub of this environment, and so has the image.
+    notebook = ensure_singleuser_image(version("jupyterhub")) if singleuser else None
+    return Bed(engine.url, Images(ensure_stub_image(), ensure_stubborn_image(), notebook))

@@ -52,6 +52,10 @@ class BareEngine:
         """Start a container."""
         await self._call("POST", f"/containers/{container}/start")
 
+    async def kill(self, container: str) -> None:
+        """Kill a container's process."""
+        await self._call("POST", f"/containers/{container}/kill")
+
     async def inspect(self, container: str) -> dict[str, Any]:
         """A container's document."""
         found: dict[str, Any] = await self._call("GET", f"/containers/{container}/json")

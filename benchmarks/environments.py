@@ -25,11 +25,15 @@ def our_python() -> Path:
 
 
 def dockerspawner_python() -> Path:
-    """An environment with DockerSpawner 14 and our JupyterHub's version; made anew only when that changes."""
-    folder = cache_folder() / "dockerspawner-14"
+    """An environment with DockerSpawner 14 and our JupyterHub's version, one for each of JupyterHub's majors.
+
+    It is made anew only when what it is made of changes.
+    """
+    hub = version("jupyterhub")
+    folder = cache_folder() / f"dockerspawner-14-hub-{hub.partition('.')[0]}"
     wanted = {
         "python": platform.python_version(),
-        "packages": [f"jupyterhub=={version('jupyterhub')}", "dockerspawner==14.*"],
+        "packages": [f"jupyterhub=={hub}", "dockerspawner==14.*"],
     }
     marker = folder / "made-of.json"
     python = folder / "bin" / "python"

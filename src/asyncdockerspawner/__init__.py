@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from asyncdockerspawner.aliases import install_as_dockerspawner
 from asyncdockerspawner.spawner import DockerSpawner
 
-__all__ = ["DockerSpawner", "__version__"]
+__all__ = ["DockerSpawner", "__version__", "install_as_dockerspawner"]
 
 __version__ = "0.1.0.dev0"

@@ -5,9 +5,11 @@ Our own code calls all of these, and takes plain values, coroutines and any othe
 
 from __future__ import annotations
 
+import asyncio
+import os
 from typing import Any
 
-from asyncdockerspawner import choice, drift, endpoint, errors, labels, lifecycle, status
+from asyncdockerspawner import choice, drift, endpoint, errors, facade, labels, lifecycle, status
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
@@ -27,6 +29,26 @@ class Seams(Values):
     def engine(self) -> Engine:
         """The Engine of this spawner; `engine.docker` is its `aiodocker.Docker`."""
         raise NotImplementedError
+
+    @property
+    def client(self) -> Any:
+        """docker-py's functions that ask nobody. An override decides which Engine is meant."""
+        return facade.configured_client(self.client_kwargs, self.tls_config, os.environ)
+
+    def docker(self, method: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+        """Call a method of docker-py's `APIClient`, with its words and answers, at this spawner's Engine."""
+        return facade.docker(self, method, args, kwargs)  # type: ignore[arg-type]
+
+    def _docker(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        raise facade.needs_thread("_docker", method)
+
+    @property
+    def executor(self) -> Any:
+        """There is none."""
+        raise facade.needs_thread("executor")
+
+    _client = _executor = None
+    """Subclasses written for DockerSpawner may keep their own here."""
 
     @property
     def watch(self) -> Watch:

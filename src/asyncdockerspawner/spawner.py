@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any
@@ -11,47 +9,20 @@ from urllib.parse import urlsplit
 
 from jupyterhub.spawner import Spawner
 from jupyterhub.utils import maybe_future, url_escape_path, url_path_join
-from traitlets import Unicode
 
-from asyncdockerspawner import endpoint, errors, hub_errors, hub_records, labels, lifecycle
-from asyncdockerspawner.client import settings
+from asyncdockerspawner import errors, facade, hub_errors, hub_records, labels, lifecycle
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.progress import SpawnLog
-from asyncdockerspawner.seams import Seams
+from asyncdockerspawner.state import ServerState
 from asyncdockerspawner.workloads import ContainerWorkload, Workload
 
 
-class DockerSpawner(Seams, Spawner):
+class DockerSpawner(ServerState, Spawner):
     """Starts each server in a container of its own, without ever keeping another user waiting."""
 
     object_type = "container"
-
-    object_id = Unicode()
-    object_name = Unicode()
-    spawn: lifecycle.Spawn | None = None
-    owed = False
-    """A stop was asked for and could not be done yet."""
-    failed_id = ""
-    """A container of a failed start that is kept."""
-    renamed = False
-    """The kept container was made for the server's former name."""
-    last_end = ""
-    """Why the last server ended, where it did so by itself."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        self.volume_names: dict[str, str] = {}
-        self.own_volumes: dict[str, str] = {}
-        self._spawn_log = SpawnLog()
-        super().__init__(**kwargs)
-
-    def _object_name_default(self) -> str:
-        try:
-            return self.render_object_name()
-        except errors.SpawnRefused:
-            # Pages and polls read the name too; the spawn itself is where a bad template is reported.
-            return ""
 
     @property
     def engine(self) -> Engine:
@@ -60,8 +31,7 @@ class DockerSpawner(Seams, Spawner):
         Options may change until a server has been started; from then on it stays where it is.
         """
         if self._engine is None or self.spawn is None or self.spawn.live:
-            wanted = settings.resolve(self.client_kwargs, self.tls_config, os.environ)
-            self._engine = registry.engine_for(wanted)
+            self._engine = registry.engine_for(facade.settings_of(self.client))
         return self._engine
 
     @property
@@ -126,7 +96,7 @@ class DockerSpawner(Seams, Spawner):
             if self.internal_ssl:
                 raise errors.BadOption("`internal_ssl` is not supported by this version of the spawner.")
             await lifecycle.prepare(self)
-            await self._say_if_the_hub_is_out_of_reach()
+            await lifecycle.say_if_the_hub_is_out_of_reach(self, self._hub_api_url)
         except errors.AsyncDockerSpawnerError as exc:
             raise hub_errors.as_hub_error(exc) from exc
 
@@ -189,67 +159,9 @@ class DockerSpawner(Seams, Spawner):
         finally:
             await lifecycle.sweep(self)
 
-    async def rename(self, old_name: str, new_name: str) -> None:
-        """Take another name (JupyterHub 6): volumes stay the same, a kept container is made anew."""
-        await maybe_future(super().rename(old_name, new_name))
-        if self.object_id and not self.remove and self.on_drift == "reuse":
-            raise hub_errors.as_hub_error(
-                errors.RenameRefused(
-                    "The server's container was made for its present name, and `on_drift` is 'reuse'."
-                )
-            )
-        templates = (*self.volumes, *self.read_only_volumes)
-        self.volume_names = {template: self._format_volume_name(template) for template in templates}
-        self.renamed = bool(self.object_id)
-        self.keep_state(commit=True)
-
-    def get_state(self) -> dict[str, Any]:
-        """DockerSpawner's keys, and what tells this spawn from others."""
-        state: dict[str, Any] = super().get_state()
-        if self.object_id or self.owed or (self.spawn is not None and self.spawn.live):
-            state["object_name"] = self.object_name
-            if self.object_id:
-                state["object_id"] = self.object_id
-            if self.spawn is not None:
-                state["spawn_id"] = self.spawn.spawn_id
-                state["phase"] = self.spawn.phase
-        kept = {key: getattr(self, key) for key in _KEPT if getattr(self, key)}
-        return {**state, **kept}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take up what a former Hub process, or DockerSpawner, has saved."""
-        super().load_state(state)
-        self.object_id = state.get("object_id") or state.get("container_id") or ""
-        if state.get("object_name"):
-            self.object_name = state["object_name"]
-        if state.get("spawn_id"):
-            self.spawn = lifecycle.Spawn(state["spawn_id"], phase=state.get("phase", lifecycle.RUNNING))
-        for key in _KEPT:
-            setattr(self, key, state.get(key) or getattr(type(self), key, {}))
-
-    def clear_state(self) -> None:
-        """Forget the spawn; a kept container is remembered by its id and name."""
-        super().clear_state()
-        lifecycle.unfollow(self)
-        self.forget_spawn_values()
-        if self.spawn is not None:
-            self.spawn.leave_gate()
-        self.spawn = None
-        self._address = None
-
-    def keep_state(self, *, commit: bool = False) -> None:
-        """Put the state where the Hub's next commit writes it to the database; or commit it now."""
-        self.orm_spawner.state = self.get_state()
-        if commit:
-            hub_records.session_of(self.orm_spawner).commit()
-
     def note_address(self, ip: str, port: int) -> None:
         """Remember where the server is to be asked for its first answer."""
         self._address = (ip, port)
-
-    def note_end(self, text: str) -> None:
-        """Remember why the server ended, for its user to see."""
-        self.last_end = text
 
     async def move_to(self, ip: str, port: int) -> None:
         """Have the Hub and its proxy reach the server elsewhere."""
@@ -296,33 +208,3 @@ class DockerSpawner(Seams, Spawner):
         host = f"[{ip}]" if ":" in ip else ip
         scheme = "https" if self.internal_ssl else "http"
         return f"{scheme}://{host}:{port}{self._server_prefix}{path}"
-
-    async def _say_if_the_hub_is_out_of_reach(self) -> None:
-        host = urlsplit(self._hub_api_url).hostname or ""
-        if self.network_name == "host" or not _loopback(host) or self.network_name in self.engine.told:
-            return
-        self.engine.told.add(self.network_name)
-        try:
-            network = await self.engine.client.networks.inspect(self.network_name) or {}
-        except errors.EngineError:
-            # It is advice; a spawn does not fail for want of a detail in it.
-            network = {}
-        gateway = endpoint.host_address(network) or "this machine's address in the containers' network"
-        self.log.warning(
-            "Containers cannot reach the Hub at %s: servers will start but not let anybody in. Set "
-            "c.JupyterHub.hub_ip = '0.0.0.0' (or %s) and c.JupyterHub.hub_connect_ip = '%s'.",
-            host,
-            gateway,
-            gateway,
-        )
-
-
-_KEPT = ("owed", "failed_id", "renamed", "last_end", "volume_names", "own_volumes")
-"""Attributes that outlive a spawn in the saved state, under their own names."""
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner.endpoint import host_address, resolve
-from asyncdockerspawner.errors import NoEndpoint
+from asyncdockerspawner.endpoint import host_address, is_complete, resolve
+from asyncdockerspawner.errors import NoAddressYet, NoEndpoint
+from asyncdockerspawner.status import document_of
 
 ANY = "0.0.0.0"  # noqa: S104 - read, never bound
 
@@ -121,7 +122,7 @@ def test_a_missing_network_is_refused_with_those_that_are_there(
 
 @pytest.mark.parametrize("attached", [{"IPAddress": ""}, {}])
 def test_an_empty_address_is_refused(attached: dict[str, Any]) -> None:
-    with pytest.raises(NoEndpoint, match="no address in network 'hub'"):
+    with pytest.raises(NoAddressYet, match="no address in network 'hub'"):
         address_of(container(networks={"hub": attached}), network_name="hub", use_internal_ip=True)
 
 
@@ -152,3 +153,73 @@ def test_the_machines_own_address_in_a_network_is_its_gateway(
     ranges: list[dict[str, str]] | None, address: str | None
 ) -> None:
     assert host_address({"IPAM": {"Config": ranges}}) == address
+
+
+@pytest.mark.parametrize(
+    ("environment", "port"),
+    [
+        (["A=1", "JUPYTERHUB_SERVICE_URL=http://127.0.0.1:4711/user/a/", "B"], 4711),
+        (["JUPYTERHUB_SERVICE_URL=http://127.0.0.1/user/a/"], 8888),
+        (["JUPYTERHUB_SERVICE_URL"], 8888),
+        (["A=1"], 8888),
+        ([], 8888),
+        (None, 8888),
+    ],
+)
+def test_a_server_in_the_hosts_network_is_reached_at_the_port_it_was_told(
+    environment: list[str] | None, port: int
+) -> None:
+    inspect = {**container(mode="host"), "Config": {"Env": environment}}
+    assert address_of(inspect, network_name="host") == ("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("document", "complete"),
+    [
+        ({}, False),
+        ({"Config": {"Env": []}, "HostConfig": {"NetworkMode": "bridge"}}, False),
+        (container(), True),
+        (container(mode="host"), False),
+        ({**container(mode="host"), "Config": None}, False),
+        ({**container(mode="host"), "Config": {"Env": None}}, True),
+        (container(networks={"host": {}}), False),
+    ],
+)
+def test_a_document_is_complete_if_the_address_can_be_read_from_it(
+    document: dict[str, Any], complete: bool
+) -> None:
+    assert is_complete(document) is complete
+
+
+LISTED: dict[str, Any] = {
+    "Id": "a",
+    "HostConfig": {"NetworkMode": "hub"},
+    "Ports": [
+        {"IP": "::", "PrivatePort": 8888, "PublicPort": 2, "Type": "tcp"},
+        {"IP": ANY, "PrivatePort": 8888, "PublicPort": 1, "Type": "tcp"},
+        {"IP": ANY, "PrivatePort": 8888, "PublicPort": 3, "Type": "udp"},
+    ],
+    "NetworkSettings": {"Networks": {"hub": {"IPAddress": "172.18.0.3"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "internal", "expected"),
+    [
+        (LISTED, False, ("engine", 1)),
+        (LISTED, True, ("172.18.0.3", 8888)),
+        ({**LISTED, "HostConfig": {"NetworkMode": "host"}}, True, ("engine", 8888)),
+    ],
+)
+def test_a_container_that_is_only_known_from_a_list_is_reached_as_an_inspected_one(
+    entry: dict[str, Any], internal: bool, expected: tuple[str, int]
+) -> None:
+    found = address_of(document_of(entry), network_name="hub", use_internal_ip=internal, engine_host="engine")
+    assert found == expected
+
+
+@pytest.mark.parametrize("internal", [True, False])
+def test_a_list_that_tells_of_no_port_and_no_network_gives_no_address(internal: bool) -> None:
+    entry = {**LISTED, "Ports": [{"PrivatePort": 8888, "Type": "tcp"}], "NetworkSettings": None}
+    with pytest.raises(NoEndpoint):
+        address_of(document_of(entry), network_name="hub", use_internal_ip=internal)

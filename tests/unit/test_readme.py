@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+from traitlets import TraitType
 
 from asyncdockerspawner import DockerSpawner, naming
+from asyncdockerspawner.traits import deprecated
+from asyncdockerspawner.traits.per_spawn import FunctionOr
+from tests.dockerspawner_14 import make
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 COMPUTED = {
@@ -16,32 +22,69 @@ COMPUTED = {
     "hub_id",
     "image",
     "name_template",
+    "stop_timeout",
     "use_internal_ip",
 }
 """Options whose default the table says in words, because it depends on something."""
+OPTIONS = README.split("### Options")[1].split("\n### ")[0]
+FORMER = {*deprecated.ALIASES, *deprecated.WITHOUT_EFFECT, *deprecated.REMOVED}
 
 
 def rows() -> dict[str, str]:
-    table = README.split("### Options")[1].split("\n### ")[0]
-    return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", table, re.MULTILINE))
+    """Give the defaults that the table of options tells."""
+    return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", OPTIONS.split("| former name |")[0], re.MULTILINE))
 
 
-def test_the_table_has_every_option_of_ours_and_no_other() -> None:
-    ours = {
-        name
+def former() -> dict[str, str]:
+    """Give what the table of former names tells."""
+    table = OPTIONS.split("| former name |")[1]
+    found = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.+?) \|$", table, re.MULTILINE)
+    return {name: today for names, today in found for name in re.findall(r"\w+", names)}
+
+
+def own_options() -> dict[str, TraitType[Any, Any]]:
+    return {
+        name: trait
         for name, trait in DockerSpawner.class_traits(config=True).items()
         if trait.this_class.__module__.startswith("asyncdockerspawner.")
     }
-    assert set(rows()) == ours
+
+
+def test_the_tables_have_every_option_of_ours_and_no_other() -> None:
+    assert set(rows()) == set(own_options()) - FORMER
+    assert set(former()) == set(own_options()) & FORMER == FORMER
+
+
+def test_the_table_is_in_alphabetical_order() -> None:
+    assert list(rows()) == sorted(rows())
 
 
 def test_the_table_tells_the_defaults() -> None:
-    spawner = DockerSpawner
     told = {name: default for name, default in rows().items() if name not in COMPUTED}
-    real = {name: spawner.class_traits()[name].default_value for name in told}
+    spawner = make(DockerSpawner)[0]
     assert {name: default.strip("`") for name, default in told.items()} == {
-        name: str({} if repr(value) == "traitlets.Undefined" else value) for name, value in real.items()
+        name: str(getattr(spawner, name)) for name in told
     }
+
+
+def test_the_table_of_former_names_tells_todays() -> None:
+    told = former()
+    aliases = {name: today.strip("`") for name, today in told.items() if name in deprecated.ALIASES}
+    assert aliases == {name: new for name, (new, _) in deprecated.ALIASES.items()}
+    assert {name for name, today in told.items() if "without effect" in today} == set(
+        deprecated.WITHOUT_EFFECT
+    )
+    assert {name: today for name, today in told.items() if "an error" in today} == {
+        name: f"an error: `{new}`" for name, new in deprecated.REMOVED.items()
+    }
+
+
+def test_the_options_that_take_functions_are_told() -> None:
+    sentence = re.search(r"Functions of the spawner.*?\bin (`.*?)\.\n", OPTIONS, re.DOTALL)
+    assert sentence is not None
+    assert re.findall(r"`(\w+)`", sentence[1]) == sorted(
+        name for name, trait in own_options().items() if isinstance(trait, FunctionOr)
+    )
 
 
 def test_every_option_explains_itself() -> None:

@@ -37,6 +37,7 @@ CHECK = {"Test": ["CMD-SHELL", "true"], "Interval": 10**9, "StartPeriod": 5}
         ("domainname", "d", "Domainname", "d"),
         ("working_dir", "/w", "WorkingDir", "/w"),
         ("environment", {"A": 1, "B": None, "C": ""}, "Env", ["A=1", "B", "C="]),
+        ("environment", {"A": b"\xc3\xa9"}, "Env", ["A=é"]),
         ("environment", ["A=1", "B"], "Env", ["A=1", "B"]),
         ("Env", ["A=1"], "Env", ["A=1"]),
         ("volumes", "/v", "Volumes", {"/v": {}}),

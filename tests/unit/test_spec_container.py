@@ -72,6 +72,16 @@ def test_a_full_launch_is_sent_in_full() -> None:
     }
 
 
+def test_mounts_of_both_options_go_together_and_the_sites_wins_a_path() -> None:
+    given = [{"target": "/a", "source": "v"}, {"target": "/b", "type": "tmpfs"}]
+    first, second = {"Target": "/a", "Source": "v", "Type": "volume"}, {"Target": "/b", "Type": "tmpfs"}
+    assert host_of(mounts=given)["Mounts"] == [first, second]
+    site = [{"Target": "/b", "Type": "bind", "Source": "/s"}]
+    assert host_of(mounts=given, extra_host={"mounts": site})["Mounts"] == [first, *site]
+    assert host_of(extra_host={"mounts": site})["Mounts"] == site
+    assert host_of(mounts=given, extra_host={"mounts": []})["Mounts"] == [first, second]
+
+
 @pytest.mark.parametrize("none", [None, 0])
 def test_no_limit_is_not_sent(none: Any) -> None:
     assert {"Memory", "CpuPeriod", "CpuQuota"}.isdisjoint(host_of(mem_limit=none, cpu_limit=none))
@@ -113,13 +123,22 @@ def test_removal_at_exit_is_sent_only_where_the_site_asks() -> None:
         ({"binds": ["x:/w:ro"]}, "Binds", ["x:/w:ro"]),
         ({"Binds": ["x:/x:ro"]}, "Binds", ["v:/w:rw", "x:/x:ro"]),
         ({"binds": None}, "Binds", ["v:/w:rw"]),
+        ({"links": {"cache": "c"}}, "Links", ["cache:c", "db:d"]),
+        ({"links": ["db:other"]}, "Links", ["db:other"]),
+        ({"Links": ["a"]}, "Links", ["a", "db:d"]),
+        ({"links": None}, "Links", None),
+        ({}, "Links", ["db:d"]),
     ],
 )
 def test_the_sites_host_config_lies_over_the_computed_one(
     extra_host: dict[str, Any], key: str, expected: Any
 ) -> None:
     found = host_of(
-        binds={"v": {"bind": "/w", "mode": "rw"}}, mem_limit=GIB, cpu_limit=1, extra_host=extra_host
+        binds={"v": {"bind": "/w", "mode": "rw"}},
+        links={"db": "d"},
+        mem_limit=GIB,
+        cpu_limit=1,
+        extra_host=extra_host,
     )
     assert found.get(key) == expected
 

@@ -9,7 +9,14 @@ import pytest
 
 from asyncdockerspawner import naming
 from asyncdockerspawner.errors import BadOption, BadTemplate
-from asyncdockerspawner.spec.mounts import bind_strings, join_binds, mount_points, volume_binds
+from asyncdockerspawner.spec.mounts import (
+    bind_strings,
+    is_volume,
+    join_binds,
+    mount_points,
+    rendered_mounts,
+    volume_binds,
+)
 from asyncdockerspawner.templating import render_strict
 
 WORK = {"jupyterhub-user-{username}": "/home/jovyan/work"}
@@ -248,3 +255,24 @@ def test_a_servers_name_cannot_lead_a_path_out_of_its_folder(template: str) -> N
     with pytest.raises(BadOption, match="volumes"):
         volume_binds({template: "/w"}, {}, render)
     assert volume_binds({"/data/../x": "/w"}, {}, render) == {"/data/../x": {"bind": "/w", "mode": "rw"}}
+
+
+def test_every_text_of_a_mount_is_a_template_and_nothing_deeper() -> None:
+    mount = {"target": "/{u}", "source": "v-{u}", "read_only": True, "labels": {"a": "{u}"}, "{u}": 1}
+    rendered = {"target": "/alice", "source": "v-alice", "read_only": True, "labels": {"a": "{u}"}, "{u}": 1}
+    assert rendered_mounts([mount], lambda template: template.replace("{u}", "alice")) == [rendered]
+
+
+def test_a_servers_name_cannot_lead_a_mount_out_of_its_folder() -> None:
+    with pytest.raises(BadOption, match=r"mounts: '/data/\{s\}' became '/data/\.\.'"):
+        rendered_mounts([{"source": "/data/{s}"}], lambda template: template.replace("{s}", ".."))
+
+
+@pytest.mark.parametrize(
+    ("source", "is_one"),
+    [("v", True), ("v.1_2-3", True), ("", False), ("/v", False), ("a/b", False), ("C:\\a", False)],
+)
+def test_a_volumes_name_is_told_from_a_path(source: str, is_one: bool) -> None:
+    assert is_volume(source) == is_one
+    assert not is_volume(f"./{source}")
+    assert not is_volume(f"~{source}")

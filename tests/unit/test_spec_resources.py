@@ -21,6 +21,8 @@ from asyncdockerspawner.spec.resources import byte_size, cpu_quota, whole_number
         ("1g", 2**30),
         ("1 GiB", 2**30),
         ("1.5G", 3 * 2**29),
+        (".5g", 2**29),
+        ("+1e3k", 1024000),
         (" 2k ", 2048),
         ("1t", 2**40),
         (-1, -1),

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner.status import ExitStatus, exit_status, is_running, never_started, poll_status
+from asyncdockerspawner.status import (
+    ExitStatus,
+    document_of,
+    exit_status,
+    is_being_removed,
+    is_running,
+    never_started,
+    poll_status,
+)
 
 NEVER = "0001-01-01T00:00:00Z"
 STARTED = "2026-01-01T10:00:00Z"
@@ -134,3 +142,100 @@ def test_a_poll_gives_a_number_whose_text_tells_more() -> None:
     assert str(found) == "ExitCode=137, OOMKilled, Error='why', FinishedAt=2026-01-02T00:00:00Z"
     del document["State"]["FinishedAt"], document["State"]["OOMKilled"]
     assert str(poll_status(document)) == "ExitCode=137, Error='why'"
+
+
+@pytest.mark.parametrize(
+    ("inspect", "going"),
+    [
+        (container(Status="removing", Running=False), True),
+        (DEAD, True),
+        (EXITED, False),
+        (CREATED, False),
+        ({}, False),
+        ({**EXITED, "HostConfig": {"AutoRemove": True}}, True),
+        ({**EXITED, "HostConfig": {"AutoRemove": False}}, False),
+        ({**EXITED, "HostConfig": None}, False),
+        # The Engine removes by itself only what has run.
+        ({**CREATED, "HostConfig": {"AutoRemove": True}}, False),
+        *(({**alive, "HostConfig": {"AutoRemove": True}}, False) for alive in ALIVE),
+    ],
+)
+def test_a_container_on_its_way_out_is_told_from_one_that_stays(inspect: dict[str, Any], going: bool) -> None:
+    assert is_being_removed(inspect) is going
+
+
+ENTRY: dict[str, Any] = {
+    "Id": "4f1d",
+    "Names": ["/jupyter-alice"],
+    "Image": "lab:1",
+    "State": "running",
+    "Status": "Up 5 minutes",
+    "Created": 1700000000,
+    "Labels": {"a": "b"},
+    "HostConfig": {"NetworkMode": "host"},
+    "NetworkSettings": {"Networks": {"hub": {"IPAddress": "172.18.0.3"}}},
+    "Ports": [
+        {"IP": "127.0.0.1", "PrivatePort": 8888, "PublicPort": 32768, "Type": "tcp"},
+        {"IP": "::", "PrivatePort": 8888, "PublicPort": 32769, "Type": "tcp"},
+        {"PrivatePort": 8888, "PublicPort": 5, "Type": "udp"},
+        {"PrivatePort": 9999},
+    ],
+}
+
+
+def test_an_entry_of_a_list_gets_the_shape_of_an_inspected_container() -> None:
+    assert document_of(ENTRY) == {
+        "Id": "4f1d",
+        "Name": "/jupyter-alice",
+        "Config": {"Image": "lab:1", "Labels": {"a": "b"}},
+        "HostConfig": {"NetworkMode": "host"},
+        "State": {"Status": "running", "Running": True, "ExitCode": 0, "StartedAt": "1700000000"},
+        "NetworkSettings": {
+            "Networks": {"hub": {"IPAddress": "172.18.0.3"}},
+            "Ports": {
+                "8888/tcp": [
+                    {"HostIp": "127.0.0.1", "HostPort": "32768"},
+                    {"HostIp": "::", "HostPort": "32769"},
+                ],
+                "8888/udp": [{"HostIp": "", "HostPort": "5"}],
+                "9999/tcp": [],
+            },
+        },
+    }
+
+
+@pytest.mark.parametrize("nothing", [{}, dict.fromkeys(ENTRY.keys() - {"Id"})])
+def test_an_entry_that_tells_nothing_has_the_shape_all_the_same(nothing: dict[str, Any]) -> None:
+    assert document_of({**nothing, "Id": "4f1d"}) == {
+        "Id": "4f1d",
+        "Name": "",
+        "Config": {"Image": None, "Labels": {}},
+        "HostConfig": {},
+        "State": {"Status": "", "Running": False, "ExitCode": 0, "StartedAt": "once"},
+        "NetworkSettings": {"Networks": {}, "Ports": {}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "polled", "fresh"),
+    [
+        ("running", "Up 5 minutes", None, False),
+        ("Running", "", None, False),
+        ("paused", "Up 5 minutes (Paused)", None, False),
+        ("restarting", "Restarting (1) 2 seconds ago", None, False),
+        ("exited", "Exited (3) 2 hours ago", 3, False),
+        ("exited", "Exited (-1) 2 hours ago", -1, False),
+        ("stopped", "Exited (137) 2 hours ago", 137, False),
+        ("exited", "", 0, False),
+        ("removing", "Removal In Progress", 0, False),
+        ("created", "Created", 0, True),
+        ("configured", "Created", 0, True),
+    ],
+)
+def test_a_list_tells_of_a_containers_life_as_an_inspection_does(
+    state: str, text: str, polled: int | None, fresh: bool
+) -> None:
+    document = document_of({**ENTRY, "State": state, "Status": text})
+    assert (poll_status(document), never_started(document)) == (polled, fresh)
+    assert is_running(document) is (polled is None)
+    assert is_being_removed(document) is (state == "removing")

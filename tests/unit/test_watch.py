@@ -1,90 +1,402 @@
-"""Waiting for the end of a container on one shared stream, over a small server on a Unix socket."""
+"""The watch of a Hub's containers: one stream and one table for all, over a small server on a Unix socket."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from asyncdockerspawner import errors, labels, status
 from asyncdockerspawner.client.settings import EngineSettings
+from asyncdockerspawner.engine import watch as room
 from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.engine.watch import Watch
+from asyncdockerspawner.jsontypes import JsonObject
+from tests.engine.client_bed import answering
+
+OURS = {labels.HUB: "h"}
 
 
-class EventServer:
-    """Serves `GET /events` to any number of readers; `None` ends their streams."""
+class Server:
+    """Serves events, the list and inspections of `containers`.
+
+    What is asked for may be `refused` with a status; or an answer, made up already, `held` back.
+    """
 
     def __init__(self) -> None:
-        self.queues: list[asyncio.Queue[bytes | None]] = []
-        self.app = web.Application()
-        self.app.router.add_get("/v1.41/events", self.stream)
+        self.containers: dict[str, JsonObject] = {}
+        self.entries: dict[str, JsonObject] = {}
+        self.streams: list[asyncio.Queue[bytes | None]] = []
+        self.asked: list[str] = []
+        self.filters: list[dict[str, list[str]]] = []
+        self.refused: dict[str, int] = {}
+        self.held: dict[str, asyncio.Event] = {}
+
+    def put(self, ref: str, port: int = 0, *, owner: Any = OURS, **state: Any) -> None:
+        word = "running" if port else "exited"
+        ports = [{"PrivatePort": 8888, "PublicPort": port}] if port else []
+        entry = {"Id": ref, "Names": [f"/n-{ref}"], "Labels": owner, "State": word, "Ports": ports}
+        document, self.entries[ref] = status.document_of(entry), entry
+        self.containers[ref] = {**document, "State": {**document["State"], "Pid": 1, **state}}
+
+    def tell(self, action: str, ref: str, **told: str) -> None:
+        actor = {"ID": ref, "Attributes": {"name": f"n-{ref}", **OURS, **told}}
+        self.write(json.dumps({"Type": "container", "Action": action, "Actor": actor}).encode())
+
+    def write(self, line: bytes) -> None:
+        for queue in self.streams:
+            queue.put_nowait(line + b"\n")
+
+    def cut(self) -> None:
+        while self.streams:
+            self.streams.pop().put_nowait(None)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        kind = request.path.removeprefix("/v1.41").removeprefix("/containers")
+        self.asked.append(kind)
+        if kind in self.refused:
+            return web.json_response({"message": "not now"}, status=self.refused[kind])
+        return await {"/events": self.stream, "/json": self.list}.get(kind, self.inspect)(request)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.queues.append(queue)
+        self.streams.append(queue)
         while (line := await queue.get()) is not None:
             await response.write(line)
         return response
 
-    def tell(self, action: str, container_id: str) -> None:
-        for queue in self.queues:
-            queue.put_nowait(json.dumps({"Action": action, "Actor": {"ID": container_id}}).encode() + b"\n")
+    async def list(self, request: web.Request) -> web.Response:
+        self.filters.append(json.loads(request.query["filters"]))
+        entries = [self.entries[ref] for ref in self.containers]
+        found = [each for each in entries if each["Labels"] == OURS or not self.filters[-1]["label"]]
+        return await self.later("/json", found)
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        ref = request.path.split("/")[-2]
+        return await self.later(f"/{ref}/json", self.containers.get(ref))
+
+    async def later(self, kind: str, answer: Any) -> web.Response:
+        if kind in self.held:
+            await self.held[kind].wait()
+        return web.json_response(answer, status=404 if answer is None else 200)
+
+    @contextmanager
+    def holding(self, kind: str) -> Any:
+        self.held[kind] = asyncio.Event()
+        yield
+        self.held.pop(kind).set()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 - the server is asked in many ways
+        await asyncio.sleep(0.005)
+
+
+async def heard(watch: Watch, server: Server) -> None:
+    """Wait until the watch has heard all that the server has told so far."""
+    with watch.waiting("mark") as mark:
+        server.tell("die", "mark", **{labels.HUB: "other"})
+        await mark.wait()
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EventServer]:
-    made = EventServer()
-    runner = web.AppRunner(made.app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.UnixSite(runner, str(tmp_path / "engine.sock")).start()
-    yield made
-    await runner.cleanup()
+async def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.setattr(room, "REOPEN_PAUSES", (0.01,))
+    made = Server()
+    made.put("a", 1)
+    return made
 
 
 @pytest.fixture
-async def engine(server: EventServer, tmp_path: Path) -> AsyncIterator[Engine]:
-    made = Engine(EngineSettings(url=f"unix://{tmp_path}/engine.sock", api_version="1.41"))
-    yield made
-    for queue in server.queues:
-        queue.put_nowait(None)
-    await made.aclose()
+async def watch(server: Server) -> AsyncIterator[Watch]:
+    async with answering(server.answer) as url:
+        engine = Engine(EngineSettings(url=url, api_version="1.41"))
+        yield engine.watch("h")
+        for event in server.held.values():
+            event.set()
+        server.cut()
+        await engine.aclose()
 
 
-async def test_only_the_waiter_of_that_container_is_woken_by_an_end(
-    engine: Engine, server: EventServer
+def runs(document: JsonObject | None) -> bool:
+    return document is not None and status.is_running(document)
+
+
+def followed(watch: Watch, ref: str = "a") -> list[JsonObject | None]:
+    told: list[JsonObject | None] = []
+    watch.follow(ref, told.append)
+    return told
+
+
+async def test_it_subscribes_first_and_then_lists_by_the_hubs_label(watch: Watch, server: Server) -> None:
+    assert runs(await watch.find("a", ""))
+    assert server.asked == ["/events", "/json"]
+    assert server.filters == [{"label": [f"{labels.HUB}=h"]}]
+
+
+async def test_what_happens_during_a_list_is_told_again_after_it(watch: Watch, server: Server) -> None:
+    with server.holding("/json"):
+        watch.begin()
+        await until(lambda: "/json" in server.asked)
+        server.tell("destroy", "a")
+        server.tell("start", "b")
+        await heard(watch, server)
+        assert watch.all() == []
+    assert await watch.find("", "n-a") is None
+    assert runs(await watch.find("", "n-b"))
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        Watch.waiting,
+        lambda watch, ref: watch.starting(ref, "n", OURS),
+        lambda watch, ref: nullcontext(watch.follow(ref, lambda _: None)),
+    ],
+    ids=["waiting", "starting", "following"],
+)
+async def test_a_list_is_not_believed_about_a_held_container_but_the_engine_asked(
+    watch: Watch, server: Server, hold: Callable[[Watch, str], AbstractContextManager[Any]]
 ) -> None:
-    assert await engine.watch("test").ready()
-    with engine.watch("test").waiting("a") as a, engine.watch("test").waiting("b") as b:
+    server.put("b", 2)
+    server.put("same", 3)
+    await watch.find("a", "")
+    server.put("a", ExitCode=137, OOMKilled=True)
+    server.put("b", ExitCode=1)
+    with hold(watch, "a"), hold(watch, "same"), server.holding("/a/json"):
+        server.cut()
+        await until(lambda: "/a/json" in server.asked)
+        assert (runs(watch.known("a")), runs(watch.known("b"))) == (True, False)
+    await until(lambda: not runs(watch.known("a")))
+    assert watch.known("a") == server.containers["a"]
+    assert not {"/b/json", "/same/json"} & set(server.asked)
+
+
+@pytest.mark.parametrize(("port", "polled"), [(0, 3), (7, None)], ids=["ended", "restarted by its policy"])
+async def test_a_death_is_looked_into_and_told_to_who_follows(
+    watch: Watch, server: Server, port: int, polled: int | None
+) -> None:
+    server.put("b", 2)
+    await watch.find("a", "")
+    told = followed(watch)
+    for each in "ba":
+        server.put(each, port, ExitCode=3)
+        server.tell("die", each)
+    await until(lambda: told and watch.known("b") == server.containers["b"])
+    assert told == [server.containers["a"]]
+    assert status.poll_status(watch.known("a")) == polled
+
+
+async def test_a_removal_is_told_to_who_follows_and_to_nobody_else(watch: Watch, server: Server) -> None:
+    server.put("b", 2)
+    await watch.find("a", "")
+    told, others = followed(watch, "a"), followed(watch, "b")
+    watch.unfollow("b")
+    for each in "ba":
+        server.tell("destroy", each)
+    await until(lambda: told)
+    assert (told, others, watch.all()) == ([None], [], [])
+
+
+async def test_a_start_at_another_address_is_told_to_who_follows(watch: Watch, server: Server) -> None:
+    server.put("b", 2)
+    await watch.find("a", "")
+    told = followed(watch)
+    for each in "ba":
+        server.put(each, 9)
+        server.tell("start", each)
+    await until(lambda: told)
+    assert told == [server.containers["a"]]
+    # Nobody has asked where the other one is; what was known of that is forgotten.
+    assert "NetworkSettings" not in (watch.known("b") or {})
+    assert server.asked.count("/b/json") == 0
+
+
+async def test_who_begins_to_follow_what_does_not_run_is_told_soon(watch: Watch, server: Server) -> None:
+    server.put("b")
+    await watch.find("a", "")
+    told = [followed(watch, each) for each in ("a", "b", "none")]
+    await until(lambda: told[1] and told[2])
+    assert told == [[], [server.containers["b"]], [None]]
+
+
+async def test_an_end_that_cannot_be_looked_into_is_for_the_next_list(watch: Watch, server: Server) -> None:
+    await watch.find("a", "")
+    told = followed(watch)
+    server.put("a", ExitCode=3)
+    server.refused["/a/json"] = 500
+    server.tell("die", "a")
+    await until(lambda: "/a/json" in server.asked)
+    await heard(watch, server)
+    assert (told, runs(watch.known("a"))) == ([], True)
+    server.refused.clear()
+    server.cut()
+    await until(lambda: told)
+    assert told == [server.containers["a"]]
+
+
+async def test_only_who_waits_for_that_container_is_woken_by_its_end(watch: Watch, server: Server) -> None:
+    assert all(await asyncio.gather(*(watch.ready() for _ in range(10))))
+    with watch.waiting("a") as a, watch.waiting("b") as b:
         server.tell("start", "b")
         server.tell("die", "a")
-        await asyncio.wait_for(a.wait(), 5)
+        await a.wait()
         assert not b.is_set()
+    assert server.asked.count("/events") == 1
 
 
-async def test_all_waiters_share_one_stream(engine: Engine, server: EventServer) -> None:
-    assert all(await asyncio.gather(*(engine.watch("test").ready() for _ in range(10))))
-    assert len(server.queues) == 1
+async def test_a_stream_that_ends_wakes_all_and_returns_with_a_list(watch: Watch, server: Server) -> None:
+    await watch.find("a", "")
+    with watch.waiting("a") as a, watch.waiting("x") as x:
+        server.containers.clear()
+        server.cut()
+        await asyncio.gather(a.wait(), x.wait())
+    assert await watch.ready()
+    await until(lambda: watch.all() == [])
+    assert (server.asked.count("/events"), server.asked.count("/json")) == (2, 2)
 
 
-async def test_a_broken_stream_wakes_everybody_and_is_opened_again(
-    engine: Engine, server: EventServer
+async def test_a_list_that_fails_ends_the_stream_which_is_opened_again(
+    watch: Watch, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert await engine.watch("test").ready()
-    with engine.watch("test").waiting("a") as a:
-        server.queues.pop().put_nowait(None)
-        await asyncio.wait_for(a.wait(), 5)
-    assert await engine.watch("test").ready()
-    with engine.watch("test").waiting("a") as a:
-        server.tell("destroy", "a")
-        await asyncio.wait_for(a.wait(), 5)
+    server.refused["/json"] = 500
+    watch.begin()
+    await until(lambda: server.asked.count("/events") > 2)
+    server.refused.clear()
+    assert runs(await watch.find("a", ""))
+    assert caplog.text.count("not now") == 1
 
 
-async def test_without_an_engine_the_watch_says_so(tmp_path: Path) -> None:
-    engine = Engine(EngineSettings(url=f"unix://{tmp_path}/none.sock", api_version="1.41"))
-    assert not await engine.watch("test").ready()
+async def test_without_a_stream_lists_have_to_do(watch: Watch, server: Server) -> None:
+    server.refused["/events"] = 403
+    assert not await watch.ready()
+    assert runs(await watch.find("a", ""))
+    server.containers.clear()
+    await until(lambda: watch.all() == [])
+    server.refused["/json"] = 500
+    await until(lambda: server.asked[-4:].count("/json") == 2)
+    del server.refused["/events"]
+    await until(lambda: watch.live)
+
+
+async def test_in_quiet_times_it_lists_now_and_then(
+    watch: Watch, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "RESYNC_SECONDS", 0.01)
+    await watch.find("a", "")
+    server.put("a")
+    await until(lambda: not runs(watch.known("a")))
+    assert server.asked.count("/events") == 1
+
+
+async def test_questions_wait_for_the_first_list_and_share_it(watch: Watch, server: Server) -> None:
+    with server.holding("/json"):
+        finds = [asyncio.create_task(watch.find("a", "")) for _ in range(20)]
+        await until(lambda: "/json" in server.asked)
+        assert not any(each.done() for each in finds)
+    assert all(map(runs, await asyncio.gather(*finds)))
+    assert server.asked == ["/events", "/json"]
+
+
+async def test_a_question_is_refused_where_no_list_comes(
+    watch: Watch, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "FIRST_LIST_SECONDS", 0.05)
+    with server.holding("/json"):
+        for ref in ("a", ""):
+            with pytest.raises(errors.EngineUnavailable, match="has not answered yet"):
+                await watch.find(ref, "n-a")
+
+
+async def test_a_container_without_our_label_is_in_a_list_of_all(watch: Watch, server: Server) -> None:
+    server.put("old", 5, owner=None)
+    server.put("foreign", 6, owner={})
+    finds = (watch.find(each, "", labelled=each == "a") for each in ("old", "a", "old"))
+    assert all(map(runs, await asyncio.gather(*finds)))
+    assert (server.asked, server.filters) == (["/events", "/json"], [{"label": []}])
+    assert [each["Id"] for each in watch.all()] == ["a", "old"]
+
+
+async def test_an_id_that_no_list_has_told_of_is_asked_for(watch: Watch, server: Server) -> None:
+    server.put("old", 5, owner=None)
+    await watch.find("a", "")
+    for _ in range(2):
+        assert runs(await watch.find("old", ""))
+    assert await watch.find("none", "n-a") is None
+    assert await watch.find("", "n-none") is None
+    assert server.asked[2:] == ["/old/json", "/none/json"]
+    server.refused["/none/json"] = 500
+    with pytest.raises(errors.EngineRefused):
+        await watch.find("none", "")
+
+
+async def test_a_container_to_be_started_is_there_before_its_events(watch: Watch, server: Server) -> None:
+    await watch.find("a", "")
+    with watch.starting("b", "n-b", OURS) as ended:
+        watch.started("b", watch.version("b"))
+        assert runs(await watch.find("", "n-b"))
+        server.put("b", ExitCode=1)
+        server.tell("die", "b")
+        await ended.wait()
+        await until(lambda: not runs(watch.known("b")))
+
+
+async def test_the_first_list_is_told_and_each_that_follows_a_long_absence(
+    watch: Watch, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, told = 1000.0, list[float]()
+    monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: now))
+    watch.on_synced = lambda: told.append(now)
+    await watch.find("a", "")
+    for seconds in (1, room.RESYNC_SECONDS * 1.1 + room.LONG_OUTAGE_SECONDS, 100):
+        lists, now = server.asked.count("/json"), now + seconds
+        server.cut()
+        await until(lambda: server.asked.count("/json") > lists and watch._replay is None)  # noqa: B023
+    assert told == [1000, now]
+
+
+async def test_lines_that_cannot_be_read_are_counted_and_left_out(watch: Watch, server: Server) -> None:
+    await watch.find("a", "")
+    for line in (b"{", b"[]", b'{"Action": "die"}', b'{"Action": 1, "Actor": {"ID": "a"}}'):
+        server.write(line)
+    await heard(watch, server)
+    assert watch._events.malformed == 4
+    assert server.asked.count("/events") == 1
+
+
+async def test_a_failure_of_our_own_is_logged_and_the_watch_goes_on(
+    watch: Watch, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    await watch.find("a", "")
+    watch.follow("a", lambda _: 1 / 0)
+    server.tell("destroy", "a")
+    await until(lambda: server.asked.count("/json") == 2)
+    assert "begins anew" in caplog.text
+    assert await watch.ready()
+
+
+async def test_closed_it_leaves_no_task_and_begins_none(watch: Watch, server: Server) -> None:
+    await watch.find("a", "")
+    with server.holding("/a/json"):
+        server.tell("die", "a")
+        await until(lambda: "/a/json" in server.asked)
+        await watch.aclose()
+    watch.begin()
+    watch._doubt("a")
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    assert (names & {"inspect a", "watch containers of h"}, watch.live) == (set(), False)
+    assert runs(watch.known("a"))
+
+
+async def test_without_an_engine_it_says_so() -> None:
+    engine = Engine(EngineSettings(url="unix:///nowhere/docker.sock", api_version="1.41"))
+    assert not await engine.watch("h").ready()
     await engine.aclose()

@@ -34,7 +34,7 @@ class Images:
             return None
         return dict(answer.data)
 
-    async def pull(  # noqa: PLR0913 - a pull has this many parts
+    async def pull(
         self,
         name: str,
         tag: str,

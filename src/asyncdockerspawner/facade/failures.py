@@ -7,13 +7,11 @@ import would hold the event loop for a fifth of a second.
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from asyncdockerspawner import errors
 
@@ -53,11 +51,12 @@ class DockerPyWords:
     response: Response | None
     explanation: str
     request = None
+    args: tuple[Any, ...]
 
     @property
     def status_code(self) -> int | None:
         """The HTTP status."""
-        return self.response and self.response.status_code
+        return None if self.response is None else self.response.status_code
 
     def is_error(self) -> bool:
         """Tell whether the Engine answered with an error."""
@@ -72,20 +71,20 @@ class DockerPyWords:
         return 500 <= (self.status_code or 0) < 600
 
     def __str__(self) -> str:
-        # Not that of requests or OSError, which may stand between.
-        return BaseException.__str__(self)  # type: ignore[arg-type] - it is only ever mixed into an exception
+        # docker-py's own would tell of a URL that there is none of.
+        return str(self.args[0])
 
 
 def as_docker_py(exc: errors.EngineError) -> errors.EngineError:
     """Give the error again, as one of its own class and of docker-py's, where docker-py is in use."""
     status = _status(exc)
-    kind = _kind(type(exc), _foreign(exc, status))
+    kind: Any = _kind(type(exc), _foreign(exc, status))
     found = kind.__new__(kind)
     found.__dict__.update(exc.__dict__)
     found.args = exc.args
     found.explanation = exc.message
     found.response = None if status is None else Response(status, json.dumps({"message": exc.message}))
-    return found  # type: ignore[no-any-return] - a class made at run time
+    return cast("errors.EngineError", found)
 
 
 def _status(exc: errors.EngineError) -> int | None:
@@ -111,7 +110,11 @@ def _foreign(exc: errors.EngineError, status: int | None) -> type[Exception] | N
     return getattr(sys.modules.get("docker.errors"), name, None)
 
 
-@functools.cache
-def _kind(ours: type[errors.EngineError], foreign: type[Exception] | None) -> Callable[..., Any]:
-    bases = (DockerPyWords, ours) if foreign is None else (DockerPyWords, ours, foreign)
-    return type(ours.__name__, bases, {"__module__": ours.__module__})
+_kinds: dict[tuple[type, type | None], type] = {}
+
+
+def _kind(ours: type, foreign: type | None) -> type:
+    if (ours, foreign) not in _kinds:
+        bases = (DockerPyWords, ours) if foreign is None else (DockerPyWords, ours, foreign)
+        _kinds[ours, foreign] = type(ours.__name__, bases, {"__module__": ours.__module__})
+    return _kinds[ours, foreign]

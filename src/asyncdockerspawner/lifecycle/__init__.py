@@ -1,5 +1,6 @@
 """The life of a server, from its preparation to its end. It sees the spawner only as a `Host`."""
 
+from asyncdockerspawner.lifecycle.advice import say_if_the_hub_is_out_of_reach
 from asyncdockerspawner.lifecycle.attend import unfollow
 from asyncdockerspawner.lifecycle.cleanup import sweep
 from asyncdockerspawner.lifecycle.extras import delete_forever, ensure_volumes, post_start
@@ -26,6 +27,7 @@ __all__ = [
     "post_start",
     "prepare",
     "resolved",
+    "say_if_the_hub_is_out_of_reach",
     "sweep",
     "unfollow",
 ]

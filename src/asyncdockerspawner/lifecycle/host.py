@@ -58,6 +58,7 @@ class Host(Protocol):
     keep_failed: bool
     post_start_cmd: Any
     post_start_required: bool
+    network_name: str
     extra_networks: Sequence[str]
     delete_volumes_on_user_delete: bool
     object_id_key: str

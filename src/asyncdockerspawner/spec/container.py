@@ -51,8 +51,8 @@ def _host_config(inputs: LaunchInputs, under: Mapping[str, Any]) -> JsonObject:
         del host["Binds"]
     if mounts := _joined_mounts(computed.get("Mounts") or [], host.get("Mounts") or []):
         host["Mounts"] = mounts
-    if links := _joined_links(computed.get("Links") or [], host.get("Links") or []):
-        host["Links"] = links
+    if host.get("Links"):
+        host["Links"] = _joined_links(computed.get("Links") or [], host["Links"])
     if _shares_ports(str(host.get("NetworkMode") or "")):
         host.pop("PortBindings", None)
     _check_combinations(host)

@@ -51,10 +51,16 @@ def port_key(port: object) -> str:
 def renamed(value: Any, table: Mapping[str, str], option: str) -> JsonObject:
     """Give a part's keys their Engine names; None is docker-py's "not set"."""
     keys = {**table, **{key: key for key in table.values()}}
-    for word in pairs(value, option):
+    found: JsonObject = {}
+    for word, item in pairs(value, option).items():
         if word not in keys:
             raise unknown_word(option, word, keys)
-    return {keys[word]: plain(item) for word, item in value.items() if item is not None}
+        if item is None:
+            continue
+        if keys[word] in found:
+            raise _twice(option, keys[word])
+        found[keys[word]] = plain(item)
+    return found
 
 
 def convert(words: Mapping[str, Any], table: Table, keys: Iterable[str], option: str) -> JsonObject:
@@ -72,7 +78,7 @@ def convert(words: Mapping[str, Any], table: Table, keys: Iterable[str], option:
         else:
             raise unknown_word(option, word, (*table, *known_keys))
         if key != NOTHING and key in converted:
-            raise BadOption(f"{option} sets {key} twice, by docker-py's word and by the Engine's key.")
+            raise _twice(option, key)
         converted[key] = None if value is None else converter(value, f"{option}.{word}")
     converted.pop(NOTHING, None)
     return converted
@@ -85,3 +91,7 @@ def items(value: Any, option: str) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise BadOption(f"{option} is {value!r}, but it must be a list.")
     return list(value)
+
+
+def _twice(option: str, key: str) -> BadOption:
+    return BadOption(f"{option} sets {key} twice, by docker-py's word and by the Engine's key.")

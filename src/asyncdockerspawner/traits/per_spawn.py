@@ -88,8 +88,9 @@ class PerSpawnValues(HasTraits):
     def _keep(self, trait: PerSpawn, function: Function[..., Any], value: Any) -> None:
         name = str(trait.name)
         try:
-            validated = trait.of._validate(self, value)
-        except TraitError as exc:
+            # A copy: a hook that changes it in place must not change another user's.
+            validated = copy.deepcopy(trait.of._validate(self, value))
+        except (TraitError, TypeError, ValueError) as exc:
             raise BadOption(f"`{name}`: the configured function gave {value!r}: {exc}") from exc
         self._spawn_values[name] = (function, validated)
 

@@ -1,0 +1,29 @@
+"""What the programs here share: counts as arguments, and an orderly end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Callable
+
+CUT_OFF = 130
+"""The exit status of a run that was told to end."""
+
+
+def up_to(most: int) -> Callable[[str], int]:
+    """An argument's type: a count from 1 to `most`."""
+
+    def count(text: str) -> int:
+        if not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be from 1 to {most}")
+        return int(text)
+
+    return count
+
+
+def cancel_on_sigterm() -> None:
+    """End in order, cleaning up, when told to end."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

@@ -1,0 +1,37 @@
+"""Advice to the administrator about what is wrong around the servers, given once."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from asyncdockerspawner import endpoint, errors
+from asyncdockerspawner.lifecycle.host import Host
+
+
+async def say_if_the_hub_is_out_of_reach(host: Host, hub_api_url: str) -> None:
+    """Say what to set where the Hub listens on its own machine's loopback only."""
+    name, address, engine = host.network_name, urlsplit(hub_api_url).hostname or "", host.engine
+    if name == "host" or not _loopback(address) or name in engine.told:
+        return
+    engine.told.add(name)
+    try:
+        network = await engine.client.networks.inspect(name) or {}
+    except errors.EngineError:
+        # It is advice; a spawn does not fail for want of a detail in it.
+        network = {}
+    gateway = endpoint.host_address(network) or "this machine's address in the containers' network"
+    host.log.warning(
+        "Containers cannot reach the Hub at %s: servers will start but not let anybody in. Set "
+        "c.JupyterHub.hub_ip = '0.0.0.0' (or %s) and c.JupyterHub.hub_connect_ip = '%s'.",
+        address,
+        gateway,
+        gateway,
+    )
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

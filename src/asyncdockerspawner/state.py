@@ -1,0 +1,106 @@
+"""What is kept of a server: in the Hub's database, and over the life of a spawner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyterhub.utils import maybe_future
+from traitlets import Unicode
+
+from asyncdockerspawner import errors, hub_errors, hub_records, lifecycle
+from asyncdockerspawner.progress import SpawnLog
+from asyncdockerspawner.seams import Seams
+
+_KEPT = ("owed", "failed_id", "renamed", "last_end", "volume_names", "own_volumes")
+"""Attributes that outlive a spawn in the saved state, under their own names."""
+
+
+class ServerState(Seams):
+    """The saved state: DockerSpawner's keys, and what tells one spawn from others."""
+
+    orm_spawner: Any
+
+    object_id = Unicode()
+    object_name = Unicode()
+    spawn: lifecycle.Spawn | None = None
+    owed = False
+    """A stop was asked for and could not be done yet."""
+    failed_id = ""
+    """A container of a failed start that is kept."""
+    renamed = False
+    """The kept container was made for the server's former name."""
+    last_end = ""
+    """Why the last server ended, where it did so by itself."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.volume_names: dict[str, str] = {}
+        self.own_volumes: dict[str, str] = {}
+        self._spawn_log = SpawnLog()
+        super().__init__(**kwargs)
+
+    def _object_name_default(self) -> str:
+        try:
+            return self.render_object_name()
+        except errors.SpawnRefused:
+            # Pages and polls read the name too; the spawn itself is where a bad template is reported.
+            return ""
+
+    async def rename(self, old_name: str, new_name: str) -> None:
+        """Take another name (JupyterHub 6): volumes stay the same, a kept container is made anew."""
+        await maybe_future(super().rename(old_name, new_name))  # type: ignore[misc]
+        if self.object_id and not self.remove and self.on_drift == "reuse":
+            raise hub_errors.as_hub_error(
+                errors.RenameRefused(
+                    "The server's container was made for its present name, and `on_drift` is 'reuse'."
+                )
+            )
+        templates = (*self.volumes, *self.read_only_volumes)
+        self.volume_names = {template: self._format_volume_name(template) for template in templates}
+        self.renamed = bool(self.object_id)
+        self.keep_state(commit=True)
+
+    def get_state(self) -> dict[str, Any]:
+        """DockerSpawner's keys, and what tells this spawn from others."""
+        state: dict[str, Any] = super().get_state()  # type: ignore[misc]
+        if self.object_id or self.owed or (self.spawn is not None and self.spawn.live):
+            state["object_name"] = self.object_name
+            if self.object_id:
+                state["object_id"] = self.object_id
+            if self.spawn is not None:
+                state["spawn_id"] = self.spawn.spawn_id
+                state["phase"] = self.spawn.phase
+        kept = {key: getattr(self, key) for key in _KEPT if getattr(self, key)}
+        return {**state, **kept}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up what a former Hub process, or DockerSpawner, has saved."""
+        super().load_state(state)  # type: ignore[misc]
+        self.object_id = state.get("object_id") or state.get("container_id") or ""
+        if state.get("object_name"):
+            self.object_name = state["object_name"]
+        if state.get("spawn_id"):
+            self.spawn = lifecycle.Spawn(state["spawn_id"], phase=state.get("phase", lifecycle.RUNNING))
+        for key in _KEPT:
+            setattr(self, key, state.get(key) or getattr(type(self), key, {}))
+
+    def clear_state(self) -> None:
+        """Forget the spawn; a kept container is remembered by its id and name."""
+        super().clear_state()  # type: ignore[misc]
+        lifecycle.unfollow(self)  # type: ignore[arg-type]
+        self.forget_spawn_values()
+        if self.spawn is not None:
+            self.spawn.leave_gate()
+        self.spawn = None
+        self._address = None
+
+    def keep_state(self, *, commit: bool = False) -> None:
+        """Put the state where the Hub's next commit writes it to the database; or commit it now."""
+        self.orm_spawner.state = self.get_state()
+        if commit:
+            hub_records.session_of(self.orm_spawner).commit()
+
+    def note_end(self, text: str) -> None:
+        """Remember why the server ended, for its user to see."""
+        self.last_end = text
+
+    _address: tuple[str, int] | None = None

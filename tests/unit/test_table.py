@@ -1,0 +1,398 @@
+"""The table of containers: what events, lists and answers make of it, in whatever order they arrive."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asyncdockerspawner import labels, status
+from asyncdockerspawner.client.events import ContainerEvent
+from asyncdockerspawner.engine.table import Change, Table
+from asyncdockerspawner.jsontypes import JsonObject
+
+OURS = {labels.HUB: "h", labels.USER: "u"}
+ANY = "0.0.0.0"  # noqa: S104 - read, never bound
+
+
+def event(action: str, ref: str = "a", **told: str) -> ContainerEvent:
+    return ContainerEvent(ref, action, {"name": "n", **OURS, **told})
+
+
+def inspected(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "n") -> JsonObject:
+    """As `GET /containers/ID/json`; a `port` is that of one that runs."""
+    ports = {"8888/tcp": [{"HostIp": ANY, "HostPort": str(port)}]} if port else {}
+    return {
+        "Id": ref,
+        "Name": f"/{name}",
+        "Config": {"Labels": owner, "Env": []},
+        "State": {"Running": bool(port), "Status": "running" if port else "exited"},
+        "NetworkSettings": {
+            "Networks": {"bridge": {"IPAddress": "10.0.0.1" if port else ""}},
+            "Ports": ports,
+        },
+    }
+
+
+def listed(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "n") -> JsonObject:
+    """The same container as an entry of `GET /containers/json`."""
+    ports = [{"PrivatePort": 8888, "PublicPort": port, "Type": "tcp", "IP": ANY}] if port else []
+    return {
+        "Id": ref,
+        "Names": [f"/{name}"],
+        "Labels": owner,
+        "State": "running" if port else "exited",
+        "Ports": ports,
+        "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "10.0.0.1" if port else ""}}},
+    }
+
+
+def holding(*entries: JsonObject) -> Table:
+    table = Table("h")
+    table.install(entries, held=())
+    return table
+
+
+def runs(table: Table) -> bool:
+    return status.is_running(table.get("a") or {})
+
+
+@pytest.mark.parametrize("action", ["create", "start", "restart", "unpause"])
+def test_a_container_of_this_hub_enters_with_its_first_event(action: str) -> None:
+    table = Table("h")
+    change = table.take(event(action, **{"image": "i", labels.SERVER: "s"}))
+    document = table.named("n") or {}
+    assert document == table.get("a")
+    # An event mixes labels with other words; only our own can be told apart.
+    assert document["Config"]["Labels"] == {**OURS, labels.SERVER: "s"}
+    assert runs(table) is (change is Change.STARTED) is (action != "create")
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [ContainerEvent("a", "start"), event("start", **{labels.HUB: "other"}), event("die"), event("rename")],
+)
+def test_others_containers_and_ends_of_unknown_ones_do_not_enter(foreign: ContainerEvent) -> None:
+    table = Table("h")
+    assert table.take(foreign) is Change.NOTHING
+    assert (table.get("a"), table.named("n"), list(table)) == (None, None, [])
+
+
+def test_a_tracked_container_enters_without_a_label() -> None:
+    table = Table("h")
+    table.tracked.add("a")
+    assert table.take(ContainerEvent("a", "start", {"name": "/old"})) is Change.STARTED
+    assert table.named("old") == table.get("a")
+
+
+@pytest.mark.parametrize("action", ["die", "died"])
+def test_an_end_is_a_question_and_changes_nothing_itself(action: str) -> None:
+    table = holding(listed(port=1))
+    before, version = table.get("a"), table.version("a")
+    assert table.take(event(action)) is Change.MAYBE_ENDED
+    assert table.get("a") == before
+    assert table.version("a") > version
+
+
+@pytest.mark.parametrize("action", ["destroy", "remove"])
+def test_a_removal_takes_the_container_out(action: str) -> None:
+    table = holding(listed(port=1), listed("b"))
+    assert table.take(event(action)) is Change.GONE
+    assert [each["Id"] for each in table if table.take(event(action, each["Id"])) is Change.GONE] == ["b"]
+    assert list(table) == []
+
+
+@pytest.mark.parametrize("action", ["start", "restart", "unpause"])
+def test_a_start_makes_a_container_run_at_an_unknown_address(action: str) -> None:
+    table = holding(listed())
+    assert table.take(event(action)) is Change.STARTED
+    assert runs(table)
+    document = status.document_of(listed())
+    del document["NetworkSettings"]
+    assert table.get("a") == {**document, "State": {"Running": True, "Status": "running"}}
+
+
+def test_a_rename_changes_the_name_alone() -> None:
+    table = holding(listed(port=1))
+    given = table.get("a") or {}
+    assert table.take(event("rename", name="/new", oldName="/n")) is Change.NOTHING
+    assert table.named("new") == {**given, "Name": "/new"}
+    # What was given away stays as it was.
+    assert given["Name"] == "/n"
+
+
+def test_an_expected_container_is_there_before_its_events_and_replaces_nothing() -> None:
+    table = Table("h")
+    table.expect("a", "n", OURS)
+    assert table.named("n") == {"Id": "a", "Name": "/n", "Config": {"Labels": OURS}, "State": {}}
+    table.take(event("start"))
+    table.expect("a", "n", OURS)
+    assert runs(table)
+
+
+@pytest.mark.parametrize(("between", "running"), [((), True), (("start", "die"), True), (("die",), False)])
+def test_an_answered_start_counts_unless_an_event_came_first(between: tuple[str, ...], running: bool) -> None:
+    table = Table("h")
+    table.expect("a", "n", OURS)
+    version = table.version("a")
+    for action in between:
+        table.take(event(action))
+    table.started("a", version)
+    assert runs(table) is running
+    table.started("none", -1)
+    assert table.get("none") is None
+
+
+def test_an_answer_is_taken_unless_an_event_has_overtaken_it() -> None:
+    table = holding(listed(port=1))
+    version = table.version("a")
+    assert table.answer("a", inspected(), version)
+    assert table.get("a") == inspected()
+    table.take(event("start"))
+    assert not table.answer("a", inspected(), version)
+    assert runs(table)
+    assert not table.answer("a", None, version)
+    assert table.answer("a", None, table.version("a"))
+    assert table.get("a") is None
+
+
+def test_an_answer_about_an_unknown_container_makes_it_known() -> None:
+    table = Table("h")
+    assert table.answer("none", None, -1)
+    assert table.answer("a", inspected(port=1), -1)
+    assert runs(table)
+    assert table.take(event("die")) is Change.MAYBE_ENDED
+    assert not table.answer("a", inspected(port=1), 0)
+
+
+@pytest.mark.parametrize("owner", [None, {}, {labels.HUB: "other"}])
+def test_what_was_asked_for_without_our_label_is_tracked_from_then_on(owner: Any) -> None:
+    table = Table("h")
+    table.answer("ours", inspected("ours"), -1)
+    table.answer("a", inspected(owner=owner, port=1), -1)
+    assert table.tracked == {"a"}
+    assert table.install([listed(owner=owner)], held=()) == set()
+    assert not runs(table)
+
+
+def test_a_list_replaces_what_was_known_but_for_others_containers() -> None:
+    table = holding(listed("a", port=1), listed("gone", port=1))
+    found = [listed("a"), listed("new", port=2)]
+    assert table.install([*found, listed("b", owner=None), listed("c", owner={})], held=()) == set()
+    assert list(table) == [status.document_of(each) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("entries", "doubtful"),
+    [
+        ([listed(port=1)], set()),
+        ([listed(port=1, name="other")], set()),
+        ([listed(port=2)], {"a"}),
+        ([listed()], {"a"}),
+        ([], {"a"}),
+        ([listed(port=1), listed("unknown")], {"unknown"}),
+    ],
+    ids=["same", "renamed", "moved", "ended", "gone", "unknown"],
+)
+def test_a_list_leaves_a_held_container_as_it_was_and_says_where_it_differs(
+    entries: list[JsonObject], doubtful: set[str]
+) -> None:
+    table = Table("h")
+    table.answer("a", inspected(port=1), -1)
+    held = {each["Id"] for each in entries} | {"a"}
+    assert table.install(entries, held=held) == doubtful
+    assert table.get("a") == inspected(port=1)
+    assert table.get("unknown") is None
+
+
+@pytest.mark.parametrize(
+    ("network", "same"),
+    [
+        ({"Networks": {"x": {"IPAddress": "1.1.1.1"}, "y": None}, "Ports": {"1/tcp": None}}, True),
+        ({"Networks": {"x": {"IPAddress": "1.1.1.2"}, "y": None}, "Ports": {}}, False),
+        ({"Networks": {"x": {"IPAddress": "1.1.1.1"}}, "Ports": {}}, False),
+        ({"Networks": None, "Ports": None}, False),
+        (None, False),
+    ],
+)
+def test_what_differs_is_the_address_however_it_is_written(network: Any, same: bool) -> None:
+    table = Table("h")
+    table.answer("a", {**inspected(port=1), "NetworkSettings": network}, -1)
+    entry = {**listed(port=1), "Ports": [{"PrivatePort": 1}]}
+    entry["NetworkSettings"] = {"Networks": {"x": {"IPAddress": "1.1.1.1"}, "y": {"IPAddress": None}}}
+    assert table.install([entry], held={"a"}) == (set() if same else {"a"})
+
+
+OWNERS = {"a": OURS, "b": OURS, "c": {}}
+
+
+class Deliveries:
+    """An Engine whose events, lists and answers arrive when they like; each of them keeps its own order.
+
+    Plays the watch by its rules: asks where it is told to, asks again where an answer is out of date, lists
+    after it has subscribed, and replays after a list what came while that was under way. There is one
+    container of each letter at a time; `c` was made by DockerSpawner, without our label.
+    """
+
+    def __init__(self) -> None:
+        self.table = Table("h")
+        self.engine: dict[str, dict[str, Any]] = {}
+        self.numbers = itertools.count(1)
+        self.ids = {letter: letter for letter in OWNERS}
+        self.events: list[ContainerEvent] = []
+        self.held: set[str] = set()
+        self.questions: dict[str, int] = {}
+        self.answers: dict[str, JsonObject | None] = {}
+        self.starts: list[tuple[str, int]] = []
+        self.replay: list[ContainerEvent] | None = None
+        self.snapshot: list[JsonObject] | None = None
+        self.create("a")
+        self.create("c")
+        self.subscribe("")
+
+    def shape(self, ref: str, as_told: Callable[..., JsonObject] = inspected) -> JsonObject | None:
+        return as_told(ref, owner=OWNERS[ref[0]], **self.engine[ref]) if ref in self.engine else None
+
+    def emit(self, action: str, ref: str) -> None:
+        self.events.append(ContainerEvent(ref, action, {**OWNERS[ref[0]], "name": self.engine[ref]["name"]}))
+
+    def create(self, letter: str) -> None:
+        if self.ids[letter] not in self.engine:
+            ref = self.ids[letter] = f"{letter}{next(self.numbers)}"
+            self.engine[ref] = {"name": f"n{ref}", "port": 0}
+            self.emit("create", ref)
+
+    def run(self, letter: str) -> None:
+        ref = self.ids[letter]
+        if ref in self.engine and not self.engine[ref]["port"]:
+            self.engine[ref]["port"] = next(self.numbers)
+            self.emit("start", ref)
+
+    def run_on_request(self, letter: str) -> None:
+        ref = self.ids[letter]
+        if ref in self.engine and not self.engine[ref]["port"]:
+            self.held.add(ref)
+            self.table.expect(ref, self.engine[ref]["name"], OWNERS[ref[0]])
+            self.starts.append((ref, self.table.version(ref)))
+            self.run(letter)
+
+    def answer_the_starts(self, _letter: str) -> None:
+        while self.starts:
+            self.table.started(*self.starts.pop(0))
+
+    def die(self, letter: str) -> None:
+        ref = self.ids[letter]
+        if self.engine.get(ref, {}).get("port"):
+            self.engine[ref]["port"] = 0
+            self.emit("die", ref)
+
+    def restart(self, letter: str) -> None:
+        self.die(letter)
+        self.run(letter)
+
+    def remove(self, letter: str) -> None:
+        self.die(letter)
+        if self.ids[letter] in self.engine:
+            self.emit("destroy", self.ids[letter])
+            del self.engine[self.ids[letter]]
+
+    def rename(self, letter: str) -> None:
+        if made := self.engine.get(self.ids[letter]):
+            made["name"] = f"m{next(self.numbers)}"
+            self.emit("rename", self.ids[letter])
+
+    def hold_or_let_go(self, letter: str) -> None:
+        self.held ^= {self.ids[letter]}
+
+    def deliver(self, _letter: str) -> None:
+        if self.events:
+            (self.apply if self.replay is None else self.replay.append)(self.events.pop(0))
+
+    def apply(self, one: ContainerEvent) -> None:
+        change, ref = self.table.take(one), one.container_id
+        if change is Change.MAYBE_ENDED or (change is Change.STARTED and ref in self.held):
+            self.ask(ref)
+
+    def find(self, letter: str) -> None:
+        ref = self.ids[letter]
+        if self.table.get(ref) is None:
+            self.table.tracked |= set() if OWNERS[ref[0]] else {ref}
+            self.ask(ref)
+
+    def ask(self, ref: str) -> None:
+        version = self.table.version(ref)
+        if self.table.get(ref) is None:
+            self.table.answer(ref, self.shape(ref), version)
+        else:
+            self.questions.setdefault(ref, version)
+
+    def see_the_questions(self, letter: str) -> None:
+        self.answers |= {ref: self.shape(ref) for ref in self.questions if ref[0] == letter}
+
+    def give_the_answers(self, letter: str) -> None:
+        for ref in [each for each in self.answers if each[0] == letter]:
+            if not self.table.answer(ref, self.answers.pop(ref), self.questions.pop(ref)):
+                self.ask(ref)
+
+    def begin_a_list(self, _letter: str) -> None:
+        if self.replay is None:
+            self.replay, self.filtered = [], not self.table.tracked
+
+    def see_the_list(self, _letter: str) -> None:
+        if self.replay is not None:
+            seen = [ref for ref in self.engine if OWNERS[ref[0]] or not self.filtered]
+            self.snapshot = [each for ref in seen if (each := self.shape(ref, listed))]
+
+    def give_the_list(self, _letter: str) -> None:
+        if self.replay is not None and self.snapshot is not None:
+            doubtful = self.table.install(self.snapshot, held=self.held)
+            for each in self.replay:
+                self.apply(each)
+            for ref in doubtful:
+                self.ask(ref)
+            self.replay = self.snapshot = None
+
+    def subscribe(self, _letter: str) -> None:
+        # Without events, a start's late answer is not told from the last one's; and names are not compared.
+        missed = [*self.events, *(self.replay or ())]
+        if not self.starts and all(each.action != "rename" for each in missed):
+            self.events.clear()
+            self.replay = self.snapshot = None
+            self.begin_a_list("")
+
+    def settle(self, _letter: str) -> None:
+        self.answer_the_starts("")
+        if self.snapshot is None:
+            self.see_the_list("")
+        self.give_the_list("")
+        while self.events:
+            self.deliver("")
+        while self.questions:
+            for letter in self.ids:
+                self.see_the_questions(letter)
+                self.give_the_answers(letter)
+        assert {ref for ref in self.engine if OWNERS[ref[0]]} <= {each["Id"] for each in self.table}
+        for found in self.table:
+            truth = self.shape(found["Id"])
+            assert truth is not None
+            assert (found["Name"], status.is_running(found)) == (truth["Name"], status.is_running(truth))
+            # Until somebody asks for it, an address may be missing; it is never a former one.
+            assert found.get("NetworkSettings") in (None, truth["NetworkSettings"])
+
+
+RARE = ["create", "remove", "rename", "hold_or_let_go", "find", "subscribe", "begin_a_list"]
+OFTEN = ["run", "run_on_request", "restart", "see_the_list", "give_the_list", "answer_the_starts", "settle"]
+MOSTLY = ["die", "deliver", "deliver", "deliver", "see_the_questions", "give_the_answers"]
+STEPS = st.tuples(st.sampled_from(RARE + 2 * OFTEN + 4 * MOSTLY), st.sampled_from("aaabc"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, min_size=100, max_size=100))
+def test_however_it_all_arrives_the_table_ends_up_telling_the_truth(steps: list[tuple[str, str]]) -> None:
+    deliveries = Deliveries()
+    for step, letter in [*steps, ("settle", "")]:
+        getattr(deliveries, step)(letter)
