@@ -16,8 +16,8 @@ PATIENCE = 180
 """Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
 LIFECYCLE = ["tests/engine/test_lifecycle.py", "tests/engine/test_lifecycle_cancelled.py"]
 PURE = [
-    "errors", "jsontypes", "templating", "references", "naming", "labels", "spec/*", "status", "endpoint", "drift",
-    "progress", "engine/table",
+    "errors", "jsontypes", "templating", "references", "naming", "labels", "spec/*", "status", "endpoint",
+    "drift", "progress", "engine/table",
 ]  # fmt: skip
 
 

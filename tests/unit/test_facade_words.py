@@ -115,9 +115,7 @@ def test_ours_means_the_engine_that_it_was_made_for() -> None:
     ("base_url", "url"),
     [
         ("unix:///run/podman.sock", "unix:///run/podman.sock"),
-        ("unix://run/podman.sock", "unix:///run/podman.sock"),
         ("tcp://10.0.0.1:2375", "http://10.0.0.1:2375"),
-        ("tcp://engine", "http://engine:2375"),
     ],
 )
 def test_docker_pys_client_means_its_engine(monkeypatch: pytest.MonkeyPatch, base_url: str, url: str) -> None:

@@ -78,7 +78,8 @@ class DockerPyWords:
 def as_docker_py(exc: errors.EngineError) -> errors.EngineError:
     """Give the error again, as one of its own class and of docker-py's, where docker-py is in use."""
     status = _status(exc)
-    kind: Any = _kind(type(exc), _foreign(exc, status))
+    ours = next(each for each in type(exc).__mro__ if not issubclass(each, DockerPyWords))
+    kind: Any = _kind(ours, _foreign(exc, status))
     found = kind.__new__(kind)
     found.__dict__.update(exc.__dict__)
     found.args = exc.args
