@@ -14,6 +14,7 @@ from tornado import gen
 from asyncdockerspawner import DockerSpawner, errors
 from asyncdockerspawner.engine import registry
 from tests.engine.conftest import Site, World
+from tests.fake_engine import FakeEngine
 
 MakeWorld = Callable[..., World]
 MOMENTS = [0.004 * step for step in range(1, 20)]
@@ -140,15 +141,20 @@ async def test_a_start_of_a_subclass_cancelled_at_any_moment_leaves_nothing(
     assert site.containers() == []
 
 
+@pytest.mark.parametrize("site", ["fake"], indirect=True)
 async def test_an_image_that_is_not_there_is_pulled_for_a_subclass_too(
-    make_world: MakeWorld, site: Site
+    make_world: MakeWorld, fake: FakeEngine
 ) -> None:
-    if site.fake is None:
-        pytest.skip("there is no registry")
     world = of(make_world(image="late:1"), OnItsOwn)
-    site.fake.add_pullable("late:1")
+    # The spawn before it has taught us that the image is there.
+    fake.add_image("late:1")
     await world.spawn()
     await world.user.stop("")
+    await world.spawner().docker("remove_image", "late:1")
+    fake.add_pullable("late:1")
+    await world.spawn()
+    await world.user.stop("")
+    assert len(fake.requests("POST", "/containers/create")) == 3
 
 
 class Elsewhere(DockerSpawner):
