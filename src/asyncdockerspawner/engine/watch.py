@@ -269,8 +269,11 @@ class Watch:
             current = self._table.answer(container_id, await self._containers.inspect(container_id), version)
 
     def _tell(self, container_id: str) -> None:
-        if changed := self._followers.get(container_id):
-            changed(self._table.get(container_id))
+        document = self._table.get(container_id)
+        # Of what is gone, nobody will take the following back.
+        changed = self._followers.get(container_id) if document else self._followers.pop(container_id, None)
+        if changed is not None:
+            changed(document)
 
     def _wake(self, container_id: str) -> None:
         for waiter in self._waiters.get(container_id, ()):

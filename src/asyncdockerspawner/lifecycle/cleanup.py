@@ -26,6 +26,9 @@ async def sweep(host: Host) -> None:
         # A stop that is owed removes it; until then the state keeps its id.
         return
 
+    if ref:
+        host.watch.unfollow(ref)
+
     async def work() -> None:
         if found := ref or await ownership.created_by(workload, name, owner):
             # Not by force: whatever was thought of it, a running server is not removed here.
