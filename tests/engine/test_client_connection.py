@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from aiohttp import web
 
 from asyncdockerspawner import errors
+from asyncdockerspawner.client import connection
+from asyncdockerspawner.client.containers import Containers
 from asyncdockerspawner.client.settings import resolve
 from tests.engine.client_bed import answering, body, opened
 from tests.engine.conftest import Site
@@ -141,6 +143,63 @@ async def test_an_answer_that_was_lost_may_stand_for_work_that_was_done(fake: Fa
         assert await client.containers.inspect("own") is not None
 
 
+LOST = pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
+
+
+@LOST
+@pytest.mark.parametrize(
+    ("call", "state"),
+    [
+        (Containers.inspect, "created"),
+        (Containers.start, "running"),
+        (Containers.stop, "created"),
+        (Containers.remove, None),
+    ],
+)
+async def test_what_may_be_repeated_is_asked_again_where_its_answer_was_lost(
+    fake: FakeEngine, fault: str, call: Callable[[Containers, str], Awaitable[object]], state: str | None
+) -> None:
+    async with opened(fake.url) as client:
+        made = await client.containers.create("own", {"Image": "stub:1"})
+        fake.rule("*", made, times=2, **{fault: True})
+        fake.clear_requests()
+        await call(client.containers, made)
+        assert len(fake.requests()) in {2, 3}  # a removal that was done is answered by a 404
+        found = await client.containers.inspect(made)
+        assert (found and found["State"]["Status"]) == state
+
+
+async def test_an_answer_that_cannot_be_read_is_asked_for_again(fake: FakeEngine) -> None:
+    async with opened(fake.url) as client:
+        await client.system.info()
+        fake.rule("GET", "^/info", times=2, garbage_body=True)
+        assert (await client.system.info())["NCPU"] >= 1
+
+
+@LOST
+async def test_an_answer_that_is_lost_again_and_again_is_told(fake: FakeEngine, fault: str) -> None:
+    async with opened(fake.url) as client:
+        made = await client.containers.create("own", {"Image": "stub:1"})
+        fake.rule("POST", "/start$", **{fault: True})
+        fake.clear_requests()
+        with pytest.raises(errors.EngineLost):
+            await client.containers.start(made)
+        assert len(fake.requests()) == 1 + len(connection.LOST_PAUSES)
+
+
+@LOST
+async def test_what_would_be_done_twice_is_never_asked_for_again(fake: FakeEngine, fault: str) -> None:
+    async with opened(fake.url) as client:
+        made = await client.containers.create("other", {"Image": "stub:1"})
+        fake.rule("POST", "/(create|rename)$", **{fault: True})
+        fake.clear_requests()
+        with pytest.raises(errors.EngineLost):
+            await client.containers.create("own", {"Image": "stub:1"})
+        with pytest.raises(errors.EngineLost):
+            await client.containers.rename(made, "new")
+        assert [entry["path"].rpartition("/")[2] for entry in fake.requests()] == ["create", "rename"]
+
+
 @pytest.mark.parametrize(
     ("text", "content_type", "kind", "message"),
     [
@@ -187,6 +246,20 @@ async def test_an_engine_that_is_away_is_told_and_found_again(fake: FakeEngine) 
         await asyncio.sleep(0.8)
         await client.containers.create("own", {"Image": "stub:1"})
         assert await client.containers.inspect("own") is not None
+
+
+async def test_whether_an_engine_is_back_is_asked_once_for_all(fake: FakeEngine) -> None:
+    async with opened(fake.url, version="1.41") as client:
+        fake.offline(1)
+        await asyncio.sleep(0.1)
+        with pytest.raises(errors.EngineUnavailable):
+            await client.system.info()
+        await asyncio.sleep(1)
+        fake.clear_requests()
+        await asyncio.gather(*(client.system.info() for _ in range(20)))
+        await client.system.info()
+    asked = [entry["path"] for entry in fake.requests()]
+    assert (asked.count("/_ping"), asked.count("/info")) == (1, 21)
 
 
 @pytest.mark.parametrize("noticed", [True, False])

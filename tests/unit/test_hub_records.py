@@ -1,0 +1,96 @@
+"""What is read of servers in the Hub's database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jupyterhub import orm
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from asyncdockerspawner import hub_records
+from asyncdockerspawner.hub_records import server_rows, session_of
+from asyncdockerspawner.lifecycle import Row
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    made: Session = orm.new_session_factory("sqlite:///:memory:")()
+    yield made
+    made.close()
+    made.get_bind().engine.dispose()
+
+
+def add(session: Session, username: str, **servers: dict[str, Any] | None) -> orm.User:
+    """A user with servers of these names and states; `_` is the one without a name."""
+    user = session.query(orm.User).filter_by(name=username).one_or_none() or orm.User(name=username)
+    session.add(user)
+    for name, state in servers.items():
+        session.add(orm.Spawner(name=name.strip("_"), user=user, state=state))
+    session.commit()
+    return user
+
+
+def test_every_server_of_the_users_is_found_and_nobody_elses(session: Session) -> None:
+    add(session, "alice", _={"object_id": "a"}, lab={"owed": True})
+    add(session, "bob", lab=None)
+    add(session, "carol", lab={"object_id": "c"})
+    add(session, "dave")
+    assert server_rows(session, {"alice", "bob", "dave", "nobody"}) == {
+        ("alice", ""): Row(active=False, state={"object_id": "a"}),
+        ("alice", "lab"): Row(active=False, state={"owed": True}),
+        ("bob", "lab"): Row(active=False, state={}),
+    }
+    assert server_rows(session, ()) == {}
+
+
+def test_a_server_with_an_address_is_active(session: Session) -> None:
+    user = add(session, "alice", on={}, off={})
+    user.orm_spawners["on"].server = orm.Server(ip="127.0.0.1", port=8888)
+    session.commit()
+    rows = server_rows(session, ["alice"])
+    assert {name: row.active for (_, name), row in rows.items()} == {"on": True, "off": False}
+
+
+@pytest.mark.parametrize(("users", "queries"), [(4, 1), (5, 2), (11, 3)])
+def test_no_query_names_more_users_than_a_database_takes(
+    session: Session, monkeypatch: pytest.MonkeyPatch, users: int, queries: int
+) -> None:
+    monkeypatch.setattr(hub_records, "AT_ONCE", 4)
+    names = {f"user-{number}" for number in range(users)}
+    for name in names:
+        add(session, name, _={"object_id": name})
+    asked: list[int] = []
+
+    def count(_connection: Any, _cursor: Any, text: str, values: Any, *_: Any) -> None:
+        if "users.name IN (" in text:
+            asked.append(len(values))
+
+    event.listen(session.get_bind(), "before_cursor_execute", count)
+    rows = server_rows(session, names)
+    assert {name: row.state for (name, _), row in rows.items()} == {
+        name: {"object_id": name} for name in names
+    }
+    assert (len(asked), max(asked)) == (queries, 4)
+
+
+def test_what_the_hub_has_not_committed_yet_is_seen_and_nothing_is_written(session: Session) -> None:
+    add(session, "alice", _={})
+    server_rows(session, ["alice"])
+    assert not session.dirty
+    assert not session.new
+    session.query(orm.Spawner).one().state = {"object_id": "new"}
+    # The Hub has not committed this yet; it is true all the same.
+    assert server_rows(session, ["alice"])["alice", ""].state == {"object_id": "new"}
+
+
+def test_a_record_leads_to_its_database(session: Session) -> None:
+    user = add(session, "alice", _={})
+    assert session_of(user.orm_spawners[""]) is session
+
+
+def test_a_record_that_is_in_no_database_is_refused() -> None:
+    with pytest.raises(ValueError, match="is in no database"):
+        session_of(orm.Spawner(name="lab"))

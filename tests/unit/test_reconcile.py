@@ -1,0 +1,240 @@
+"""What the Engine has and the Hub's database says, compared: judged by rules, done at a fake Engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from asyncdockerspawner import labels
+from asyncdockerspawner.client.settings import EngineSettings
+from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.lifecycle import reconcile as room
+from asyncdockerspawner.lifecycle.reconcile import Finding, Key, Reconciler, Row, judge
+from asyncdockerspawner.workloads import ContainerWorkload
+from tests.fake_engine import FakeEngine
+
+OWNER = labels.ownership_labels(hub_id="h", username="alice", servername="", spawn_id="s1")
+LEFT = {"spawn_id": "s1", "phase": "starting"}
+
+
+def inactive(**state: Any) -> Row:
+    return Row(active=False, state=state)
+
+
+@pytest.mark.parametrize(
+    ("row", "stopped", "running"),
+    [
+        (None, Finding.ORPHAN, Finding.ORPHAN),
+        (inactive(), Finding.ORPHAN, Finding.ORPHAN),
+        (Row(active=True, state={}), Finding.KNOWN, Finding.KNOWN),
+        (Row(active=True, state={"owed": True, "object_id": "a"}), Finding.KNOWN, Finding.KNOWN),
+        (inactive(owed=True, object_id="a"), Finding.OWED, Finding.OWED),
+        (inactive(owed=True), Finding.OWED, Finding.OWED),
+        (inactive(owed=True, object_id="b"), Finding.ORPHAN, Finding.ORPHAN),
+        (inactive(owed=True, **LEFT), Finding.OWED, Finding.OWED),
+        (inactive(owed=False, object_id="a"), Finding.KNOWN, Finding.ORPHAN),
+        (inactive(object_id="a", **LEFT), Finding.KNOWN, Finding.LEFTOVER),
+        (inactive(object_id="b", **LEFT), Finding.LEFTOVER, Finding.LEFTOVER),
+        (inactive(**LEFT), Finding.LEFTOVER, Finding.LEFTOVER),
+        (inactive(**{**LEFT, "spawn_id": "s2"}), Finding.ORPHAN, Finding.ORPHAN),
+        (inactive(**{**LEFT, "phase": "running"}), Finding.ORPHAN, Finding.ORPHAN),
+    ],
+)
+def test_a_container_is_judged_by_what_the_database_says(
+    row: Row | None, stopped: Finding, running: Finding
+) -> None:
+    document = {"Id": "a", "Config": {"Labels": OWNER}}
+    found = [judge({**document, "State": {"Running": each}}, row) for each in (False, True)]
+    assert found == [stopped, running]
+
+
+@pytest.mark.parametrize("some", [None, {}, {labels.HUB: "h"}])
+def test_a_container_that_does_not_say_whose_it_is_belongs_to_no_row(some: dict[str, str] | None) -> None:
+    assert judge({"Id": "a", "Config": {"Labels": some}}, Row(active=True, state={})) is Finding.ORPHAN
+
+
+@pytest.fixture(scope="module")
+def fake_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeEngine]:
+    with FakeEngine.start(tmp_path_factory.mktemp("fake")) as fake:
+        yield fake
+
+
+@dataclass
+class Bed:
+    """An Engine, what the database says of its containers, and a log."""
+
+    fake: FakeEngine
+    engine: Engine
+    rows: dict[Key, Row] = field(default_factory=dict)
+    asked: list[set[str]] = field(default_factory=list)
+
+    def put(self, name: str, *, running: bool = True, row: Row | None = None, keep: str = "") -> str:
+        """Make a container of the user `name`, and the server's row; `keep` is a label's word."""
+        owner = labels.ownership_labels(hub_id="h", username=name, servername="", spawn_id="s1")
+        if keep:
+            owner[labels.KEEP] = keep
+        if row is not None:
+            self.rows[name, ""] = row
+        return self.put_labelled(name, owner, running=running)
+
+    def put_labelled(self, name: str, owner: dict[str, str], *, running: bool = True) -> str:
+        body = {"Image": "stub:1", "Env": ["FAKE_HTTP=0"], "Labels": owner}
+        made = self.fake.http.post("/containers/create", params={"name": name}, json=body)
+        ref = str(made.raise_for_status().json()["Id"])
+        if running:
+            self.fake.http.post(f"/containers/{ref}/start").raise_for_status()
+        return ref
+
+    def look_up(self, usernames: Iterable[str]) -> Mapping[Key, Row]:
+        self.asked.append(set(usernames))
+        return {key: row for key, row in self.rows.items() if key[0] in self.asked[-1]}
+
+    async def reconciler(self, policy: str = "keep") -> Reconciler:
+        watch = self.engine.watch("h")
+        await watch.find("", "first list")
+        return Reconciler(
+            watch=watch,
+            workload=ContainerWorkload(self.engine.client),
+            janitor=self.engine.janitor,
+            rows=self.look_up,
+            orphan_policy=policy,
+            log=logging.getLogger("hub"),
+        )
+
+    async def run(self, policy: str = "keep") -> dict[str, str]:
+        """Reconcile and finish the work; gives the state of what is left, by name."""
+        await (await self.reconciler(policy)).run()
+        return await self.left()
+
+    async def left(self) -> dict[str, str]:
+        for name in list(self.engine.janitor._tails):
+            await self.engine.janitor.settled(name)
+        return {each["Name"].lstrip("/"): each["State"]["Status"] for each in self.fake.containers()}
+
+
+@pytest.fixture
+async def bed(fake_process: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bed]:
+    monkeypatch.setattr(room, "GRACE_SECONDS", 0)
+    fake_process.reset()
+    made = Bed(fake_process, Engine(EngineSettings(url=fake_process.url, api_version="1.41")))
+    yield made
+    await made.engine.aclose()
+
+
+async def test_a_stop_that_is_owed_is_done_at_once_and_what_is_kept_is_not_removed(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "GRACE_SECONDS", 60)
+    bed.put("gone", row=inactive(owed=True))
+    bed.put("kept", row=inactive(owed=True), keep="true")
+    bed.put("waits", row=inactive(**LEFT))
+    bed.put("orphan")
+    running = asyncio.create_task((await bed.reconciler("remove")).run())
+    await until(lambda: bool(bed.engine.janitor._tails))
+    assert await bed.left() == {"kept": "exited", "waits": "running", "orphan": "running"}
+    running.cancel()
+
+
+async def test_what_a_start_has_left_is_removed_after_the_grace(bed: Bed) -> None:
+    bed.put("started", row=inactive(**LEFT))
+    bed.put("made", running=False, row=inactive(**LEFT))
+    bed.put("kept", row=inactive(**LEFT), keep="true")
+    assert await bed.run() == {"kept": "exited"}
+
+
+async def test_what_the_database_knows_is_left_alone(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
+    bed.put("runs", row=Row(active=True, state={}))
+    resting = bed.put("rests", running=False)
+    bed.rows["rests", ""] = inactive(object_id=resting)
+    assert await bed.run("remove") == {"runs": "running", "rests": "created"}
+    assert bed.asked == [{"runs", "rests"}] * 3
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        ("keep", {"one": "running", "kept": "running", "made": "created", "rests": "created"}),
+        ("stop", {"one": "exited", "kept": "exited", "made": "created", "rests": "created"}),
+        ("remove", {"kept": "exited", "rests": "created"}),
+    ],
+)
+async def test_orphans_are_told_by_name_and_dealt_with_as_the_site_says(
+    bed: Bed, caplog: pytest.LogCaptureFixture, policy: str, left: dict[str, str]
+) -> None:
+    bed.put("kept", keep="true")
+    bed.put("one")
+    bed.put("made", running=False)
+    bed.put("rests", running=False, keep="true")
+    assert await bed.run(policy) == left
+    [told] = [record.getMessage() for record in caplog.records]
+    assert f"label: kept, made, one (`orphan_policy` is '{policy}')" in told
+
+
+async def test_what_is_kept_says_so_with_one_word(bed: Bed) -> None:
+    bed.put("other", keep="false")
+    assert await bed.run("remove") == {}
+
+
+async def test_what_carries_no_label_of_ours_is_no_orphan(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
+    old = bed.put_labelled("old", {})
+    bed.put_labelled("half", {labels.HUB: "h"})
+    bed.put_labelled("foreign", {**OWNER, labels.HUB: "other"})
+    assert await bed.engine.watch("h").find(old, "", labelled=False) is not None
+    assert await bed.run("remove") == {"old": "running", "half": "running", "foreign": "running"}
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (inactive(owed=True), Row(active=True, state={})),
+        (inactive(**LEFT), Row(active=True, state={})),
+        (None, Row(active=True, state={})),
+    ],
+    ids=["owed", "leftover", "orphan"],
+)
+async def test_what_a_user_has_taken_over_before_its_turn_came_is_left_alone(
+    bed: Bed, before: Row | None, after: Row
+) -> None:
+    bed.put("one", row=before)
+    turn = asyncio.Event()
+
+    async def earlier_work() -> None:
+        await turn.wait()
+
+    bed.engine.janitor.submit("one", earlier_work, what="keep it waiting")
+    await (await bed.reconciler("remove")).run()
+    bed.rows["one", ""] = after
+    turn.set()
+    assert await bed.left() == {"one": "running"}
+
+
+async def test_it_runs_in_the_background(bed: Bed) -> None:
+    bed.put("one", row=inactive(owed=True))
+    (await bed.reconciler()).begin()
+    await until(lambda: bed.fake.containers() == [])
+
+
+async def test_a_database_that_cannot_be_asked_is_told_in_the_log(
+    bed: Bed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(_self: Bed, _usernames: Iterable[str]) -> Mapping[Key, Row]:
+        raise OSError("the database is locked")
+
+    monkeypatch.setattr(Bed, "look_up", locked)
+    bed.put("one")
+    (await bed.reconciler("remove")).begin()
+    await until(lambda: "the database is locked" in caplog.text)
+    assert "Could not compare" in caplog.text
+    assert await bed.left() == {"one": "running"}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - the fake tells nobody
+        await asyncio.sleep(0.01)
