@@ -28,10 +28,11 @@ def server_rows(session: Session, usernames: Iterable[str]) -> Mapping[Key, Row]
     rows: dict[Key, Row] = {}
     for begin in range(0, len(names), AT_ONCE):
         query = (
-            session.query(orm.Spawner)
-            .join(orm.User, orm.Spawner.user)
+            # The name beside the row: a row's own way to its user costs four queries.
+            session.query(orm.User.name, orm.Spawner)
+            .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
             .filter(orm.User.name.in_(names[begin : begin + AT_ONCE]))
         )
-        for each in query:
-            rows[each.user.name, each.name] = Row(active=each.server is not None, state=each.state or {})
+        for username, each in query:
+            rows[username, each.name] = Row(active=each.server is not None, state=each.state or {})
     return rows

@@ -45,11 +45,11 @@ class SpawnLog:
         """Give every line from the first that is kept, then each new one until the end."""
         seen = 0
         while True:
-            news = self._news
+            news, ended = self._news, self._ended
             for number, _, event in [line for line in self._lines if line[0] > seen]:
                 seen = number
                 yield dict(event)
-            if self._ended:
+            if ended:
                 return
             await news.wait()
 

@@ -230,6 +230,22 @@ class Connection:
         versioned: bool = True,
     ) -> aiohttp.ClientResponse:
         await self._found_again()
+        return await self._try(
+            docker, method, path, params=params, headers=headers, data=data, idle=idle, versioned=versioned
+        )
+
+    async def _try(  # noqa: PLR0913 - see request
+        self,
+        docker: aiodocker.Docker,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: str | bytes | None = None,
+        idle: float | None = None,
+        versioned: bool = True,
+    ) -> aiohttp.ClientResponse:
         for pause in (*UNSENT_PAUSES, None):
             try:
                 return await docker._do_query(
@@ -265,8 +281,8 @@ class Connection:
                 return
             if self._away is not before:
                 raise errors.EngineUnavailable(self._away.operation, self._away.subject, self._away.message)
+            (await self._try(self.docker, "GET", "_ping", versioned=False)).close()
             self._away = None
-            (await self._send(self.docker, "GET", "_ping", versioned=False)).close()
 
 
 def _docker(settings: EngineSettings, connector: aiohttp.BaseConnector) -> aiodocker.Docker:

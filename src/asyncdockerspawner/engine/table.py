@@ -39,6 +39,7 @@ class Table:
     def __init__(self, hub_id: str) -> None:
         self._hub_id = hub_id
         self._entries: dict[str, _Entry] = {}
+        self._strays = 0
         self.tracked: set[str] = set()
         """Ids of containers without our label: what DockerSpawner has made."""
 
@@ -50,7 +51,7 @@ class Table:
     def version(self, container_id: str) -> int:
         """A number that every event of the container changes."""
         entry = self._entries.get(container_id)
-        return entry.version if entry else -1
+        return entry.version if entry else -1 - self._strays
 
     def named(self, name: str) -> JsonObject | None:
         """What is known of the container of this name."""
@@ -76,10 +77,12 @@ class Table:
         if entry is None:
             entry = self._new(event)
         if entry is None:
+            self._strays += 1
             return Change.NOTHING
         entry.version += 1
         if event.action in REMOVALS:
             del self._entries[event.container_id]
+            self._strays += 1
             return Change.GONE
         if event.action in ENDINGS:
             return Change.MAYBE_ENDED

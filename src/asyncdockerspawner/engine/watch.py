@@ -174,6 +174,9 @@ class Watch:
                     self._wake_all()
                 else:
                     self._tried.set()
+            if self._closed:
+                # Before Python 3.13, a task group loses a cancellation that meets a failure.
+                return
             steady = was_live and time.monotonic() - begin > STEADY_SECONDS
             self._failures = 0 if steady else self._failures + 1
             pause = REOPEN_PAUSES[min(max(self._failures - 1, 0), len(REOPEN_PAUSES) - 1)]
@@ -196,6 +199,8 @@ class Watch:
             await self._list()
         except errors.EngineError as exc:
             _log.debug("The Engine does not answer: %s", exc)
+        except Exception:  # noqa: BLE001 - as in `_run`
+            _log.exception("The watch of the Engine failed; it begins anew")
 
     async def _keep_listing(self) -> None:
         while True:
@@ -248,10 +253,16 @@ class Watch:
 
     def _doubt(self, container_id: str) -> None:
         """Ask the Engine about a container, and tell who follows it."""
-        if not self._closed and container_id not in self._asking:
+        asking = self._asking.get(container_id)
+        # One that has ended may still be there: its callback comes in the loop's next turn.
+        if not self._closed and (asking is None or asking.done()):
             task = asyncio.create_task(self._clear_up(container_id), name=f"inspect {container_id[:12]}")
             self._asking[container_id] = task
-            task.add_done_callback(lambda _: self._asking.pop(container_id, None))
+            task.add_done_callback(lambda done: self._forget(container_id, done))
+
+    def _forget(self, container_id: str, done: asyncio.Task[None]) -> None:
+        if self._asking.get(container_id) is done:
+            del self._asking[container_id]
 
     async def _clear_up(self, container_id: str) -> None:
         try:
