@@ -64,7 +64,7 @@ async def test_a_server_that_ended_while_the_hub_was_away_is_gone_and_starts_ane
 async def test_servers_that_were_starting_when_the_hub_was_killed_are_adopted_or_gone(
     make_hub: MakeHub, created: int, running: int
 ) -> None:
-    hub = make_hub(config=AT_ONCE, cleanup_servers=False, cmd=SLOW)
+    hub = make_hub(config=AT_ONCE, cleanup_servers=False, concurrent_starts=0, cmd=SLOW)
     await killed_while_five_start(hub, created, running)
     alive = [user for user in FIVE if await hub.settled(user)]
     assert len(alive) >= running
@@ -80,7 +80,7 @@ async def test_servers_that_were_starting_when_the_hub_was_killed_are_adopted_or
 async def test_real_servers_that_were_starting_when_the_hub_was_killed_keep_their_tokens(
     make_hub: MakeHub, singleuser_image: str
 ) -> None:
-    hub = make_hub(config=AT_ONCE, cleanup_servers=False, image=singleuser_image)
+    hub = make_hub(config=AT_ONCE, cleanup_servers=False, concurrent_starts=0, image=singleuser_image)
     await killed_while_five_start(hub, 5, 5)
     for user in FIVE:
         assert await hub.settled(user), user
@@ -93,7 +93,7 @@ async def test_real_servers_that_were_starting_when_the_hub_was_killed_keep_thei
 async def test_containers_that_were_created_and_never_started_are_gone_after_a_kill(
     make_hub: MakeHub, fake: FakeEngine
 ) -> None:
-    hub = make_hub(fake=fake, config=AT_ONCE, cleanup_servers=False)
+    hub = make_hub(fake=fake, config=AT_ONCE, cleanup_servers=False, concurrent_starts=0)
     fake.rule("POST", "/start$", times=len(FIVE), hang=True)
     await killed_while_five_start(hub, 5, 0)
     for user in FIVE:
