@@ -79,6 +79,9 @@ class Table:
         if entry is None:
             self._strays += 1
             return Change.NOTHING
+        if event.action in CREATIONS:
+            # It tells nothing that is not known, and may come when the start has been answered already.
+            return Change.NOTHING
         entry.version += 1
         if event.action in REMOVALS:
             del self._entries[event.container_id]
