@@ -22,9 +22,10 @@ from pathlib import Path
 
 import httpx
 
+from tests.testbed.certificates import Certificates
 from tests.testbed.engine import EngineHandle, ensure_engine
 from tests.testbed.images import ensure_stub_image
-from tests.testbed.processes import Background
+from tests.testbed.processes import Background, free_port
 from tests.testbed.steps import TestbedError, lock, run, wait_until
 
 PREFIX = "own-engine-"
@@ -36,6 +37,7 @@ READY_WITHIN = 90.0
 """A start without live restore first stops what ran before: ten seconds for a container deaf to SIGTERM."""
 GONE_WITHIN = 20.0
 CGROUPS = Path("/sys/fs/cgroup")
+_TLS_FILES = {"cacert": "ca", "cert": "cert", "key": "key"}
 
 
 class Traces:
@@ -160,9 +162,14 @@ class Traces:
 class OwnEngine:
     """One dockerd with its containerd; it may be ended and started again as often as a test likes."""
 
-    def __init__(self, directory: Path, traces: Traces, *, live_restore: bool) -> None:
+    def __init__(
+        self, directory: Path, traces: Traces, *, live_restore: bool, tls: Certificates | None = None
+    ) -> None:
         self.live_restore = live_restore
         """Whether containers outlive dockerd; read at each start."""
+        self.tls = tls
+        """Where given, it listens on TCP too, to clients that show a certificate."""
+        self.port = free_port() if tls else 0
         self.log = directory / "dockerd.log"
         self._containerd_log = directory / "containerd.log"
         self.traces = traces
@@ -178,6 +185,11 @@ class OwnEngine:
     def url(self) -> str:
         """As in DOCKER_HOST."""
         return f"unix://{self.socket}"
+
+    @property
+    def tcp_url(self) -> str:
+        """Its address with TLS, as in DOCKER_HOST."""
+        return f"tcp://127.0.0.1:{self.port}"
 
     @property
     def host_address(self) -> str:
@@ -299,18 +311,25 @@ class OwnEngine:
             "--exec-opt=native.cgroupdriver=cgroupfs",
             f"--cgroup-parent=/{self.traces.cgroup}",
             *(["--live-restore"] if self.live_restore else []),
+            *(self._tls_options(self.tls) if self.tls else []),
         ]
+
+    def _tls_options(self, tls: Certificates) -> list[str]:
+        files = [f"--tls{name}={tls.server}/{file}.pem" for name, file in _TLS_FILES.items()]
+        return [f"--host={self.tcp_url}", "--tlsverify", *files]
 
 
 @contextlib.contextmanager
-def own_engine(directory: Path, *, live_restore: bool) -> Iterator[OwnEngine]:
+def own_engine(
+    directory: Path, *, live_restore: bool, tls: Certificates | None = None
+) -> Iterator[OwnEngine]:
     """An Engine that answers and has the stub image; nothing of it is left afterwards but its logs, here."""
     if os.geteuid() != 0:
         raise TestbedError("An Engine of a test's own needs root: it makes a bridge and starts dockerd.")
     first = ensure_engine()  # docker is installed then
     image = ensure_stub_image()
     sweep()
-    engine = OwnEngine(directory, Traces.lay(directory / "own-engine"), live_restore=live_restore)
+    engine = OwnEngine(directory, Traces.lay(directory / "own-engine"), live_restore=live_restore, tls=tls)
     try:
         engine.start()
         engine.load(image, first)

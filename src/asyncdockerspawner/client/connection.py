@@ -325,7 +325,7 @@ def resolver_for(host: str) -> aiohttp.abc.AbstractResolver:
 
 def _ssl_context(settings: EngineSettings) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=settings.ca)
+        context = ssl.create_default_context(cafile=settings.ca if settings.verify else None)
         if settings.cert:
             context.load_cert_chain(settings.cert, settings.key)
     except OSError as exc:

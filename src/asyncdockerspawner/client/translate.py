@@ -64,6 +64,7 @@ _RULES = (
         r"OCI runtime|port is already allocated|could not select device driver|failed to create (shim )?task"
         r"|attempted to invoke a command|userland proxy|driver failed programming|address already in use",
     ),
+    _rule(errors.EngineUnavailable, (400,), r"HTTP request to an HTTPS server"),
     _rule(errors.InvalidConfig, (400,), r""),
     _rule(errors.InvalidConfig, (500,), r"cannot unmarshal|names must match"),
     _rule(errors.EngineRefused, (), r""),
@@ -81,6 +82,11 @@ def from_answer(status: int, message: str, *, operation: str, subject: str) -> e
                 holder = re.search(r"\b([0-9a-f]{64})\b", message)
                 return errors.NameConflict(
                     operation, subject, message, status=status, holder=holder and holder.group(1)
+                )
+            if rule.kind is errors.EngineUnavailable:
+                message = (
+                    "the Engine speaks TLS at this address and was asked without; set DOCKER_TLS_VERIFY and "
+                    "DOCKER_CERT_PATH, or `tls_config`"
                 )
             return rule.kind(operation, subject, message, status=status)
     raise AssertionError("the last rule takes everything")
@@ -100,15 +106,29 @@ def from_exception(exc: Exception, *, operation: str, subject: str) -> errors.En
     return errors.EngineLost(operation, subject, f"the answer cannot be read ({cause})")
 
 
+def _tls_failure(cause: BaseException | None) -> BaseException | None:
+    """Give the TLS failure that an exception is, or stands for.
+
+    aiohttp hands on the server's alerts as an OSError whose number is OpenSSL's, which is that of EPERM.
+    """
+    for each in (cause, cause.__cause__ if cause is not None else None):
+        if isinstance(each, aiohttp.ClientSSLError | ssl.SSLError):
+            return each
+    return None
+
+
 def _never_sent(cause: BaseException | None) -> bool:
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return True
+    failure = _tls_failure(cause)
+    if isinstance(failure, ssl.SSLError):
+        # The Engine wants another certificate of us: it has read nothing. Other alerts may come at any time.
+        return any(word in (failure.reason or "") for word in ("CERTIFICATE", "UNKNOWN_CA"))
     return isinstance(cause, OSError) and cause.errno in _NEVER_SENT_ERRNO
 
 
 def _unreachable(cause: BaseException | None) -> str:
-    if isinstance(cause, aiohttp.ClientSSLError | ssl.SSLError):
-        # First, because OpenSSL's number 1 is that of a missing permission.
+    if _tls_failure(cause) is not None:
         return (
             f"no TLS connection to the Engine ({cause}); check the files in DOCKER_CERT_PATH or `tls_config`"
         )
