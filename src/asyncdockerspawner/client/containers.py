@@ -13,6 +13,10 @@ from asyncdockerspawner.jsontypes import JsonObject
 INSPECT_SECONDS = 60.0
 """Inspect waits for a start under way, so it may take as long as a start."""
 START_SECONDS = 120.0
+STOP_SECONDS = 130.0
+"""Beyond the grace that is asked for; a container's own is not known here."""
+REMOVE_SECONDS = 60.0
+"""As long is somebody else's removal waited for."""
 
 
 class Containers:
@@ -81,11 +85,11 @@ class Containers:
             repeatable=True,
             subject=ref,
             params=None if grace is None else {"t": grace},
-            deadline=(10 if grace is None else grace) + 120.0,
+            deadline=(grace or 0) + STOP_SECONDS,
         )
         return answer.status != 304
 
-    async def remove(self, ref: str, *, force: bool = False, deadline: float = 60.0) -> None:
+    async def remove(self, ref: str, *, force: bool = False, deadline: float | None = None) -> None:
         """Remove a container with its anonymous volumes and return when it is gone.
 
         A container that is gone already, or that somebody else is removing, is as good.
@@ -102,7 +106,7 @@ class Containers:
         except errors.ObjectNotFound:
             return
         except errors.RemovalInProgress:
-            await self._wait_gone(ref, deadline)
+            await self._wait_gone(ref, deadline or REMOVE_SECONDS)
 
     async def rename(self, ref: str, name: str) -> None:
         """Give a container another name. Raises NameConflict, ObjectNotFound."""

@@ -16,7 +16,7 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.system import System
 
 STARTS_PER_CPU = 2
-"""Measured with twenty real single-user servers on two CPUs: fewer leave the Engine idle, more slow all."""
+"""Measured on two CPUs: fewer leave the Engine idle while servers are small, more slow real ones."""
 SMALLEST = 2
 """One that boots slowly must not hold everybody up."""
 CPU_SECONDS = 0.1

@@ -26,6 +26,8 @@ class Engine:
         """What the log has been told once and need not be told again."""
         self.volumes: set[str] = set()
         """Volumes that are known to be there."""
+        self.launching: set[str] = set()
+        """Names of objects that a spawn is about to start."""
         self.pulls = Pulls(self.client.images)
         self.gate = Gate(self.client.system)
         self._watches: dict[str, Watch] = {}

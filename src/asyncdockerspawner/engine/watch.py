@@ -138,6 +138,10 @@ class Watch:
         if self._listed.is_set() and (found is None or not status.is_running(found)):
             self._doubt(container_id)
 
+    def follows(self, container_id: str) -> bool:
+        """Tell whether somebody follows the container."""
+        return container_id in self._followers
+
     def unfollow(self, container_id: str) -> None:
         """Take `follow` back."""
         self._followers.pop(container_id, None)

@@ -48,14 +48,12 @@ def is_kept(host: Host, spawn: Spawn | None) -> bool:
 def abandon(host: Host, spawn: Spawn) -> None:
     """Hand what this spawn created to the janitor; what it found stays."""
     workload, name, owner, janitor = host.workload, host.object_name, host.owner, host.engine.janitor
-    made, creating, keep = spawn.made, spawn.creating, host.keep_failed
+    made, keep = spawn.made, host.keep_failed
     if made and host.object_id == made:
         host.object_id = ""
 
     async def work() -> None:
-        ref = made
-        if creating is not None and not made:
-            ref = await _created(creating, workload, name, owner, janitor)
+        ref = made or await _created(spawn, workload, name, owner, janitor)
         if ref and keep:
             await workload.stop(ref)
         elif ref:
@@ -64,24 +62,49 @@ def abandon(host: Host, spawn: Spawn) -> None:
     if keep and made:
         host.failed_id = made
         host.log.warning("%s has failed and is kept, as `keep_failed` says", name)
-    if made or creating is not None:
+    if made or spawn.creating is not None:
         janitor.submit(name, work, what=f"remove {name} of a start that did not end well")
+    if spawn.starting:
+        _stop_late(host, spawn)
 
 
-async def _created(
-    creating: asyncio.Task[str], workload: Workload, name: str, owner: labels.Owner, janitor: Janitor
-) -> str:
+def _stop_late(host: Host, spawn: Spawn) -> None:
+    """Stop an object that stays, should the Engine start it after nobody waits for that any more."""
+    engine, watch, workload, name = host.engine, host.watch, host.workload, host.object_name
+    ref = host.object_id if spawn.resumed else host.failed_id
+    if not ref:
+        return
+
+    async def once() -> None:
+        # A later spawn that has taken it over stands in one of these two, and begins behind this work.
+        if name in engine.launching or watch.follows(ref):
+            return
+        document = await workload.find(ref)
+        if document is not None and workload.running(document):
+            await workload.stop(ref)
+
+    async def work() -> None:
+        for pause in (0.0, *LATE_PAUSES):
+            await asyncio.sleep(pause)
+            await engine.janitor.submit(name, once, what=f"stop {name} of a start that did not end well")
+
+    engine.janitor.start(work, what=f"stop {name}, if it is started late")
+
+
+async def _created(spawn: Spawn, workload: Workload, name: str, owner: labels.Owner, janitor: Janitor) -> str:
     """Give the id of what a create that nobody waits for any more has made, if it has made anything."""
+    if spawn.creating is None:
+        return ""
     try:
-        return await asyncio.shield(creating)
-    except (errors.EngineLost, errors.EngineTimeout):
-        # The Engine may have acted, or be about to.
+        return await asyncio.shield(spawn.creating)
+    except errors.EngineError:
+        # Whatever came last: once an answer was lost, the Engine may have acted, or be about to.
+        if not spawn.create_lost:
+            return ""
         found = await ownership.created_by(workload, name, owner)
         if not found:
             _look_later(workload, name, owner, janitor)
         return found
-    except errors.EngineError:
-        return ""
 
 
 def _look_later(workload: Workload, name: str, owner: labels.Owner, janitor: Janitor) -> None:

@@ -32,6 +32,10 @@ class Spawn:
     made: str = ""
     """Id of what this spawn created; never that of something it found."""
     creating: asyncio.Task[str] | None = None
+    create_lost: bool = False
+    """An answer to a create was lost: the Engine may have made something, or be about to."""
+    starting: bool = False
+    """The Engine was asked to start the object and has not answered."""
     launching: asyncio.Task[Any] | None = None
     lease: Lease | None = None
     """Its place in the start gate."""

@@ -38,17 +38,19 @@ async def obtain(host: Host, spawn: Spawn) -> None:
 
 async def create(workload: Workload, name: str, body: JsonObject, spawn: Spawn | None) -> str:
     """Create the object so that a cancelled spawn still learns its id and can remove it."""
-    task = asyncio.create_task(_surely_created(workload, name, body))
+    task = asyncio.create_task(_surely_created(workload, name, body, spawn))
     if spawn is not None:
         spawn.creating = task
     return await asyncio.shield(task)
 
 
-async def _surely_created(workload: Workload, name: str, body: JsonObject) -> str:
+async def _surely_created(workload: Workload, name: str, body: JsonObject, spawn: Spawn | None) -> str:
     """Create; where the answer is lost, find out what came of it."""
     try:
         return await workload.create(name, body)
     except (errors.EngineLost, errors.EngineTimeout) as exc:
+        if spawn is not None:
+            spawn.create_lost = True
         owner = labels.owner_of(body.get("Labels"))
         if owner is None:
             raise

@@ -44,9 +44,11 @@ async def launch(host: Host) -> tuple[str, int]:
     assert spawn is not None  # noqa: S101 - prepare has just made it
     spawn.launching = asyncio.current_task()
     end = time.monotonic() + max(host.start_timeout - 1.0, 1.0)
+    name, launching = host.object_name, host.engine.launching
     try:
         await _take_turn(host, spawn)
-        await host.engine.janitor.settled(host.object_name)
+        await host.engine.janitor.settled(name)
+        launching.add(name)
         await host.watch.ready()
         await obtain.obtain(host, spawn)
         ip, port = await _start(host, spawn, end)
@@ -54,6 +56,7 @@ async def launch(host: Host) -> tuple[str, int]:
         cleanup.abandon(host, spawn)
         raise
     finally:
+        launching.discard(name)
         spawn.live = False
         spawn.launching = None
         spawn.leave_gate()
@@ -67,7 +70,9 @@ async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
     with host.watch.starting(host.object_id, host.object_name, owner) as ended:
         version = host.watch.version(host.object_id)
         host.report("Starting the server", progress=60)
+        spawn.starting = True
         await resolved(host.start_object())
+        spawn.starting = False
         host.watch.started(host.object_id, version)
         if host.post_start_cmd:
             await resolved(host.post_start_exec())
