@@ -17,7 +17,7 @@ PATIENCE = 180
 LIFECYCLE = ["tests/engine/test_lifecycle.py", "tests/engine/test_lifecycle_cancelled.py"]
 PURE = [
     "errors", "jsontypes", "templating", "references", "naming", "labels", "spec/*", "status", "endpoint",
-    "drift", "progress", "engine/table",
+    "drift", "progress", "choice", "options_form", "credentials", "redact", "recipe", "engine/table",
 ]  # fmt: skip
 
 

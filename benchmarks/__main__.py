@@ -10,6 +10,7 @@ import secrets
 import sys
 import tempfile
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from benchmarks.crowd import crowd, crowd_users
 from benchmarks.engine_floor import BareEngine, engine_floor
 from benchmarks.environments import dockerspawner_python, our_python
 from benchmarks.hubs import Contender, MeasuredHub, measured_hub
+from benchmarks.pull import SlowImage, pull, slow_image
 from benchmarks.report import OURS, THEIRS, Results, table, verdicts
 from benchmarks.storm import storm
 
 OUR_CLASS = "asyncdockerspawner.DockerSpawner"
 THEIR_CLASS = "dockerspawner.DockerSpawner"
-BENCHMARKS = ("storm", "crowd", "bystander")
+BENCHMARKS = ("storm", "crowd", "bystander", "pull")
 MOST_USERS = 200
 MOST_CROWD = 100  # real servers take about 100 MB each
 MOST_ROUNDS = 20
@@ -58,7 +60,7 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--users", type=up_to(MOST_USERS), default=24, help="users of the storm (default 24)")
     add("--crowd", type=up_to(MOST_CROWD), default=20, help="users with real servers (default 20)")
-    add("--rounds", type=up_to(MOST_ROUNDS), default=3, help="rounds of storm and bystander (default 3)")
+    add("--rounds", type=up_to(MOST_ROUNDS), default=3, help="rounds of all but the crowd (default 3)")
     add("--crowd-rounds", type=up_to(MOST_ROUNDS), default=1, help="rounds of the crowd (default 1)")
     add("--only", choices=BENCHMARKS, help="one benchmark alone")
     add("--spawner", choices=("ours", "theirs", "both"), default="both", help="one spawner alone")
@@ -78,6 +80,10 @@ async def _run(asked: argparse.Namespace, contenders: list[Contender], bed: Bed)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="asyncdockerspawner-bench-")))
         engine = await stack.enter_async_context(BareEngine(bed.engine_url))
         results = Results(asked.users, asked.crowd, await _machine(engine))
+        slow = None
+        if _wants(asked, "pull"):
+            slow = await stack.enter_async_context(slow_image(bed.images.stub, folder))
+            bed = replace(bed, images=replace(bed.images, pulled=slow.reference))
         hubs = []
         for contender in contenders:
             _say(f"Hub with {contender.name} ...")
@@ -92,6 +98,8 @@ async def _run(asked: argparse.Namespace, contenders: list[Contender], bed: Bed)
                 await _storms(order, results, index)
             if _wants(asked, "bystander"):
                 await _bystanders(order, results, index)
+            if slow:
+                await _pulls(order, engine, slow, results, index)
         if _wants(asked, "crowd"):
             await _crowds(hubs, results, asked.crowd_rounds)
     return results
@@ -125,6 +133,18 @@ async def _bystanders(hubs: list[MeasuredHub], results: Results, index: int) -> 
         one = await bystander(hub, str(index))
         results.bystanders[hub.contender.name].append(one)
         _say(f"round {index + 1}: {hub.contender.name} bystander {one.ratio:.2f} times slower than alone")
+
+
+async def _pulls(
+    hubs: list[MeasuredHub], engine: BareEngine, image: SlowImage, results: Results, index: int
+) -> None:
+    """One round of the start beside a pull on each Hub."""
+    for hub in hubs:
+        one = await pull(hub, engine, image, str(index))
+        results.pulls[hub.contender.name].append(one)
+        _say(f"round {index + 1}: {hub.contender.name} beside a pull {one.ratio:.2f} times slower than alone")
+        for fault in one.waiting.faults[:3]:
+            _say(f"  fault: {fault}")
 
 
 async def _crowds(hubs: list[MeasuredHub], results: Results, rounds: int) -> None:

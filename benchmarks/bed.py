@@ -18,6 +18,7 @@ class Images:
     stub: str
     stubborn: str  # it ignores SIGTERM
     singleuser: str | None  # a real notebook server; making the image takes minutes: only where it is used
+    pulled: str | None = None  # in a slow registry, where it is used
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ async def bystander(hub: MeasuredHub, tag: str, starts: int = 4) -> Bystander:
     users = [stubborn, *before, *beside, *after]
     await api.create_users(users)
     try:
-        quiet = await _quiet_starts(api, before)
+        quiet = await quiet_starts(api, before)
         await api.start_server(stubborn)
         stopping = asyncio.create_task(_timed_stop(api, stubborn))
         try:
@@ -59,30 +59,30 @@ async def bystander(hub: MeasuredHub, tag: str, starts: int = 4) -> Bystander:
         finally:
             stopping.cancel()
         await asyncio.gather(*map(api.stop_server, beside))
-        quiet += await _quiet_starts(api, after)
+        quiet += await quiet_starts(api, after)
     finally:
         await asyncio.gather(*map(api.delete_user, users), return_exceptions=True)
     return Bystander(tuple(quiet), tuple(disturbed), stop)
 
 
-async def _quiet_starts(api: HubAPI, users: Sequence[str]) -> list[float]:
+async def quiet_starts(api: HubAPI, users: Sequence[str]) -> list[float]:
     """The times of the starts, one by one; then all are stopped."""
-    times = [await _timed_start(api, user) for user in users]
+    times = [await timed_start(api, user) for user in users]
     await asyncio.gather(*map(api.stop_server, users))
     return times
 
 
 async def _starts_during(api: HubAPI, users: Sequence[str], stopping: asyncio.Task[float]) -> list[float]:
     """The times of the starts that began while the stop was under way; at least one is made."""
-    times = [await _timed_start(api, users[0])]
+    times = [await timed_start(api, users[0])]
     for user in users[1:]:
         if stopping.done():
             break
-        times.append(await _timed_start(api, user))
+        times.append(await timed_start(api, user))
     return times
 
 
-async def _timed_start(api: HubAPI, user: str) -> float:
+async def timed_start(api: HubAPI, user: str) -> float:
     begun = time.monotonic()
     await api.start_server(user)
     return time.monotonic() - begun

@@ -71,6 +71,12 @@ class BareEngine:
         """Remove a container, running or not; one that is gone already is fine."""
         await self._call("DELETE", f"/containers/{container}", force="1", v="1", fine=(404, 409))
 
+    async def remove_image(self, reference: str) -> None:
+        """Remove an image by its id, whatever else its names are; one that is not there is fine."""
+        found = await self._call("GET", f"/images/{reference}/json", fine=(404,))
+        if "Id" in found:
+            await self._call("DELETE", f"/images/{found['Id']}", force="1", fine=(404,))
+
     async def remove_all(self, prefix: str) -> list[str]:
         """Remove by id every container whose name begins with `prefix`; the names."""
         found = await self.names_with(prefix)

@@ -19,6 +19,7 @@ from tests.testbed.hub import HubProcess
 
 STUBBORN_PREFIX = "stubborn-"  # users whose container ignores SIGTERM
 CROWD_PREFIX = "crowd-"  # users with a real notebook server
+PULL_PREFIX = "pull-"  # users whose image has to be pulled
 START_TIMEOUT = 240  # who is measured waits and does not fail
 DEADLINE = 300.0
 LOG_LINES = 60
@@ -94,6 +95,8 @@ def spawner_config(prefix: str, images: Images) -> str:
     by_prefix = {STUBBORN_PREFIX: images.stubborn}
     if images.singleuser:
         by_prefix[CROWD_PREFIX] = images.singleuser
+    if images.pulled:
+        by_prefix[PULL_PREFIX] = images.pulled
     return f"""
 c.JupyterHub.concurrent_spawn_limit = 0
 c.JupyterHub.active_server_limit = 0

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from benchmarks.bystander import Bystander
 from benchmarks.crowd import Crowd
+from benchmarks.pull import SECONDS, WAITERS, Pull
 from benchmarks.storm import Storm
 
 Round = TypeVar("Round")
@@ -21,6 +22,7 @@ MOST_MEAN = 0.4  # times DockerSpawner's
 MOST_CROWD_MEDIAN = 0.62  # times DockerSpawner's
 MOST_CROWD_LAST = 1.0  # times DockerSpawner's
 MOST_BYSTANDER = 1.2  # times the start alone
+MOST_BESIDE_PULL = 1.2  # times the start alone
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Results:
     storms: dict[str, list[Storm]] = field(default_factory=lambda: {THEIRS: [], OURS: []})
     crowds: dict[str, list[Crowd]] = field(default_factory=lambda: {THEIRS: [], OURS: []})
     bystanders: dict[str, list[Bystander]] = field(default_factory=lambda: {THEIRS: [], OURS: []})
+    pulls: dict[str, list[Pull]] = field(default_factory=lambda: {THEIRS: [], OURS: []})
 
     def document(self) -> dict[str, Any]:
         """For the JSON report."""
@@ -47,6 +50,7 @@ class Results:
             "storm": {who: [one.document() for one in rounds] for who, rounds in self.storms.items()},
             "crowd": {who: [one.document() for one in rounds] for who, rounds in self.crowds.items()},
             "bystander": {who: [one.document() for one in rounds] for who, rounds in self.bystanders.items()},
+            "pull": {who: [one.document() for one in rounds] for who, rounds in self.pulls.items()},
             "verdicts": [{"target": one.text, "met": one.met} for one in verdicts(self)],
         }
 
@@ -92,6 +96,15 @@ BYSTANDER_ROWS: Sequence[tuple[str, Callable[[Bystander], float]]] = (
     ("bystander: times slower than alone", lambda one: one.ratio),
 )
 
+PULL_ROWS: Sequence[tuple[str, Callable[[Pull], float]]] = (
+    ("pull: start alone (s)", lambda one: median(one.alone)),
+    (f"pull: start while {WAITERS} others wait for theirs (s)", lambda one: median(one.beside)),
+    ("pull: times slower than alone", lambda one: one.ratio),
+    ("pull: who waits for it, last (s)", lambda one: one.waiting.last),
+    ("pull: longest loop stall (ms)", lambda one: one.waiting.hub.longest_stall_ms),
+    ("pull: faults", lambda one: float(len(one.waiting.faults))),
+)
+
 
 def rows(results: Results) -> list[Row]:
     """Each figure's median over the rounds."""
@@ -99,6 +112,7 @@ def rows(results: Results) -> list[Row]:
         *_rows(STORM_ROWS, results.storms),
         *_rows(CROWD_ROWS, results.crowds),
         *_rows(BYSTANDER_ROWS, results.bystanders),
+        *_rows(PULL_ROWS, results.pulls),
         (
             "threads in the Hub before its first spawn",
             results.idle_threads.get(THEIRS),
@@ -121,7 +135,7 @@ def _median(figure: Callable[[Round], float], rounds: Sequence[Round]) -> float 
 
 def verdicts(results: Results) -> list[Verdict]:
     """The targets that this run can judge."""
-    return [*_of_storms(results), *_of_crowds(results), *_of_bystanders(results)]
+    return [*_of_storms(results), *_of_crowds(results), *_of_bystanders(results), *_of_pulls(results)]
 
 
 def _of_storms(results: Results) -> list[Verdict]:
@@ -160,6 +174,20 @@ def _of_bystanders(results: Results) -> list[Verdict]:
     short = [one.stop for one in beside if not one.valid]
     if short:
         found.append(Verdict(f"a stop that should take 10 s took {_show(short[0])} s", met=False))
+    return found
+
+
+def _of_pulls(results: Results) -> list[Verdict]:
+    beside = results.pulls[OURS]
+    if not beside:
+        return []
+    slower = median(one.ratio for one in beside)
+    text = f"a start beside a pull {_show(slower)} times slower than alone, target at most {MOST_BESIDE_PULL}"
+    faults = [fault for one in beside for fault in one.waiting.faults]
+    found = [Verdict(text, slower <= MOST_BESIDE_PULL), _without_faults(" beside the pull", faults)]
+    short = [one.waiting.last for one in beside if not one.valid]
+    if short:
+        found.append(Verdict(f"a pull that should take {SECONDS:.0f} s took {_show(short[0])} s", met=False))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,10 @@ ANY = "*"
 MOST_NAMES = 20
 MOST_CHARACTERS = 512
 """An image reference is shorter."""
+USUAL = "A start without a choice has the usual image."
+
+# What no reference has is refused here: the Engine's own sentence would come after everything else.
+_REFERENCE = re.compile(r"[\w./:@+\[\]-]+", re.ASCII)
 
 
 def as_mapping(allowed: Any) -> Mapping[str, str]:
@@ -26,21 +31,22 @@ def as_mapping(allowed: Any) -> Mapping[str, str]:
 
 def chosen(choice: object, allowed: Any) -> str:
     """Give the image that `choice` means. Raises ImageNotAllowed with what there is to choose."""
-    if not isinstance(choice, str) or len(choice) > MOST_CHARACTERS or not choice.isprintable():
-        raise ImageNotAllowed("The option `image` is not the name of an image.")
-    if allowed == ANY:
-        return choice
     images = as_mapping(allowed)
-    if not images:
-        raise ImageNotAllowed(
-            f"The image {choice!r} cannot be chosen: this Hub does not let users choose an image. "
-            "Start the server again to have the usual one."
-        )
-    if choice not in images:
-        raise ImageNotAllowed(
-            f"Image {choice!r} is not in the list of allowed images: {_named(images)}. Choose one of them."
-        )
-    return images[choice]
+    if isinstance(choice, str) and choice in images:
+        return images[choice]
+    readable = isinstance(choice, str) and len(choice) <= MOST_CHARACTERS and choice.isprintable()
+    if allowed == ANY and readable and _REFERENCE.fullmatch(wanted := str(choice).strip()):
+        return wanted
+    said = repr(choice) if readable else "What the option `image` holds"
+    raise ImageNotAllowed(f"{said} {_why_not(images, anything=allowed == ANY)} {USUAL}")
+
+
+def _why_not(images: Mapping[str, str], *, anything: bool) -> str:
+    if anything:
+        return "is not the name of an image, such as `name`, `name:tag` or `name@digest`."
+    if images:
+        return f"is not in the list of allowed images: {_named(images)}. Choose one of them."
+    return "cannot be chosen as image: this Hub does not let users choose an image."
 
 
 def _named(images: Iterable[str]) -> str:

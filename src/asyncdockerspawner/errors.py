@@ -1,6 +1,7 @@
 """The errors of this package, drawn as one tree.
 
 AsyncDockerSpawnerError
+├─ ProgramFailed              a helper program could not be run, or not to its end
 ├─ EngineError(operation, subject, status, message)
 │    ├─ EngineUnavailable      the request was never sent
 │    ├─ EngineLost             it was sent, the answer is unknown
@@ -11,11 +12,13 @@ AsyncDockerSpawnerError
 │    ├─ RemovalInProgress      somebody's removal of the container is under way
 │    ├─ InvalidConfig          the Engine refuses what it was asked to create
 │    ├─ StartFailed            created, but the Engine cannot run it
-│    ├─ PullError              the image could not be fetched
+│    ├─ PullError              the image could not be fetched, for a `reason`
+│    ├─ BuildFailed            the image could not be built
+│    ├─ DiskFull               the Engine's machine has no space left
 │    └─ EngineRefused          any other answer of 4xx or 5xx
 └─ SpawnRefused                for the user: a sentence that says what to do
-     ├─ BadTemplate · BadOption · ImageNotAllowed · ImageUnavailable · NoEndpoint{NoAddressYet} · ServerDied
-     └─ NotOurs · QueueTimeout · RenameRefused
+     ├─ BadOption{BadTemplate} · BadReference · ImageNotAllowed · ImageUnavailable · ServerDied
+     └─ NoEndpoint{NoAddressYet} · NotOurs · QueueTimeout · RenameRefused
 
 A class exists because somebody catches it. `docs`: Docker Engine API v1.41, and what Engines
 really answer (`client/translate`).
@@ -26,6 +29,10 @@ from __future__ import annotations
 
 class AsyncDockerSpawnerError(Exception):
     """Every error that this package raises on purpose."""
+
+
+class ProgramFailed(AsyncDockerSpawnerError):
+    """A helper program could not be run, took too long or said too much; the text names it."""
 
 
 class EngineError(AsyncDockerSpawnerError):
@@ -87,7 +94,36 @@ class StartFailed(EngineError):
 
 
 class PullError(EngineError):
-    """An image could not be pulled; `message` is the registry's or Engine's reason."""
+    """An image could not be pulled; `message` is the registry's or Engine's sentence.
+
+    `reason` is one of denied, limited, unknown, platform, insecure, network or, where it is not known, "".
+    """
+
+    def __init__(
+        self, operation: str, subject: str, message: str, *, status: int | None = None, reason: str = ""
+    ) -> None:
+        super().__init__(operation, subject, message, status=status)
+        self.reason = reason
+
+
+class DiskFull(EngineError):
+    """The Engine's machine has no space left for what it was asked to do."""
+
+
+class BuildFailed(EngineError):
+    """An image could not be built; `code` is the exit code of the command that failed, if one did."""
+
+    def __init__(
+        self,
+        operation: str,
+        subject: str,
+        message: str,
+        *,
+        status: int | None = None,
+        code: int | None = None,
+    ) -> None:
+        super().__init__(operation, subject, message, status=status)
+        self.code = code
 
 
 class EngineRefused(EngineError):
@@ -106,6 +142,12 @@ class BadOption(SpawnRefused):
 
 class BadTemplate(BadOption):
     """A template of the configuration cannot be rendered."""
+
+
+class BadReference(SpawnRefused):
+    """What should name an image does not; the text says which part is wrong."""
+
+    status = 400
 
 
 class ImageUnavailable(SpawnRefused):
@@ -127,7 +169,12 @@ class NoAddressYet(NoEndpoint):
 
 
 class ServerDied(SpawnRefused):
-    """The server's process ended before the server answered."""
+    """The server's process ended before the server answered; `lines` are the last it has written."""
+
+    def __init__(self, message: str, lines: str = "") -> None:
+        self.message = message
+        self.lines = lines
+        super().__init__(f"{message} Its last words: {lines}" if lines else message)
 
 
 class NotOurs(SpawnRefused):

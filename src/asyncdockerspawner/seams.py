@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+import warnings
 from typing import Any
 
-from asyncdockerspawner import choice, drift, endpoint, errors, facade, labels, lifecycle, status
+from asyncdockerspawner import choice, credentials, drift, endpoint, errors, facade, labels, lifecycle, status
+from asyncdockerspawner.credentials import Credentials
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.spec import container
 from asyncdockerspawner.values import Values
 from asyncdockerspawner.workloads import Workload
+
+PULLED = 30
+"""Of 100, where a spawn is when its image is there."""
 
 
 class Seams(Values):
@@ -24,6 +30,7 @@ class Seams(Values):
     object_id: str
     object_name: str
     spawn: lifecycle.Spawn | None
+    report: Any
 
     @property
     def engine(self) -> Engine:
@@ -86,14 +93,45 @@ class Seams(Values):
 
     def check_image_whitelist(self, image: str) -> Any:
         """Former name of `check_allowed`."""
-        self.log.warning(
-            "check_image_whitelist is deprecated in DockerSpawner 12.0, use check_allowed instead"
-        )
+        owner = type(self).__name__
+        told = f"{owner}.check_image_whitelist is deprecated in DockerSpawner 12.0, use {owner}.check_allowed"
+        warnings.warn(told, DeprecationWarning, stacklevel=2)
         return self.check_allowed(image)
 
     async def pull_image(self, image: str) -> None:
         """Bring the image to the Engine's machine, as `pull_policy` says."""
-        await self.engine.pulls.ensure(image, self.pull_policy)
+        begin, lines = time.monotonic(), 0
+
+        def told(text: str, fraction: float) -> None:
+            nonlocal lines
+            lines += 1
+            self.report(f"Pulling {image}: {text}", progress=round(PULLED * fraction), topic="pull")
+
+        await self.engine.pulls.ensure(
+            image,
+            self.pull_policy,
+            credentials=self.registry_credentials,
+            patience=self.pull_timeout,
+            told=told,
+        )
+        if lines:
+            self.report(f"{image} is there, after {time.monotonic() - begin:.0f} s", progress=PULLED)
+
+    async def registry_credentials(self, registry: str) -> Credentials | None:
+        """Give what a registry is to be shown: from `registry_auth`, else docker's own configuration."""
+        given = self.registry_auth
+        if callable(given):
+            try:
+                entry = await lifecycle.resolved(given(self, registry))
+            except Exception as exc:  # noqa: BLE001 - it is a site's
+                # Not the exception's text: it may hold what the function was about to give.
+                raise errors.BadOption(
+                    f"`registry_auth`: the configured function failed with {type(exc).__name__}."
+                ) from None
+            found = credentials.from_entry(entry, registry)
+        else:
+            found = credentials.from_option(given, registry)
+        return found or await self.engine.docker_config.credentials_for(registry)
 
     async def get_command(self) -> list[str] | None:
         """Words of the command; None is the image's own."""

@@ -11,6 +11,7 @@ from jupyterhub.spawner import Spawner
 from jupyterhub.utils import maybe_future, url_escape_path, url_path_join
 
 from asyncdockerspawner import errors, facade, hub_errors, hub_records, labels, lifecycle
+from asyncdockerspawner.choosing import ImageChoice
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
@@ -18,8 +19,10 @@ from asyncdockerspawner.progress import SpawnLog
 from asyncdockerspawner.state import ServerState
 from asyncdockerspawner.workloads import ContainerWorkload, Workload
 
+LOOK_AT_THE_LOG = "Tell the administrator: the Hub's log says why."
 
-class DockerSpawner(ServerState, Spawner):
+
+class DockerSpawner(ServerState, ImageChoice, Spawner):
     """Starts each server in a container of its own, without ever keeping another user waiting."""
 
     object_type = "container"
@@ -91,7 +94,11 @@ class DockerSpawner(ServerState, Spawner):
         if self.last_end:
             self.report(f"Before: {self.last_end}")
             self.last_end = ""
-        await maybe_future(super().run_pre_spawn_hook())
+        try:
+            await maybe_future(super().run_pre_spawn_hook())
+        except Exception as exc:
+            hub_errors.say_something(exc, f"`pre_spawn_hook` failed. {LOOK_AT_THE_LOG}")
+            raise
         try:
             if self.internal_ssl:
                 raise errors.BadOption("`internal_ssl` is not supported by this version of the spawner.")
@@ -106,6 +113,9 @@ class DockerSpawner(ServerState, Spawner):
             return await lifecycle.launch(self)
         except errors.AsyncDockerSpawnerError as exc:
             raise hub_errors.as_hub_error(exc) from exc
+        except Exception as exc:
+            hub_errors.say_something(exc, f"The server could not be started. {LOOK_AT_THE_LOG}")
+            raise
         finally:
             self._spawn_log.end()
 
@@ -176,20 +186,6 @@ class DockerSpawner(ServerState, Spawner):
         self.note_address(ip, port)
         if proxy := self.user.settings.get("proxy"):
             await proxy.add_user(self.user, self.name)
-
-    async def apply_choice(self) -> None:
-        """Have this spawn's values, and take the image that the user chose, if that is allowed."""
-        await self.resolve_spawn_values()
-        choice = self.user_options.get("image")
-        if not choice:
-            return
-        try:
-            self.image = await lifecycle.resolved(self.check_allowed(choice))
-        except errors.ImageNotAllowed:
-            # The Hub repeats the last options where none are given, so a refused one would refuse for ever.
-            kept = {key: value for key, value in self.user_options.items() if key != "image"}
-            self.orm_spawner.user_options = kept
-            raise
 
     _address: tuple[str, int] | None = None
     _engine: Engine | None = None

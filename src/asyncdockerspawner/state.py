@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from jupyterhub.utils import maybe_future
@@ -37,6 +38,9 @@ class ServerState(Seams):
         self.own_volumes: dict[str, str] = {}
         self._spawn_log = SpawnLog()
         super().__init__(**kwargs)
+        if isinstance(self.log, logging.Logger):
+            # What all spawners share has no log of the Hub's; the Hub does the same for tornado.
+            logging.getLogger(__package__).parent = self.log
 
     def _object_name_default(self) -> str:
         try:

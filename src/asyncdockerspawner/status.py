@@ -20,6 +20,10 @@ _REASONS = {
     139: "segmentation fault",
     143: "asked to stop",
 }
+_ADVICE = {
+    126: "Check `cmd`: the image has no such program, or it may not be executed.",
+    127: "Check `cmd`: the image has no such program. A single-user image has `jupyterhub-singleuser`.",
+}
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _LAST_SIGNAL = 64
 _EXITED = re.compile(r"Exited \((-?[0-9]+)\)")
@@ -45,6 +49,13 @@ class ExitStatus:
         """Say it in one clause, as it goes behind "The server"."""
         clause = self._out_of_memory() if self.oom_killed else self._by_code()
         return f"{clause} ({self.error})" if self.error else clause
+
+    @property
+    def advice(self) -> str:
+        """Say what to do about it, where that is known."""
+        if self.oom_killed:
+            return "It needs a higher `mem_limit`, or less to do."
+        return _ADVICE.get(self.code, "")
 
     def _out_of_memory(self) -> str:
         limit = f" (limit {_human(self.memory_limit)})" if self.memory_limit > 0 else ""

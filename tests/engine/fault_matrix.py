@@ -46,6 +46,8 @@ QUICK: Mapping[str, Any] = {
     "client.containers.STOP_SECONDS": 0,
     "client.containers.REMOVE_SECONDS": 0.5,
     "engine.janitor.RETRY_PAUSES": (0.05, 0.1),
+    "engine.pulls.GRACE_SECONDS": 0.05,
+    "engine.pulls.RETRY_PAUSES": (0.05,),
     "engine.watch.FIRST_LIST_SECONDS": 0.5,
     "engine.watch.SUBSCRIBE_SECONDS": 0.2,
     "engine.watch.REOPEN_PAUSES": (0.05, 0.1),

@@ -339,3 +339,30 @@ async def test_an_address_that_comes_late_is_waited_for(make_world: MakeWorld, s
         await asyncio.wait([task])
     assert asked >= 4
     await spawner.stop()
+
+
+@ON_THE_REAL
+async def test_a_server_is_published_and_reached_over_ipv6(make_world: MakeWorld, site: Site) -> None:
+    world = make_world(host_ip="::1")
+    spawner = await world.spawn()
+    assert spawner.server.ip == "::1"
+    assert spawner.server.url.startswith("http://[::1]:")
+    assert await spawner.poll() is None
+    assert (await spawner.get_url()).startswith("http://[::1]:")
+
+
+OLD = "HTTP/1.1 200 OK\\r\\nX-JupyterHub-Version: 4.1.6\\r\\nContent-Length: 0\\r\\n\\r\\n"
+
+
+@ON_THE_REAL
+async def test_a_server_of_another_major_version_is_warned_about_once_in_the_log_and_always_on_the_page(
+    make_world: MakeWorld, log: pytest.LogCaptureFixture
+) -> None:
+    command = f"while true; do printf '{OLD}' | /bin/busybox nc -l -p 8888 >/dev/null; done"
+    world = make_world(cmd=[*SHELL, command], stop_timeout=0)
+    for _ in range(2):
+        spawner = await world.spawn()
+        lines = [event["message"] async for event in spawner.progress()]
+        assert any("has JupyterHub 4.1.6" in line for line in lines)
+        await world.user.stop("")
+    assert log.text.count("has JupyterHub 4.1.6") == 1

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner import DockerSpawner
+from asyncdockerspawner.lifecycle import turns
 from tests.engine.conftest import Site, World, new_world
 from tests.fake_engine import FakeEngine
 
 Make = Callable[..., World]
+SLOW = "registry.test/slow:1"
 
 
 @pytest.fixture
@@ -43,6 +45,18 @@ async def test_no_more_start_at_a_time_than_asked_for_and_in_their_order(
     await asyncio.gather(*map(world.user.stop, names))
 
 
+async def test_the_place_that_the_hook_has_waited_for_is_the_starts_too(make: Make, fake: FakeEngine) -> None:
+    world = make(concurrent_starts=1)
+    fake.rule("POST", "/start$", delay_before=0.05)
+    names = [f"s{number}" for number in range(5)]
+    spawners = await asyncio.gather(*map(world.spawn, names))
+    turns = [
+        sum("turn" in event["message"] for _, _, event in spawner._spawn_log._lines) for spawner in spawners
+    ]
+    assert turns == [0, 1, 1, 1, 1]
+    await asyncio.gather(*map(world.user.stop, names))
+
+
 async def test_zero_starts_all_at_once(make: Make, fake: FakeEngine) -> None:
     world = make(concurrent_starts=0)
     fake.rule("POST", "/start$", delay_before=0.3)
@@ -63,7 +77,7 @@ async def test_who_waits_sees_the_place_in_the_queue_and_stops_never_wait(
     second = asyncio.ensure_future(world.spawn("second"))
     await asyncio.sleep(0.2)
     lines = [event["message"] for _, _, event in world.spawner("second")._spawn_log._lines]
-    assert "0 are ahead of this one" in lines[-1]
+    assert "this one is next" in lines[-1]
     await running.user.stop("running")
     assert [one["Name"].rpartition("--")[2] for one in fake.containers()] == ["first"]
     first.cancel()
@@ -98,7 +112,10 @@ async def test_a_place_is_held_no_longer_than_asked_for_or_lived(make: Make, kin
     await asyncio.wait([first])
 
 
-async def test_a_place_that_no_start_takes_over_is_given_back(make: Make) -> None:
+async def test_a_place_that_no_start_takes_over_is_given_back(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "TAKEN_OVER_SECONDS", 0.1)
     world = make(concurrent_starts=1)
     await asyncio.ensure_future(world.new_spawner("first").run_pre_spawn_hook())
     second = world.new_spawner("second")
@@ -109,6 +126,27 @@ async def test_a_place_that_no_start_takes_over_is_given_back(make: Make) -> Non
         await third.run_pre_spawn_hook()
     # A start that comes late gets a place of its own.
     third.clear_state()
+
+
+async def test_who_waits_for_an_image_that_was_removed_keeps_nobody_from_starting(
+    make: Make, fake: FakeEngine
+) -> None:
+    world = make(concurrent_starts=1, allowed_images="*")
+    fake.add_pullable(SLOW, pause=0.1)
+    await world.spawn("before", image=SLOW)
+    await world.user.stop("before")
+    fake.http.delete(f"/images/{SLOW}").raise_for_status()
+    fake.add_pullable(SLOW, pause=1.0)
+    fake.clear_requests()
+    waiting = [asyncio.create_task(world.spawn(name, image=SLOW)) for name in ("one", "two")]
+    while not fake.requests("POST", "/images/create"):  # noqa: ASYNC110 - the fake Engine has no event for us
+        await asyncio.sleep(0.01)
+    await world.spawn("other")
+    assert not any(task.done() for task in waiting)
+    await asyncio.gather(*waiting)
+    assert at_once(fake) == 1
+    assert len(fake.requests("POST", "/images/create")) == 1
+    await asyncio.gather(*map(world.user.stop, ["one", "two", "other"]))
 
 
 async def test_a_kept_container_passes_by_the_queue(make: Make, fake: FakeEngine) -> None:

@@ -30,16 +30,23 @@ PULLABLE: dict[str, Json] = {
 }
 
 
-def make(engine: EngineState, ref: str, *, labels: dict[str, str] | None = None, **config: Any) -> Image:
-    """Put an image into the Engine's store, as a pull or a build would."""
-    digest = new_id()
+def make(
+    engine: EngineState,
+    ref: str | None,
+    *,
+    image_id: str | None = None,
+    labels: dict[str, str] | None = None,
+    **config: Any,
+) -> Image:
+    """Put an image into the Engine's store, as a pull or a build would; `ref` None: without a name."""
+    tags = [] if ref is None else [with_tag(ref)]
     for other in engine.images.values():
         # A tag names one image; what had it before, goes on without.
-        other.tags = [tag for tag in other.tags if tag != with_tag(ref)]
+        other.tags = [tag for tag in other.tags if tag not in tags]
     defaults = {"Cmd": ["serve"], "Env": ["PATH=/usr/bin:/bin"], "ExposedPorts": {"8888/tcp": {}}}
     image = Image(
-        id=f"sha256:{digest}",
-        tags=[with_tag(ref)],
+        id=image_id or f"sha256:{new_id()}",
+        tags=tags,
         config={**CONFIG, **defaults, "Labels": labels or None, **config},
         created=now(),
     )
@@ -50,7 +57,7 @@ def make(engine: EngineState, ref: str, *, labels: dict[str, str] | None = None,
 def furnish(engine: EngineState) -> None:
     """Give a fresh Engine its images and its registry."""
     for ref, labels in BEHAVIOURS.items():
-        command = {"Cmd": None, "Entrypoint": ["/entry"]} if ref == "nocmd:1" else {}
+        command: Json = {"Cmd": None, "Entrypoint": ["/entry"]} if ref == "nocmd:1" else {}
         make(engine, ref, labels=labels, **command)
     engine.pullable.update(PULLABLE)
 
@@ -92,6 +99,7 @@ class Images:
                 for image in reversed(self._engine.images.values())
                 if has_labels(image.config["Labels"] or {}, filters.get("label", []))
                 and (wanted is None or any(with_tag(ref) in image.tags for ref in wanted))
+                and not (image.tags and filters.get("dangling") == ["true"])
             ]
         )
 
@@ -101,6 +109,9 @@ class Images:
         image = self._engine.image(ref)
         if image is None:
             raise Refused(404, f"No such image: {with_tag(ref)}")
+        if len(image.tags) > 1 and with_tag(ref) in image.tags:
+            image.tags.remove(with_tag(ref))
+            return answer([{"Untagged": with_tag(ref)}])
         user = next((each for each in self._engine.containers.values() if each.image is image), None)
         if user is not None and not flag(request.query, "force"):
             raise Refused(
@@ -199,8 +210,8 @@ def _summary(image: Image) -> Json:
         "Id": image.id,
         "Labels": image.config["Labels"],
         "ParentId": "",
-        "RepoDigests": image.digests or None,
-        "RepoTags": image.tags,
+        "RepoDigests": image.digests or (None if image.tags else ["<none>@<none>"]),
+        "RepoTags": image.tags or ["<none>:<none>"],
         "SharedSize": -1,
         "Size": 1982298,
         "VirtualSize": 1982298,

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from asyncdockerspawner.recipe import archive
 from tests.fake_engine.player import LABEL, Player, shape
 from tests.fake_engine.scripts import DEAF, SHELL, SPEAKS_AND_EXITS, script
 
@@ -27,6 +28,40 @@ async def images(p: Player) -> None:
     await p.ask("DELETE", f"/images/{p.image}")
     await p.ask("POST", "/images/create", params={"fromImage": "127.0.0.1:9/x/y", "tag": "1"})
     await p.ask("POST", "/images/create", params={"fromImage": "Bad Ref", "tag": "1"})
+
+
+@script
+async def builds(p: Player) -> None:
+    stages = (
+        f"FROM {p.image} AS a\nRUN true\nFROM a AS b\nLABEL stage={p.tag}\nFROM a\nCOPY --from=b /www /w\n"
+    )
+    made = await built(p, stages + 'CMD ["x"]\n', labels=json.dumps({"k": "v"}), t=p.name("i"))
+    found = await p.http.get(f"/images/{p.name('i')}/json")
+    p.see("config", 0, [found.json()["Config"][key] for key in ("Cmd", "Labels")])
+    left = json.dumps({"label": [f"stage={p.tag}"], "dangling": ["true"]})
+    await p.ask("GET", "/images/json", params={"filters": left})
+    for _ in range(2):
+        await p.ask("POST", "/images/prune", params={"filters": left})
+    await p.ask("GET", "/images/json", params={"filters": left})
+    for ref, repo in ((made, p.name("j")), (p.name("none"), p.name("j")), (made, "UP")):
+        await p.ask("POST", f"/images/{ref}/tag", params={"repo": repo, "tag": "1"})
+    for name in ("i", "j:1"):
+        await p.ask("DELETE", f"/images/{p.name(name)}")
+    for wrong in ("RUN exit 3\n", "BOGUS x\n"):
+        await built(p, f"FROM {p.image}\n{wrong}")
+    await built(p, "FROM UP:1\n")
+    await built(p, f"FROM {p.image}\n")
+    await built(p, f"FROM {p.image}\n", t="UP:1")
+
+
+async def built(p: Player, dockerfile: str, **params: str) -> str:
+    """Build an image; what is said on the way is compared."""
+    words = {"version": "1", "rm": "1", "forcerm": "1", "nocache": "1", **params}
+    context = archive([("Dockerfile", dockerfile.encode())])
+    answer = await p.http.post("/build", params=words, content=context)
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    p.see("built", answer.status_code, lines)
+    return next((str(line["aux"]["ID"]) for line in reversed(lines) if "aux" in line), "")
 
 
 @script

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tests.fake_engine import events, images, listeners, volumes_networks
 from tests.fake_engine.answers import Handler, Refused, answer
+from tests.fake_engine.builds import Builds
 from tests.fake_engine.containers import Containers
 from tests.fake_engine.control import Control, Step
 from tests.fake_engine.faults import Desk
@@ -125,6 +126,7 @@ class Server:
         rooms: Iterable[Any] = (
             System(engine),
             Containers(engine),
+            Builds(engine),
             Images(engine),
             Volumes(engine),
             Networks(engine),

@@ -3,54 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
-from typing import Any, TypeAlias
 
-import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
+from tests.hub.browsing import LONG, Picture, log_in, page, picture
 from tests.hub.conftest import MakeHub
 from tests.hub.hub_site import DIES, HubSite, until
-from tests.testbed.browser import ensure_chromium
 
-PICTURES = Path(__file__).resolve().parents[2] / ".artefacts"
-# As root, in a container or where /dev/shm is small, Chromium needs all three.
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-LONG = 60_000
-Picture: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=ensure_chromium(), args=FLAGS)
-        try:
-            opened = await browser.new_page(viewport={"width": 1280, "height": 800})
-            opened.set_default_timeout(LONG)
-            yield opened
-        finally:
-            await browser.close()
-
-
-@pytest.fixture
-def picture(page: Page, request: pytest.FixtureRequest) -> Picture:
-    """Take a picture of each step, numbered, into `.artefacts/`."""
-    taken: list[str] = []
-
-    async def take(step: str) -> None:
-        taken.append(step)
-        PICTURES.mkdir(exist_ok=True)
-        await page.screenshot(path=PICTURES / f"{request.node.name}-{len(taken)}-{step}.png")
-
-    return take
-
-
-async def log_in(page: Page, hub: HubSite, user: str) -> None:
-    await page.goto(f"{hub.process.url}/hub/login")
-    await page.fill("#username_input", user)
-    await page.fill("#password_input", "any")
-    await page.click("#login_submit")
+__all__ = ["page", "picture"]
 
 
 async def lab_is_loaded(page: Page) -> None:

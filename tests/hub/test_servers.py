@@ -152,3 +152,11 @@ async def test_mistakes_of_a_user_do_not_end_the_hub(make_hub: MakeHub) -> None:
             await hub.api.request_start("alice", options={"image": "of-my-own:1"})
     await hub.api.start_server("bob")
     assert await hub.answers("bob")
+
+
+async def test_what_all_spawners_share_logs_as_the_hub_does(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    await hub.create_users("alice")
+    await hub.api.start_server("alice")
+    [line] = [line for line in hub.process.log_text().splitlines() if "servers are started at a time" in line]
+    assert line.startswith("[I 20")

@@ -47,7 +47,7 @@ class Traces:
         self.run = run
         self.data = data
         self.subnet = subnet
-        """The first three bytes of its containers' addresses."""
+        """Three bytes of its containers' addresses."""
         self.bridge = f"own-{run.name.removeprefix(PREFIX)}"
         self.cgroup = run.name
         self._shim_sockets: set[Path] = set()
@@ -294,7 +294,7 @@ class OwnEngine:
 
     def _dockerd_command(self) -> list[str]:
         run = self.traces.run
-        (run / "daemon.json").write_text("{}")  # not the machine's own configuration
+        (run / "daemon.json").write_text('{"max-download-attempts": 1}')  # for short tests of broken pulls
         return [
             "dockerd",
             f"--config-file={run}/daemon.json",

@@ -12,6 +12,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +31,44 @@ START_SECONDS = 20.0
 UPLOAD_SECONDS = 300.0
 
 
+@dataclass(frozen=True)
+class Account:
+    """Who may use a registry: name and password, and the password's bcrypt, which is all that it takes."""
+
+    name: str
+    password: str
+    bcrypt: str
+
+
+# Made beforehand: Python has no bcrypt of its own.
+ACCOUNT = Account(
+    "puller", "test-bed-3bb91ce3f31f", "$2b$04$LrY/nCBW0c9CHYMop3pncOjA.DJ1ff3aWHY91zmcnNlE.h.7NFHM6"
+)
+
+
 class Registry:
     """What listens at `address`; images get there by `add`, and from there by a pull."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, account: Account | None = None) -> None:
         self.address = address
-        self.http = httpx.Client(base_url=f"http://{address}", timeout=UPLOAD_SECONDS, trust_env=False)
+        self.http = httpx.Client(
+            base_url=f"http://{address}",
+            timeout=UPLOAD_SECONDS,
+            trust_env=False,
+            auth=(account.name, account.password) if account else None,
+        )
         """For requests of one's own."""
 
-    def add(self, name: str, image: str, engine: EngineHandle, *layers: bytes) -> str:
-        """Take over an image of an Engine, with more layers (tar archives) on top; gives its reference."""
+    def add(self, name: str, image: str, engine: EngineHandle, *layers: bytes, packed: int = 1) -> str:
+        """Take over an image of an Engine, with more layers (tar archives) on top; gives its reference.
+
+        `packed` is gzip's level: low ones are quick. What is random does not shrink, and zeros do.
+        """
         config, own_layers = _saved(engine, image)
         added = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
         config["rootfs"]["diff_ids"] += added
         config["history"] = [*(config.get("history") or []), *({"created_by": "test bed"} for _ in added)]
-        # Low compression is quick; what is random does not shrink, and zeros do.
-        blobs = [self._blob(name, LAYER, gzip.compress(each, 1)) for each in (*own_layers, *layers)]
+        blobs = [self._blob(name, LAYER, gzip.compress(each, packed)) for each in (*own_layers, *layers)]
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
@@ -55,6 +78,12 @@ class Registry:
         headers = {"Content-Type": MANIFEST}
         _checked(self.http.put(f"/v2/{name}/manifests/1", content=json.dumps(manifest), headers=headers))
         return f"{self.address}/{name}:1"
+
+    def digest(self, name: str) -> str:
+        """The digest by which an image can be pulled too."""
+        headers = {"Accept": MANIFEST}
+        answer = _checked(self.http.head(f"/v2/{name}/manifests/1", headers=headers))
+        return answer.headers["Docker-Content-Digest"]
 
     def names(self) -> list[str]:
         """Name every image, without tags."""
@@ -70,16 +99,21 @@ class Registry:
 
 
 @contextlib.contextmanager
-def registry(directory: Path) -> Iterator[Registry]:
-    """An empty registry; its images and its log are in `directory`."""
+def registry(directory: Path, account: Account | None = None) -> Iterator[Registry]:
+    """An empty registry, only for `account` where one is given; its images and its log are in `directory`."""
     program = ensure_registry()
     address = f"127.0.0.1:{free_port()}"
     config = directory / "registry.yml"
+    settings = _configuration(address, directory / "registry")
+    if account:
+        users = directory / "htpasswd"
+        users.write_text(f"{account.name}:{account.bcrypt}\n")
+        settings["auth"] = {"htpasswd": {"realm": "test bed", "path": str(users)}}
     # JSON is YAML.
-    config.write_text(json.dumps(_configuration(address, directory / "registry")))
+    config.write_text(json.dumps(settings))
     log = directory / "registry.log"
     served = Background(PACKAGE, [program, "serve", str(config)], log, _environment(), directory)
-    made = Registry(address)
+    made = Registry(address, account)
     try:
         served.wait_for_port("127.0.0.1", int(address.rpartition(":")[2]), START_SECONDS)
         yield made
@@ -108,6 +142,16 @@ def _configuration(address: str, root: Path) -> dict[str, Any]:
         "storage": {"filesystem": {"rootdirectory": str(root)}, "delete": {"enabled": True}},
         "http": {"addr": address},
     }
+
+
+def layer(content: bytes, name: str = "big") -> bytes:
+    """A layer with one file of this content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def _environment() -> dict[str, str]:

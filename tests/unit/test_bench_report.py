@@ -19,6 +19,7 @@ from benchmarks.bystander import Bystander
 from benchmarks.crowd import Crowd, crowd_users, status_fault
 from benchmarks.hubs import spawner_config
 from benchmarks.probe import HubFigures, cut, probe_config, read_windows
+from benchmarks.pull import Pull
 from benchmarks.report import OURS, THEIRS, Results, table, verdicts
 from benchmarks.storm import Phase, Storm
 
@@ -63,6 +64,13 @@ def crowd_results(median: float, last: float, silent: tuple[str, ...] = ()) -> R
     """A run of the crowd alone, in which DockerSpawner's median is 20 s and its last 30 s."""
     crowds = {THEIRS: [one_crowd(20.0, 30.0)], OURS: [one_crowd(median, last, silent)]}
     return Results(users=2, crowd_users=3, machine={}, crowds=crowds)
+
+
+def pull_results(beside: float, last: float = 9.0, faults: tuple[str, ...] = ()) -> Results:
+    """A run of the pull alone, in which a start takes 0.5 s where nobody pulls."""
+    theirs = Pull((0.5, 0.5), (10.0,), phase(12.0))
+    ours = Pull((0.5, 0.5), (beside, beside), phase(last, faults=faults))
+    return Results(users=2, crowd_users=3, machine={}, pulls={THEIRS: [theirs], OURS: [ours]})
 
 
 # ---- the probe ----
@@ -154,6 +162,7 @@ def test_all_targets_met() -> None:
 def test_a_target_that_is_just_met() -> None:
     assert all(verdict.met for verdict in verdicts(results(theirs=5.0, ours=2.0, beside=0.3)))
     assert all(verdict.met for verdict in verdicts(crowd_results(median=12.4, last=30.0)))
+    assert all(verdict.met for verdict in verdicts(pull_results(beside=0.6)))
 
 
 def test_the_crowd_is_told_and_judged() -> None:
@@ -167,6 +176,17 @@ def test_the_crowd_is_told_and_judged() -> None:
     assert json.loads(json.dumps(found.document()))["crowd"][OURS][0]["start"]["seconds"] == [5.0, 10.0, 24.0]
 
 
+def test_the_start_beside_a_pull_is_told_and_judged() -> None:
+    found = pull_results(beside=0.55)
+    assert [verdict.met for verdict in verdicts(found)] == [True, True]
+    text = table(found)
+    assert "| pull: start while 10 others wait for theirs (s) | 10 | 0.55 | 0.055 |" in text
+    assert "| pull: times slower than alone | 20 | 1.1 | 0.055 |" in text
+    assert "| pull: who waits for it, last (s) | 12 | 9 | 0.75 |" in text
+    document = json.loads(json.dumps(found.document()))["pull"][OURS][0]
+    assert document["waiting"]["seconds"] == [9.0]
+
+
 @pytest.mark.parametrize(
     ("found", "missed"),
     [
@@ -177,6 +197,9 @@ def test_the_crowd_is_told_and_judged() -> None:
         (crowd_results(median=13.0, last=20.0), "crowd's median 0.65 times"),
         (crowd_results(median=10.0, last=30.5), "crowd's last 1.02 times"),
         (crowd_results(median=10.0, last=20.0, silent=("503",)), "1 faults of ours in the crowd: 503"),
+        (pull_results(beside=0.65), "a start beside a pull 1.3 times slower"),
+        (pull_results(beside=0.5, last=1.5), "a pull that should take 8 s took 1.5 s"),
+        (pull_results(beside=0.5, faults=("denied",)), "1 faults of ours beside the pull: denied"),
     ],
 )
 def test_a_missed_target_is_said(found: Results, missed: str) -> None:
@@ -215,16 +238,21 @@ def test_where_all_starts_failed_no_comparison_is_won() -> None:
     assert "| crowd: ready, median (s) | 9 | inf | inf |" in table(found)
 
 
-def test_users_of_the_crowd_get_the_real_server_by_their_name() -> None:
-    text = spawner_config("bench", Images("stub:1", "stubborn:1", "singleuser:1"))
+def test_users_get_the_image_that_their_name_asks_for() -> None:
+    text = spawner_config("bench", Images("stub:1", "stubborn:1", "singleuser:1", "pulled:1"))
     names: dict[str, Any] = {"c": MagicMock()}
     exec(text, names)  # noqa: S102 - as the Hub does with its configuration
     given = {}
-    for name in (*crowd_users("0", 1), "stubborn-0", "u0-crowd-1"):
+    for name in (*crowd_users("0", 1), "stubborn-0", "pull-0-1", "u0-crowd-1"):
         spawner = SimpleNamespace(user=SimpleNamespace(name=name), image="stub:1")
         names["_choose_image"](spawner)
         given[name] = spawner.image
-    assert given == {"crowd-0-0": "singleuser:1", "stubborn-0": "stubborn:1", "u0-crowd-1": "stub:1"}
+    assert given == {
+        "crowd-0-0": "singleuser:1",
+        "stubborn-0": "stubborn:1",
+        "pull-0-1": "pulled:1",
+        "u0-crowd-1": "stub:1",
+    }
 
 
 @pytest.mark.parametrize(

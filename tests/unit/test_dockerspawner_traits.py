@@ -22,12 +22,14 @@ LATER = {"certs_volume_name", "move_certs_image"}
 """Options for `internal_ssl`, which a later version supports."""
 
 DEFAULTS = {
+    "apply_user_options": ("a function", "the choice of an image is checked there, not in `start` only"),
     "container_image": ("''", "nothing reads it; `image` has the default"),
+    "options_form": ("a function", "gives the form, made anew for each visit"),
     "ssl_alt_names": ("[]", "for `internal_ssl`, which a later version supports"),
 }
 """Option → our other default, and why."""
 
-NO_IMAGES = {"True", "False", "a whole number", "a number with a point", "bytes"}
+NO_IMAGES = {"True", "False", "a whole number", "a number with a point", "bytes", "a nested dictionary"}
 NO_MOUNTS = {
     *("a text", "a number as text", "a size", "a star", "a policy", "a scheme", "no text"),
     *("a list", "a tuple"),
@@ -40,9 +42,7 @@ REFUSED = {
 """Option → samples that DockerSpawner takes and we do not, and why."""
 
 READ_OTHERWISE = {
-    ("allowed_images", "a list"): ("['a', 'b']", "`check_allowed` reads the list as that dictionary"),
-    ("allowed_images", "no list"): ("[]", "nothing is allowed in either case"),
-    ("allowed_images", "a tuple"): ("['a']", "in DockerSpawner, choosing from a tuple is an error"),
+    ("allowed_images", "a tuple"): ("{'a': 'a'}", "in DockerSpawner, choosing from a tuple is an error"),
     ("allowed_images", "a function"): ("None", "read, options are what the function gives"),
     ("allowed_images", "an async function"): ("{}", "until it was called: the default"),
     ("cpu_limit", "an async function"): ("0.0", "until it was called: the default"),

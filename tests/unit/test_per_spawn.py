@@ -16,7 +16,7 @@ from tests.dockerspawner_14 import make
 
 GIB = 2**30
 VALUES: dict[str, tuple[Any, Any, Any]] = {
-    "allowed_images": (["image:1"], ["image:1"], {}),
+    "allowed_images": (["image:1"], {"image:1": "image:1"}, {}),
     "cpu_limit": (1.5, 1.5, 0.0),
     "extra_networks": (["backend"], ["backend"], []),
     "links": ({"db": "database"}, {"db": "database"}, {}),

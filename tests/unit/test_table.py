@@ -134,7 +134,9 @@ def test_an_expected_container_is_there_before_its_events_and_replaces_nothing()
     assert runs(table)
 
 
-@pytest.mark.parametrize(("between", "running"), [((), True), (("start", "die"), True), (("die",), False)])
+@pytest.mark.parametrize(
+    ("between", "running"), [((), True), (("create",), True), (("start", "die"), True), (("die",), False)]
+)
 def test_an_answered_start_counts_unless_an_event_came_first(between: tuple[str, ...], running: bool) -> None:
     table = Table("h")
     table.expect("a", "n", OURS)

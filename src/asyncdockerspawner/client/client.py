@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncdockerspawner.client.build import Builds
 from asyncdockerspawner.client.connection import Connection
 from asyncdockerspawner.client.containers import Containers
 from asyncdockerspawner.client.events import Events
@@ -18,6 +19,7 @@ class Client:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.connection = Connection(settings)
+        self.builds = Builds(self.connection)
         self.containers = Containers(self.connection)
         self.events = Events(self.connection)
         self.execs = Execs(self.connection)

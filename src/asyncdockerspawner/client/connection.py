@@ -11,7 +11,7 @@ import ipaddress
 import json
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -134,20 +134,23 @@ class Connection:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Any = None,
+        deadline: float | None = None,
         idle: float | None = None,
         versioned: bool = True,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a streaming answer; gives its bytes as they come, and closes it whatever happens.
 
         aiodocker never closes a response that is left early: its connection leaks, and the Engine goes on
-        pulling. Hence the explicit close. `idle` seconds without a byte end it with EngineTimeout. One that
-        is not `versioned` is in the Engine's newest version, and settles the version for all that follows.
+        pulling. Hence the explicit close. The answer has to begin within `deadline` seconds, and `idle`
+        seconds without a byte end it, with EngineTimeout. One that is not `versioned` is in the Engine's
+        newest version, and settles the version for all that follows. A body that comes in pieces is sent as
+        it is, anything else as JSON.
         """
         try:
-            async with asyncio.timeout(self.settings.timeout):
+            async with asyncio.timeout(deadline or self.settings.timeout):
                 if versioned:
                     await self._negotiate()
-                data = None if body is None else json.dumps(body)
+                data = body if body is None or isinstance(body, AsyncIterable) else json.dumps(body)
                 response = await self._send(
                     self._streams,
                     method,
@@ -225,7 +228,7 @@ class Connection:
         *,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        data: str | bytes | None = None,
+        data: str | bytes | AsyncIterable[bytes] | None = None,
         idle: float | None = None,
         versioned: bool = True,
     ) -> aiohttp.ClientResponse:
@@ -242,7 +245,7 @@ class Connection:
         *,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        data: str | bytes | None = None,
+        data: str | bytes | AsyncIterable[bytes] | None = None,
         idle: float | None = None,
         versioned: bool = True,
     ) -> aiohttp.ClientResponse:

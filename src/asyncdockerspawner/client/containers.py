@@ -89,6 +89,18 @@ class Containers:
         )
         return answer.status != 304
 
+    async def wait(self, ref: str, *, deadline: float) -> int:
+        """Wait until a container does not run; gives its exit code. Raises EngineTimeout, ObjectNotFound."""
+        answer = await self._connection.request(
+            "POST",
+            f"containers/{segment(ref)}/wait",
+            operation="wait for container",
+            repeatable=True,
+            subject=ref,
+            deadline=deadline,
+        )
+        return int(answer.data["StatusCode"])
+
     async def remove(self, ref: str, *, force: bool = False, deadline: float | None = None) -> None:
         """Remove a container with its anonymous volumes and return when it is gone.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from asyncdockerspawner import errors
+from asyncdockerspawner.client import translate
 from asyncdockerspawner.client.connection import Connection, objects, segment
 from asyncdockerspawner.jsontypes import JsonObject
 
@@ -47,7 +48,7 @@ class Images:
 
         `auth` are the registry's words: `username`, `password` or `identitytoken`, `serveraddress`.
         `on_line` gets each progress line. Raises PullError for every failure, also those that the Engine
-        reports inside a stream of status 200. The caller proves success by `inspect`.
+        reports inside a stream of status 200, and DiskFull. The caller proves success by `inspect`.
         """
         subject = f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
         try:
@@ -65,19 +66,19 @@ class Images:
             ):
                 async for line in lines:
                     self._take(line, subject, on_line)
-        except errors.EngineUnavailable:
+        except (errors.EngineUnavailable, errors.PullError, errors.DiskFull):
             raise
+        except (errors.EngineLost, errors.EngineTimeout) as exc:
+            raise errors.PullError("pull image", subject, exc.message, reason="network") from exc
         except errors.EngineError as exc:
-            if isinstance(exc, errors.PullError):
-                raise
-            raise errors.PullError("pull image", subject, exc.message, status=exc.status) from exc
+            raise translate.pull_failure(exc.message, subject=subject, status=exc.status) from exc
 
     @staticmethod
     def _take(line: JsonObject, subject: str, on_line: Callable[[JsonObject], None] | None) -> None:
         if "error" in line or "errorDetail" in line:
             detail = line.get("errorDetail") or {}
             message = str(detail.get("message") or line.get("error") or "unknown error")
-            raise errors.PullError("pull image", subject, message)
+            raise translate.pull_failure(message, subject=subject)
         if on_line is not None:
             on_line(line)
 

@@ -44,6 +44,8 @@ def _rule(
 
 
 _RULES = (
+    # First, whatever was being done: no option of ours mends it.
+    _rule(errors.DiskFull, (), r"no space left on device"),
     _rule(errors.NameConflict, (409, 500), r"name \S+ is already in use"),
     _rule(
         errors.RemovalInProgress,
@@ -90,6 +92,30 @@ def from_answer(status: int, message: str, *, operation: str, subject: str) -> e
                 )
             return rule.kind(operation, subject, message, status=status)
     raise AssertionError("the last rule takes everything")
+
+
+_PULL_REASONS = tuple(
+    (reason, re.compile(pattern, re.IGNORECASE))
+    for reason, pattern in (
+        ("limited", r"toomanyrequests|too many requests|rate.?limit"),
+        ("insecure", r"HTTP response to HTTPS client|x509|tls: (?!handshake timeout)"),
+        ("platform", r"no matching manifest|no match for platform|no image found in .* for architecture"),
+        # "denied" comes first where both are said: a registry does not tell a stranger what it has.
+        ("denied", r"denied|unauthorized|authentication|no basic auth|incorrect user|forbidden|\b40[13]\b"),
+        ("network", r"dial tcp|lookup |no such host|connection (refused|reset)|no route to host|unreachable"),
+        ("network", r"timeout|timed out|deadline|\bEOF\b|broken pipe|\b50[0234]\b|unavailable"),
+        ("unknown", r"manifest unknown|name unknown|not found|not known to registry|does not exist"),
+    )
+)  # fmt: skip
+
+
+def pull_failure(message: str, *, subject: str, status: int | None = None) -> errors.EngineError:
+    """Give the error for a pull's failure, in the words of Docker, Podman or the registry."""
+    message = _sentence(message)
+    if re.search(r"no space left on device", message, re.IGNORECASE):
+        return errors.DiskFull("pull image", subject, message, status=status)
+    reason = next((reason for reason, pattern in _PULL_REASONS if pattern.search(message)), "")
+    return errors.PullError("pull image", subject, message, status=status, reason=reason)
 
 
 def from_exception(exc: Exception, *, operation: str, subject: str) -> errors.EngineError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.client.docker_config import DockerConfig
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine.admission import Gate
 from asyncdockerspawner.engine.janitor import Janitor
@@ -28,6 +29,7 @@ class Engine:
         """Volumes that are known to be there."""
         self.launching: set[str] = set()
         """Names of objects that a spawn is about to start."""
+        self.docker_config = DockerConfig()
         self.pulls = Pulls(self.client.images)
         self.gate = Gate(self.client.system)
         self._watches: dict[str, Watch] = {}
@@ -48,5 +50,6 @@ class Engine:
         # The watch first: it gives the janitor work.
         for watch in self._watches.values():
             await watch.aclose()
+        await self.pulls.aclose()
         await self.janitor.aclose()
         await self.client.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+import jupyterhub
+
 from asyncdockerspawner import endpoint, errors
 from asyncdockerspawner.lifecycle.host import Host
 
@@ -28,6 +30,21 @@ async def say_if_the_hub_is_out_of_reach(host: Host, hub_api_url: str) -> None:
         gateway,
         gateway,
     )
+
+
+def say_if_versions_differ(host: Host, version: str) -> None:
+    """Say once per image that its JupyterHub is of another major version than the Hub."""
+    ours = jupyterhub.__version__
+    if not version or version.partition(".")[0] == ours.partition(".")[0]:
+        return
+    text = (
+        f"The image {host.image} has JupyterHub {version}, but the Hub is {ours}: it may not work. Use an "
+        "image of the Hub's major version."
+    )
+    host.report(text)
+    if text not in host.engine.told:
+        host.engine.told.add(text)
+        host.log.warning("%s", text)
 
 
 def _loopback(host: str) -> bool:

@@ -47,7 +47,7 @@ def _settled(host: Host) -> bool:
 async def _ended(host: Host, document: JsonObject | None) -> None:
     if not _settled(host):
         return
-    text = await readiness.reason(host, document)
+    text = str(await readiness.death(host, document))
     host.log.warning("%s: %s", host.object_name, text)
     host.note_end(text)
     await host.poll_and_notify()

@@ -60,6 +60,7 @@ class Host(Protocol):
     queue_timeout: float
     on_drift: str
     keep_failed: bool
+    failure_log_lines: int
     post_start_cmd: Any
     post_start_required: bool
     network_name: str

@@ -6,7 +6,7 @@ import asyncio
 
 from asyncdockerspawner import drift, errors, labels, status
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.lifecycle import ownership
+from asyncdockerspawner.lifecycle import ownership, turns
 from asyncdockerspawner.lifecycle.host import Host, Spawn, resolved
 from asyncdockerspawner.workloads import Workload
 
@@ -79,7 +79,10 @@ async def _create(host: Host, spawn: Spawn) -> None:
             raise errors.ImageUnavailable(
                 f"The image {host.image} is not on the Engine's machine and `pull_policy` is 'skip'."
             ) from None
+        # Who waits for a pull keeps nobody from starting.
+        spawn.leave_gate()
         await resolved(host.pull_image(host.image))
+        await turns.take(host, spawn)
         made = await resolved(host.create_object())
     host.object_id = spawn.made = str(made[host.object_id_key])
     for network in host.extra_networks:

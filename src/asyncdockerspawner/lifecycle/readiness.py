@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from asyncdockerspawner import errors, status
+from asyncdockerspawner import errors, redact, status
 from asyncdockerspawner.client import probe
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.host import Host, resolved
@@ -13,9 +13,9 @@ from asyncdockerspawner.lifecycle.host import Host, resolved
 ADDRESS_TRIES = 20
 ADDRESS_SECONDS = 0.25
 """How often, and how long apart, a started server is asked for an address that it does not have yet."""
-LOG_LINES = 20
-LOG_CHARACTERS = 2000
-LOOK_SECONDS = 15.0
+LOG_CHARACTERS = 4000
+"""Of a server's last lines, at most."""
+LOOK_SECONDS = 10.0
 """Seconds between questions about a starting server, should its end have been missed."""
 BLIND_SECONDS = 1.0
 """The same while there is no event stream."""
@@ -39,30 +39,35 @@ async def address(host: Host) -> tuple[str, int]:
     return str(ip), int(port)
 
 
-async def until_it_answers(host: Host, ended: asyncio.Event, end: float) -> None:
+async def until_it_answers(host: Host, ended: asyncio.Event, end: float) -> str:
     """Wait for the server's first answer; a merely slow one is left to the Hub's `http_timeout`.
 
-    Raises ServerDied as soon as the server has ended.
+    Gives the server's version of JupyterHub, or nothing. Raises ServerDied as soon as the server has ended.
     """
     url = host.probe_url
     if url is None:
-        return None
+        return ""
+    begin = time.monotonic()
     answer = asyncio.create_task(probe.answers(url))
     try:
         while (left := end - time.monotonic()) > 0:
             pause = LOOK_SECONDS if host.watch.live else BLIND_SECONDS
             await _either(answer, ended, min(left, pause))
+            waited = time.monotonic() - begin
             if answer.done():
+                host.report(f"The server answers, after {waited:.1f} s", progress=90)
                 return await answer
             ended.clear()
             await _must_run(host)
+            host.report(f"The server runs, but does not answer yet ({waited:.0f} s)", topic="answer")
         await _must_run(host)
+        return ""
     finally:
         answer.cancel()
         await asyncio.gather(answer, return_exceptions=True)
 
 
-async def _either(answer: asyncio.Task[None], ended: asyncio.Event, seconds: float) -> None:
+async def _either(answer: asyncio.Task[str], ended: asyncio.Event, seconds: float) -> None:
     waiting = asyncio.create_task(ended.wait())
     try:
         await asyncio.wait({answer, waiting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -78,18 +83,22 @@ async def _must_run(host: Host) -> None:
         host.log.debug("Cannot ask about %s: %s", host.object_name, exc)
         return
     if document is None or not host.workload.running(document):
-        raise errors.ServerDied(await reason(host, document, " before it answered"))
+        died = await death(host, document, " before it answered")
+        host.log.warning("%s: %s", host.object_name, died)
+        raise died
 
 
-async def reason(host: Host, document: JsonObject | None, when: str = "") -> str:
-    """Say why the server ended: exit code or cause, and its last lines without the token in them."""
+async def death(host: Host, document: JsonObject | None, when: str = "") -> errors.ServerDied:
+    """Say why the server ended: exit code or cause, what to do, and its last lines without secrets."""
     if document is None:
-        return f"The server was removed by somebody else{when}."
+        return errors.ServerDied(f"The server was removed by somebody else{when}.")
     ended = status.exit_status(document)
     text = f"The server {ended.summary() if ended else 'stopped'}{when}."
-    lines = (await host.workload.last_lines(str(document["Id"]), LOG_LINES)).strip()
-    if lines and host.api_token:
-        lines = lines.replace(host.api_token, "***")
-    if lines:
-        text += f" Its last words: {lines[-LOG_CHARACTERS:]}"
-    return text
+    if ended is not None and ended.advice:
+        text += f" {ended.advice}"
+    if not host.failure_log_lines:
+        return errors.ServerDied(text)
+    lines = await host.workload.last_lines(str(document["Id"]), host.failure_log_lines)
+    environment = (document.get("Config") or {}).get("Env") or []
+    lines = redact.redacted(lines.strip(), [host.api_token, *redact.secrets_of(environment)])
+    return errors.ServerDied(text, lines[-LOG_CHARACTERS:])

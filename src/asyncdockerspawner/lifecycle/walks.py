@@ -11,8 +11,7 @@ import asyncio
 import time
 
 from asyncdockerspawner import errors, labels, status
-from asyncdockerspawner.engine.admission import Lease
-from asyncdockerspawner.lifecycle import attend, cleanup, obtain, ownership, readiness
+from asyncdockerspawner.lifecycle import advice, attend, cleanup, obtain, ownership, readiness, turns
 from asyncdockerspawner.lifecycle.host import RUNNING, Host, Spawn, resolved
 
 
@@ -26,7 +25,7 @@ async def prepare(host: Host) -> None:
         if not host.object_id:
             host.object_name = host.render_object_name()
         await resolved(host.pull_image(host.image))
-        await _take_turn(host, spawn)
+        await turns.take(host, spawn)
         host.owed = False
         # On disk before anything is created: a Hub that is killed mid-start knows what it was making.
         host.keep_state()
@@ -46,7 +45,7 @@ async def launch(host: Host) -> tuple[str, int]:
     end = time.monotonic() + max(host.start_timeout - 1.0, 1.0)
     name, launching = host.object_name, host.engine.launching
     try:
-        await _take_turn(host, spawn)
+        await turns.take(host, spawn)
         await host.engine.janitor.settled(name)
         launching.add(name)
         await host.watch.ready()
@@ -80,30 +79,8 @@ async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
             spawn.lease.release_in(host.start_hold)
         ip, port = await readiness.address(host)
         host.report("Waiting for the server to answer", progress=80)
-        await readiness.until_it_answers(host, ended, end)
+        advice.say_if_versions_differ(host, await readiness.until_it_answers(host, ended, end))
     return ip, port
-
-
-async def _take_turn(host: Host, spawn: Spawn) -> None:
-    """Wait for a place in the start gate, unless there is one, or a kept object is only started again."""
-    if (host.object_id and not host.remove) or (spawn.lease is not None and spawn.lease.held):
-        return
-
-    def told(ahead: int) -> None:
-        host.report(f"Many servers are starting; {ahead} are ahead of this one", progress=20, topic="queue")
-
-    spawn.lease = lease = await host.engine.gate.enter(
-        host.concurrent_starts, patience=host.queue_timeout, told=told
-    )
-    task = asyncio.current_task()
-    if task is not None:
-        task.add_done_callback(lambda _: _not_taken_over(spawn, lease))
-
-
-def _not_taken_over(spawn: Spawn, lease: Lease) -> None:
-    """Give a place back where the task that waited for it has ended and no start goes on."""
-    if spawn.launching is None:
-        lease.release()
 
 
 async def halt(host: Host) -> None:

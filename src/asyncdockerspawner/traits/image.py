@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-import jupyterhub
-from traitlets import CaselessStrEnum, Dict, Enum, HasTraits, List, Unicode, Union, default
+from typing import Any, NoReturn
 
-from asyncdockerspawner.traits.per_spawn import PerSpawn
+import jupyterhub
+from traitlets import CaselessStrEnum, Dict, Enum, Float, HasTraits, List, TraitError, Unicode, Union, default
+
+from asyncdockerspawner.traits.per_spawn import FunctionOr, PerSpawn
 
 REPOSITORY = "quay.io/jupyterhub/singleuser"
+
+
+class Images(Union):
+    """Name → image; a list is read as the names of themselves."""
+
+    def __init__(self) -> None:
+        names = Dict(value_trait=Unicode(), key_trait=Unicode(), allow_none=True)
+        super().__init__([names, List(Unicode()), Enum(["*"])])
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """Give the mapping that a list stands for."""
+        value = super().validate(obj, value)
+        return {image: image for image in value} if isinstance(value, list) else value
+
+
+class _Secret(FunctionOr):
+    """A value that no error shows."""
+
+    def error(self, obj: Any, value: Any, error: Any = None, info: Any = None) -> NoReturn:
+        """Name the option and the kind of what was given, not what it is."""
+        raise TraitError(
+            f"`{self.name}` has to be a dictionary or a function, not a value of the type "
+            f"{type(value).__name__}."
+        )
 
 
 class ImageTraits(HasTraits):
@@ -27,7 +53,7 @@ class ImageTraits(HasTraits):
         return f"{REPOSITORY}:{major}.{minor}"
 
     allowed_images = PerSpawn(
-        Union([Dict(allow_none=True), List(), Enum(["*"])]),
+        Images(),
         {},
         help="""Images that users may choose from.
 
@@ -36,7 +62,8 @@ class ImageTraits(HasTraits):
         - a dictionary: the name that users see → image reference;
         - `"*"`: any image whatever. Whoever may log in can then run any program.
 
-        May be a function of the spawner.
+        From two images on, the page that starts a server has a form; a request to the REST API may have
+        `{"image": ...}` and the address of that page `?image=...`. May be a function of the spawner.
         """,
     ).tag(config=True)
 
@@ -51,5 +78,45 @@ class ImageTraits(HasTraits):
         - `skip`: not at all, and do not look: the Engine reports a missing image itself.
 
         Pulling does not count towards `start_timeout`.
+        """,
+    ).tag(config=True)
+
+    pull_timeout = Float(
+        1800.0,
+        min=0.0,
+        help="""Seconds that a server waits for its image before its spawn fails with a message.
+
+        They do not count towards `start_timeout`. Servers of the same image share one pull, which goes on
+        while at least one of them waits for it; what has been downloaded is kept by the Engine.
+        """,
+    ).tag(config=True)
+
+    registry_auth = _Secret(
+        Dict(allow_none=True),
+        {},
+        help="""Credentials for registries that images are pulled from.
+
+        A dictionary: the registry's host as image references have it (`docker.io` for those without one) →
+        one of
+
+        - `{"username": ..., "password": ...}`;
+        - `{"identitytoken": ...}` or `{"registrytoken": ...}`;
+        - `{"auth": ...}`, as `docker login` writes it.
+
+        Or a function of the spawner and the host, `def` or `async def`, that gives such credentials for this
+        host, or None; it is called before each pull, so tokens may be short-lived::
+
+            async def token(spawner, host):
+                if host == "quay.io":
+                    return {"username": "robot", "password": Path("/run/secrets/quay").read_text().strip()}
+
+            c.DockerSpawner.registry_auth = token
+
+        For registries that it does not name, and by default for all, docker's `config.json` of the Hub's user
+        counts (`$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`), with its credential helpers.
+
+        Who may choose any image (`allowed_images`) can run whatever these credentials may pull: give an
+        account that can only read, and only what users may have. Have the secret read from a file or the
+        environment: what a configuration says outright is shown by `jupyterhub --show-config`.
         """,
     ).tag(config=True)

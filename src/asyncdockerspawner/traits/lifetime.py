@@ -39,3 +39,14 @@ class LifetimeTraits(HasTraits):
         It is stopped, the log has its name, and the user's next start removes it.
         """,
     ).tag(config=True)
+
+    failure_log_lines = Int(
+        20,
+        min=0,
+        max=1000,
+        help="""How many of its last log lines are shown, to the user and in the Hub's log, when a server ends
+        before it answers, or later by itself. 0 shows none.
+
+        Tokens, passwords and the like are masked, as far as they can be told from other text.
+        """,
+    ).tag(config=True)

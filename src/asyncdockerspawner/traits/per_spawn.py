@@ -47,13 +47,18 @@ class PerSpawnValues(HasTraits):
         self._spawn_values: dict[str, tuple[Function[..., Any], Any]] = {}
         super().__init__(**kwargs)
 
-    def forget_spawn_values(self) -> None:
-        """Have every function called anew."""
-        self._spawn_values.clear()
+    def forget_spawn_values(self, *names: str) -> None:
+        """Have every function called anew, or those of these options."""
+        for name in names or tuple(self._spawn_values):
+            self._spawn_values.pop(name, None)
 
-    async def resolve_spawn_values(self) -> None:
-        """Call every function that was not called in this spawn yet. Raises BadOption where one fails."""
-        for name, trait in self.traits().items():
+    async def resolve_spawn_values(self, *names: str) -> None:
+        """Call every function, or those of these options, that was not called in this spawn yet.
+
+        Raises BadOption where one fails.
+        """
+        for name in names or self.trait_names():
+            trait = self.traits()[name]
             function = self._trait_values.get(name)
             if isinstance(trait, PerSpawn) and callable(function) and not self._is_known(name, function):
                 value = self._call(name, function)

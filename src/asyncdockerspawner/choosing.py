@@ -1,0 +1,102 @@
+"""The choice of an image: its form, and what is made of it on all its ways: form, address, REST."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tornado import web
+from traitlets import default
+
+from asyncdockerspawner import errors, hub_errors, lifecycle, options_form
+from asyncdockerspawner.seams import Seams
+
+OPTION = "image"
+
+
+class ImageChoice(Seams):
+    """What the Hub asks about the options of users; the answers are DockerSpawner's, checked."""
+
+    orm_spawner: Any
+    user_options: dict[str, Any]
+    pre_spawn_hook: Any
+
+    def _default_options_form(self) -> str:
+        """DockerSpawner's name for it: the form for `allowed_images` as it reads now."""
+        return options_form.render(
+            self.allowed_images, image=self.image, previous=self.user_options.get(OPTION)
+        )
+
+    @default("options_form")
+    def _options_form_of_each_visit(self) -> Any:
+        return form_of_this_visit
+
+    @default("options_from_form")
+    def _options_from_form_by_default(self) -> Any:
+        return options_from_form
+
+    @default("apply_user_options")
+    def _apply_user_options_by_default(self) -> Any:
+        return apply_user_options
+
+    async def apply_choice(self) -> None:
+        """Have this spawn's values, and take the image that the user chose, if that is allowed."""
+        await self.resolve_spawn_values()
+        await self.take_image(self.user_options)
+
+    async def take_image(self, user_options: Mapping[str, Any]) -> None:
+        """Take the image that these options name. Raises ImageNotAllowed, or what `check_allowed` raises."""
+        wanted = user_options.get(OPTION)
+        if not wanted:
+            return
+        try:
+            self.image = await lifecycle.resolved(self.check_allowed(wanted))
+        except errors.ImageNotAllowed:
+            self._forget_choice()
+            raise
+        except web.HTTPError as exc:
+            if exc.status_code < 500:
+                self._forget_choice()
+            raise
+
+    def _forget_choice(self) -> None:
+        # The Hub repeats the last options where none are given, so a refused one would refuse for ever.
+        kept = {key: value for key, value in self.user_options.items() if key != OPTION}
+        self.orm_spawner.user_options = kept
+
+
+async def form_of_this_visit(spawner: ImageChoice) -> str:
+    """Give the form as it is now: images that were taken off the list since the last visit are not in it."""
+    try:
+        spawner.forget_spawn_values("allowed_images")
+        await spawner.resolve_spawn_values("allowed_images")
+        return str(await lifecycle.resolved(spawner._default_options_form()))
+    except errors.AsyncDockerSpawnerError as exc:
+        raise hub_errors.as_hub_error(exc) from exc
+
+
+def options_from_form(formdata: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Give what a request to the REST API would have: the image's name, where the form has one.
+
+    The Hub gives a list for each field. A field that came twice stays one, which is refused later as it is
+    in a request.
+    """
+    given = formdata.get(OPTION)
+    if not given:
+        return {}
+    return {OPTION: given[0] if len(given) == 1 else given}
+
+
+async def apply_user_options(spawner: ImageChoice, user_options: Mapping[str, Any]) -> None:
+    """Take the chosen image before anything is done for the spawn. Raises the Hub's errors.
+
+    A site's `pre_spawn_hook` may still change what is allowed, so with one the choice waits for `prepare`.
+    """
+    if spawner.pre_spawn_hook:
+        return
+    try:
+        # The other options may need what a subclass does later.
+        await spawner.resolve_spawn_values("allowed_images")
+        await spawner.take_image(user_options)
+    except errors.AsyncDockerSpawnerError as exc:
+        raise hub_errors.as_hub_error(exc) from exc

@@ -1,0 +1,171 @@
+"""How the Hub asks about a user's choice, and what sites and subclasses may put in the answers' place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tornado import web
+from traitlets import default
+
+from asyncdockerspawner import DockerSpawner
+from tests.dockerspawner_14 import make
+
+ALLOWED = {"A": "a:1", "B": "b:1"}
+
+
+def made(cls: Any = DockerSpawner, **options: Any) -> Any:
+    return make(cls, {"image": "usual:1", "allowed_images": ALLOWED, **options})[0]
+
+
+async def refused(spawner: Any, user_options: dict[str, Any]) -> web.HTTPError:
+    spawner.user_options = spawner.orm_spawner.user_options = user_options
+    with pytest.raises(web.HTTPError) as caught:
+        await spawner._run_apply_user_options(user_options)
+    return caught.value
+
+
+class ByMagicName(DockerSpawner):
+    """Overrides as traitlets finds it by name."""
+
+    def _options_form_default(self) -> str:
+        return self._default_options_form() + "<hr>"
+
+
+class ByDecorator(DockerSpawner):
+    """Overrides as DockerSpawner itself does."""
+
+    @default("options_form")
+    def _default_options_form(self) -> str:
+        return super()._default_options_form() + "<hr>"
+
+
+class ByName(DockerSpawner):
+    """Overrides what DockerSpawner calls it."""
+
+    def _default_options_form(self) -> str:
+        return super()._default_options_form() + "<hr>"
+
+
+@pytest.mark.parametrize("cls", [ByMagicName, ByDecorator, ByName])
+async def test_a_subclass_may_add_to_the_form(cls: Any) -> None:
+    found = await made(cls).get_options_form()
+    assert "<select" in found
+    assert found.endswith("<hr>")
+
+
+async def test_a_site_may_have_a_form_of_its_own() -> None:
+    assert await made(options_form="<b>own</b>").get_options_form() == "<b>own</b>"
+    assert await made(options_form=lambda spawner: spawner.user.name).get_options_form() == "alice"
+
+
+async def test_the_form_follows_an_async_function_from_visit_to_visit() -> None:
+    names = ["x:1", "y:1"]
+
+    async def allowed(spawner: Any) -> list[str]:
+        assert spawner.user.name == "alice"
+        return names
+
+    spawner = made(allowed_images=allowed)
+    assert "z:1" not in await spawner.get_options_form()
+    names = ["x:1", "z:1"]
+    assert "z:1" in await spawner.get_options_form()
+
+
+async def test_a_function_that_fails_is_an_error_of_the_hub_that_names_the_option() -> None:
+    def allowed(spawner: Any) -> list[str]:
+        raise OSError("no list today")
+
+    with pytest.raises(web.HTTPError, match="no list today") as caught:
+        await made(allowed_images=allowed).get_options_form()
+    assert caught.value.status_code == 500
+    assert "`allowed_images`" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("formdata", "options"),
+    [
+        ({"image": ["A"]}, {"image": "A"}),
+        ({"image": ["A"], "other": ["x"]}, {"image": "A"}),
+        ({"image": ["A", "B"]}, {"image": ["A", "B"]}),
+        ({"image": [""]}, {"image": ""}),
+        ({"image": []}, {}),
+        ({}, {}),
+    ],
+)
+def test_form_and_address_give_what_a_request_would_have(
+    formdata: dict[str, list[str]], options: dict[str, Any]
+) -> None:
+    assert made().run_options_from_form(formdata) == options
+    assert made().options_from_query(formdata) == options
+
+
+async def test_a_choice_is_taken_where_the_hub_applies_options() -> None:
+    spawner = made()
+    await spawner._run_apply_user_options({"image": "B"})
+    assert spawner.image == "b:1"
+    for nothing in ({}, {"image": ""}, {"image": None}, {"other": "x"}):
+        spawner = made()
+        await spawner._run_apply_user_options(nothing)
+        assert spawner.image == "usual:1"
+
+
+@pytest.mark.parametrize("wanted", ["b:1", ["A"], {"A": "A"}, 5, True, "x" * 10_000, "A\n"])
+async def test_a_wrong_choice_is_an_error_of_the_hub_and_is_not_repeated(wanted: Any) -> None:
+    spawner = made()
+    error = await refused(spawner, {"image": wanted, "other": "kept"})
+    assert error.status_code == 400
+    assert "A, B" in error.jupyterhub_message  # type: ignore[attr-defined]
+    assert spawner.image == "usual:1"
+    assert spawner.orm_spawner.user_options == {"other": "kept"}
+
+
+async def test_other_functions_are_not_called_before_the_spawn_is_prepared() -> None:
+    def volumes(spawner: Any) -> dict[str, str]:
+        raise AssertionError
+
+    spawner = made(volumes=volumes, allowed_images=lambda _: ALLOWED)
+    await spawner._run_apply_user_options({"image": "B"})
+    assert spawner.image == "b:1"
+
+
+async def test_with_a_hook_that_may_change_what_is_allowed_the_choice_waits_for_it() -> None:
+    def hook(spawner: Any) -> None:
+        spawner.allowed_images["C"] = "c:1"
+
+    spawner = made(pre_spawn_hook=hook)
+    spawner.user_options = {"image": "C"}
+    await spawner._run_apply_user_options(spawner.user_options)
+    hook(spawner)
+    await spawner.apply_choice()
+    assert spawner.image == "c:1"
+
+
+@pytest.mark.parametrize(("status", "kept"), [(400, {}), (403, {}), (503, {"image": "A"})])
+async def test_a_subclass_refuses_in_words_of_its_own(status: int, kept: dict[str, Any]) -> None:
+    class Strict(DockerSpawner):
+        async def check_allowed(self, image: str) -> str:
+            raise web.HTTPError(status, "not today")
+
+    spawner = made(Strict)
+    error = await refused(spawner, {"image": "A"})
+    assert (error.status_code, error.log_message) == (status, "not today")
+    assert spawner.orm_spawner.user_options == kept
+
+
+async def test_a_site_that_applies_options_itself_still_has_the_choice_checked() -> None:
+    spawner = made(apply_user_options={"image": "image"})
+    spawner.user_options = {"image": "evil:1"}
+    await spawner._run_apply_user_options(spawner.user_options)
+    with pytest.raises(Exception, match="not in the list"):
+        await spawner.apply_choice()
+
+
+def test_a_list_is_read_as_the_names_of_themselves() -> None:
+    assert made(allowed_images=["a", "b"]).allowed_images == {"a": "a", "b": "b"}
+    assert made(allowed_images=lambda _: ["a"]).allowed_images == {"a": "a"}
+
+
+def test_the_former_name_of_check_allowed_says_so() -> None:
+    with pytest.warns(DeprecationWarning, match=r"12\.0, use DockerSpawner\.check_allowed"):
+        assert made().check_image_whitelist("A") == "a:1"
