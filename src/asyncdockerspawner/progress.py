@@ -116,7 +116,7 @@ class PullProgress:
             said.insert(0, f"{self.megabytes} of {self.of_megabytes} MB")
         if self._retrying:
             said.append(self._retrying.lower())
-        elif all(layer.downloaded or layer.done for layer in self._layers.values()):
+        elif done < len(self._layers) and all(layer.downloaded for layer in self._layers.values()):
             said.append("unpacking")
         return ", ".join(said)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,7 +133,9 @@ def line(layer: str, word: str, current: int = 0, total: int = 0, **more: Any) -
 
 
 MB = 1_000_000
-# From Docker 20.10 with overlay2: an image of three layers of which one is there already.
+RECORDED = Path(__file__).with_name("pull_overlay2.jsonl")
+"""What Docker 20.10 with overlay2 said while it pulled four layers over a slow line."""
+# The same store's words, for an image of three layers of which one is there already.
 OVERLAY2 = [
     {"status": "Pulling from team/lab", "id": "1"},
     line("a", "Already exists"),
@@ -152,7 +156,7 @@ OVERLAY2 = [
     {"status": "Digest: sha256:0"},
     {"status": "Status: Downloaded newer image for team/lab:1"},
 ]
-# From Docker 29 with containerd's image store: unpacking is told in seconds.
+# In the form of containerd's image store, which tells unpacking in seconds.
 CONTAINERD = [
     {"status": "Pulling from team/lab", "id": "1"},
     line("b", "Pulling fs layer"),
@@ -185,12 +189,21 @@ def test_a_pull_ends_with_all_of_it(lines: list[dict[str, Any]]) -> None:
     assert found[-1][1].startswith("60 of 60 MB")
 
 
+def test_a_recorded_pull_goes_from_nothing_to_all_without_a_step_back() -> None:
+    found = seen([json.loads(each) for each in RECORDED.read_text().splitlines()])
+    parts = [part for part, _ in found]
+    assert parts == sorted(parts)
+    assert (parts[0], parts[-1]) == (0.0, pytest.approx(1.0))
+    assert len(set(parts)) > 20
+    assert found[-1][1] == "10 of 10 MB, 4 of 4 layers"
+
+
 def test_megabytes_and_layers_are_told() -> None:
     texts = [text for _, text in seen(OVERLAY2)]
     assert texts[5] == "10 of 40 MB, 1 of 3 layers"
     assert texts[10] == "45 of 60 MB, 1 of 3 layers"
     assert texts[13] == "60 of 60 MB, 2 of 3 layers, unpacking"
-    assert texts[-1] == "60 of 60 MB, 3 of 3 layers, unpacking"
+    assert texts[-1] == "60 of 60 MB, 3 of 3 layers"
 
 
 def test_a_download_is_most_of_the_work() -> None:
