@@ -34,6 +34,7 @@ ENDING_SECONDS = 15.0
 NOT_FOUND = 127
 """What a shell ends with where there is no such program."""
 READY, NOT_BUILT, MISUSED, UNFIT, INTERRUPTED = 0, 1, 2, 3, 130
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Unfit(errors.AsyncDockerSpawnerError):
@@ -77,8 +78,11 @@ async def run(arguments: Sequence[str]) -> int:
     except errors.BadOption as exc:
         print(exc, file=sys.stderr)
         return MISUSED
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    for number in INTERRUPTS:
+        # Ctrl-C too: whoever starts programs in the background may have them ignore it.
+        loop.add_signal_handler(number, task.cancel)
     try:
         await rebase(client, order)
     except Unfit as exc:
@@ -88,7 +92,8 @@ async def run(arguments: Sequence[str]) -> int:
         print(f"\n{_sentence(exc)}", file=sys.stderr)
         return NOT_BUILT
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for number in INTERRUPTS:
+            loop.remove_signal_handler(number)
         await client.close()
     return READY
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,13 @@ def tls_site(engine: OwnEngine) -> Iterator[Site]:
     yield site
     for one in site.containers():
         site.remove(one["Id"])
+
+
+@pytest.fixture(autouse=True)
+async def _refused_connections_are_gone() -> AsyncIterator[None]:
+    yield
+    # asyncio closes what was refused in the middle of a handshake a moment after that has been told.
+    await asyncio.sleep(0.1)
 
 
 @pytest.fixture(autouse=True)

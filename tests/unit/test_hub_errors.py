@@ -26,6 +26,7 @@ def shown(exc: errors.AsyncDockerSpawnerError) -> str:
         ),
         (errors.InvalidConfig("create container", "x", "bad mount."), 500, "`extra_host_config`"),
         (errors.StartFailed("start container", "x", "port is taken."), 500, "cannot be run"),
+        (errors.BuildFailed("build image", "x", "pip has failed", code=1), 500, "pip has failed"),
         (errors.EngineRefused("create container", "x", "out of cheese"), 500, "out of cheese"),
         (errors.ImageNotAllowed("not this one"), 400, "not this one"),
         (errors.BadReference("'X' is no image reference"), 400, "no image reference"),

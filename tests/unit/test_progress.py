@@ -193,7 +193,8 @@ def test_a_recorded_pull_goes_from_nothing_to_all_without_a_step_back() -> None:
     found = seen([json.loads(each) for each in RECORDED.read_text().splitlines()])
     parts = [part for part, _ in found]
     assert parts == sorted(parts)
-    assert (parts[0], parts[-1]) == (0.0, pytest.approx(1.0))
+    assert parts[0] == 0.0
+    assert parts[-1] == pytest.approx(1.0)
     assert len(set(parts)) > 20
     assert found[-1][1] == "10 of 10 MB, 4 of 4 layers"
 

@@ -126,6 +126,20 @@ def test_an_end_is_told_in_words(status: ExitStatus, sentence: str) -> None:
     assert str(status) == status.summary() == sentence
 
 
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (ExitStatus(code=137, oom_killed=True), "`mem_limit`"),
+        (ExitStatus(code=127), "`cmd`"),
+        (ExitStatus(code=126), "`cmd`"),
+        (ExitStatus(code=1), ""),
+    ],
+)
+def test_what_to_do_about_an_end_names_the_option(status: ExitStatus, advice: str) -> None:
+    assert advice in status.advice
+    assert bool(status.advice) is bool(advice)
+
+
 def test_a_poll_gives_a_number_whose_text_tells_more() -> None:
     document = {
         "State": {

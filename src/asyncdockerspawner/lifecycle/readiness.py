@@ -84,7 +84,7 @@ async def _must_run(host: Host) -> None:
         return
     if document is None or not host.workload.running(document):
         died = await death(host, document, " before it answered")
-        host.log.warning("%s: %s", host.object_name, died)
+        host.log.warning("%s: %s", host.object_name, str(died))
         raise died
 
 
