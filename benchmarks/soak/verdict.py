@@ -36,8 +36,9 @@ class Gauge:
 
 GAUGES = (
     Gauge("memory (MiB)", "memory", share=0.05, more=2.0, unit=MIB),
-    # Caches of the libraries move some hundred; one spawner that is kept is about thirty.
-    Gauge("Python objects", "objects", more=600),
+    # Caches of the libraries move some hundred, or more in a process that has done much else; one spawner
+    # that is kept is about thirty.
+    Gauge("Python objects", "objects", share=0.005, more=600),
     Gauge("spawners alive", "spawners"),
     # A client keeps as many idle connections as it once used at the same time: for each cycle in flight at
     # most one for its own request and one for the watch's question. Which batch needs the last one is chance.

@@ -178,3 +178,13 @@ async def test_starts_without_the_hook_take_turns_too(make: Make, fake: FakeEngi
     assert at_once(fake) == 1
     assert len(results) == 4
     await asyncio.gather(*map(world.user.stop, names))
+
+
+async def test_what_a_spawn_will_make_outlives_a_rollback_by_another_request(make: Make) -> None:
+    world = make()
+    spawner = world.new_spawner()
+    await spawner.run_pre_spawn_hook()
+    world.db.rollback()
+    state = world.user.orm_user.orm_spawners[""].state
+    assert (state["phase"], state["object_name"]) == ("starting", spawner.object_name)
+    spawner.clear_state()

@@ -27,8 +27,9 @@ async def prepare(host: Host) -> None:
         await resolved(host.pull_image(host.image))
         await turns.take(host, spawn)
         host.owed = False
-        # On disk before anything is created: a Hub that is killed mid-start knows what it was making.
-        host.keep_state()
+        # On disk before anything is created: a Hub that is killed mid-start knows what it was making. Until
+        # the Hub's own next commit, the end of any other request would roll it back.
+        host.keep_state(commit=True)
     except BaseException:
         # Nothing has been created, so there is nothing to look for later.
         spawn.leave_gate()
