@@ -124,6 +124,9 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     finally:
         for container in made.containers():
             made.remove(container["Id"])
+        for volume in http.get("/volumes").json()["Volumes"] or ():
+            if volume["Name"].startswith(f"t{made.hub_id}"):
+                http.delete(f"/volumes/{volume['Name']}", params={"force": 1})
         http.close()
 
 

@@ -61,8 +61,10 @@ async def remove_everything(player: Player) -> None:
         await http.delete(f"/containers/{one['Id']}", params={"force": 1, "v": 1})
     for one in (await http.get("/networks", params=query)).json():
         await http.delete(f"/networks/{one['Id']}")
-    for one in (await http.get("/volumes", params=query)).json()["Volumes"] or ():
-        await http.delete(f"/volumes/{one['Name']}")
+    for one in (await http.get("/volumes")).json()["Volumes"] or ():
+        # What a bind has made carries no label.
+        if one["Name"].startswith(player.tag) or (one["Labels"] or {}).get(LABEL) == player.tag:
+            await http.delete(f"/volumes/{one['Name']}")
 
 
 @pytest.mark.parametrize("play", SCRIPTS, ids=lambda play: play.__name__)

@@ -52,7 +52,7 @@ async def test_a_container_that_differs_is_started_all_the_same_and_told(
 async def test_a_container_that_fits_is_not_talked_about(
     make_world: MakeWorld, log: pytest.LogCaptureFixture
 ) -> None:
-    world, made = await kept(make_world, mem_limit="64M", volumes={"v-{username}": "/home/w"})
+    world, made = await kept(make_world, mem_limit="64M", volumes={"{prefix}-{username}": "/home/w"})
     world = world.restarted()
     assert (await world.spawn()).object_id == made
     await world.user.stop("")
