@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from asyncdockerspawner.errors import BadOption, ImageNotAllowed
+from asyncdockerspawner import references
+from asyncdockerspawner.errors import BadOption, BadReference, ImageNotAllowed
 
 ANY = "*"
 MOST_NAMES = 20
 MOST_CHARACTERS = 512
 """An image reference is shorter."""
 USUAL = "A start without a choice has the usual image."
-
-# What no reference has is refused here: the Engine's own sentence would come after everything else.
-_REFERENCE = re.compile(r"[\w./:@+\[\]-]+", re.ASCII)
 
 
 def as_mapping(allowed: Any) -> Mapping[str, str]:
@@ -35,10 +32,18 @@ def chosen(choice: object, allowed: Any) -> str:
     if isinstance(choice, str) and choice in images:
         return images[choice]
     readable = isinstance(choice, str) and len(choice) <= MOST_CHARACTERS and choice.isprintable()
-    if allowed == ANY and readable and _REFERENCE.fullmatch(wanted := str(choice).strip()):
+    if allowed == ANY and readable and _names_image(wanted := str(choice).strip()):
         return wanted
     said = repr(choice) if readable else "What the option `image` holds"
     raise ImageNotAllowed(f"{said} {_why_not(images, anything=allowed == ANY)} {USUAL}")
+
+
+def _names_image(text: str) -> bool:
+    # Refused here and not by the pull, so that the choice is forgotten.
+    try:
+        return references.is_image_id(text) or bool(references.parse(text))
+    except BadReference:
+        return False
 
 
 def _why_not(images: Mapping[str, str], *, anything: bool) -> str:

@@ -120,6 +120,14 @@ async def test_a_wrong_choice_is_an_error_of_the_hub_and_is_not_repeated(wanted:
     assert spawner.orm_spawner.user_options == {"other": "kept"}
 
 
+@pytest.mark.parametrize("wanted", ["Upper", "a::b", "a@sha256:12", "a/", "-"])
+async def test_where_any_image_goes_what_names_none_is_refused_and_not_repeated(wanted: str) -> None:
+    spawner = made(allowed_images="*")
+    error = await refused(spawner, {"image": wanted})
+    assert error.status_code == 400
+    assert spawner.orm_spawner.user_options == {}
+
+
 async def test_other_functions_are_not_called_before_the_spawn_is_prepared() -> None:
     def volumes(spawner: Any) -> dict[str, str]:
         raise AssertionError
