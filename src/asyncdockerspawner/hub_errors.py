@@ -39,14 +39,6 @@ def say_something(exc: Exception, text: str) -> None:
         exc.jupyterhub_message = text  # type: ignore[attr-defined]
 
 
-def _status(exc: errors.AsyncDockerSpawnerError) -> int:
-    if isinstance(exc, errors.SpawnRefused):
-        return exc.status
-    if isinstance(exc, _AWAY):
-        return 503
-    return 507 if isinstance(exc, errors.DiskFull) else 500
-
-
 _AWAY = (errors.EngineUnavailable, errors.EngineLost, errors.EngineTimeout)
 _SENTENCES: tuple[tuple[tuple[type[errors.EngineError], ...], str], ...] = (
     (_AWAY, "The Docker Engine does not answer: {said}. Try again later, or tell the administrator."),
@@ -62,6 +54,14 @@ _SENTENCES: tuple[tuple[tuple[type[errors.EngineError], ...], str], ...] = (
         "The server's container cannot be run: {said}. See `cmd`, `volumes`, ports, devices.",
     ),
 )
+
+
+def _status(exc: errors.AsyncDockerSpawnerError) -> int:
+    if isinstance(exc, errors.SpawnRefused):
+        return exc.status
+    if isinstance(exc, _AWAY):
+        return 503
+    return 507 if isinstance(exc, errors.DiskFull) else 500
 
 
 def _message(exc: errors.AsyncDockerSpawnerError) -> str:

@@ -101,7 +101,7 @@ class PullProgress:
         if not isinstance(name, str) or not isinstance(word, str):
             return
         self._retrying = word if word.startswith("Retrying") else ""
-        if word == "Pulling fs layer" or name in self._layers or word in _LAYER_WORDS:
+        if name in self._layers or word in _LAYER_WORDS:
             _take(self._layers.setdefault(name, _Layer()), word, line.get("progressDetail"))
             self._add_up()
 
@@ -126,13 +126,15 @@ class PullProgress:
         usual = sum(known) / len(known) if known else 1.0
         weights = [layer.total or usual for layer in layers]
         shares = [layer.share() for layer in layers]
-        found = sum(map(float.__mul__, map(float, weights), shares)) / sum(weights)
+        found = sum(weight * share for weight, share in zip(weights, shares, strict=True)) / sum(weights)
         self.fraction = max(self.fraction, min(found, 1.0))
         self.megabytes = max(self.megabytes, sum(layer.current for layer in layers) // _MEGABYTE)
         self.of_megabytes = max(self.of_megabytes, self.megabytes, sum(known) // _MEGABYTE)
 
 
-_LAYER_WORDS = {"Downloading", "Download complete", "Extracting", "Pull complete", "Already exists"}
+_LAYER_WORDS = {
+    "Pulling fs layer", "Downloading", "Download complete", "Extracting", "Pull complete", "Already exists"
+}  # fmt: skip
 
 
 def _take(layer: _Layer, word: str, detail: object) -> None:

@@ -255,10 +255,15 @@ async def test_an_interrupted_build_leaves_nothing(
 
 
 async def test_a_check_that_is_cancelled_leaves_nothing(bench: Bench, small: Callable[..., Any]) -> None:
-    task = asyncio.create_task(rebase.run([await small(), bench.tag, "--no-pull", "--pip", "endless"]))
-    async with asyncio.timeout(60):
+    await _cancelled_at_the_check(bench, await small(), "--pip", "endless", within=60)
+
+
+async def _cancelled_at_the_check(bench: Bench, base: str, *words: str, within: float) -> None:
+    """Cancel as soon as there is a container to check, and see that nothing is left."""
+    task = asyncio.create_task(rebase.run([base, bench.tag, "--no-pull", *words]))
+    async with asyncio.timeout(within):
         while not bench.containers():  # noqa: ASYNC110 - the Engine tells nobody
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -278,14 +283,7 @@ async def test_a_create_that_is_cancelled_on_its_way_leaves_nothing(
     fake: FakeEngine, fake_bench: Bench
 ) -> None:
     fake.rule("POST", "/containers/create", delay_after=0.5)
-    task = asyncio.create_task(rebase.run(["silent:1", fake_bench.tag, "--no-pull"]))
-    async with asyncio.timeout(20):
-        while not fake_bench.containers():  # noqa: ASYNC110 - the Engine tells nobody
-            await asyncio.sleep(0.02)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert (fake_bench.image(), fake_bench.containers(), fake_bench.left()) == (None, [], [])
+    await _cancelled_at_the_check(fake_bench, "silent:1", within=20)
 
 
 async def test_the_fake_engine_builds_and_checks(fake_bench: Bench) -> None:

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from asyncdockerspawner import errors
+from asyncdockerspawner.client import translate
 from asyncdockerspawner.client.connection import Connection, objects, segment
 from asyncdockerspawner.jsontypes import JsonObject
 
@@ -139,7 +140,6 @@ class Builds:
 
 
 def _refuse(line: JsonObject, subject: str) -> None:
-    if "error" in line or "errorDetail" in line:
-        detail = line.get("errorDetail") or {}
-        message = str(detail.get("message") or line.get("error") or "unknown error")
-        raise errors.BuildFailed("build image", subject, message, code=detail.get("code"))
+    if (failed := translate.error_in(line)) is not None:
+        message, code = failed
+        raise errors.BuildFailed("build image", subject, message, code=code)

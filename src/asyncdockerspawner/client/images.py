@@ -75,10 +75,8 @@ class Images:
 
     @staticmethod
     def _take(line: JsonObject, subject: str, on_line: Callable[[JsonObject], None] | None) -> None:
-        if "error" in line or "errorDetail" in line:
-            detail = line.get("errorDetail") or {}
-            message = str(detail.get("message") or line.get("error") or "unknown error")
-            raise translate.pull_failure(message, subject=subject)
+        if (failed := translate.error_in(line)) is not None:
+            raise translate.pull_failure(failed[0], subject=subject)
         if on_line is not None:
             on_line(line)
 

@@ -17,6 +17,7 @@ import aiohttp
 from aiodocker.exceptions import DockerError
 
 from asyncdockerspawner import errors
+from asyncdockerspawner.jsontypes import JsonObject
 
 CONNECTION_FAILED = 900
 """The status that aiodocker gives a request without an answer."""
@@ -43,9 +44,10 @@ def _rule(
     return _Rule(kind, statuses, re.compile(pattern, re.IGNORECASE | re.DOTALL), operation)
 
 
+_DISK_FULL = _rule(errors.DiskFull, (), r"no space left on device")
 _RULES = (
     # First, whatever was being done: no option of ours mends it.
-    _rule(errors.DiskFull, (), r"no space left on device"),
+    _DISK_FULL,
     _rule(errors.NameConflict, (409, 500), r"name \S+ is already in use"),
     _rule(
         errors.RemovalInProgress,
@@ -112,10 +114,18 @@ _PULL_REASONS = tuple(
 def pull_failure(message: str, *, subject: str, status: int | None = None) -> errors.EngineError:
     """Give the error for a pull's failure, in the words of Docker, Podman or the registry."""
     message = _sentence(message)
-    if re.search(r"no space left on device", message, re.IGNORECASE):
+    if _DISK_FULL.pattern.search(message):
         return errors.DiskFull("pull image", subject, message, status=status)
     reason = next((reason for reason, pattern in _PULL_REASONS if pattern.search(message)), "")
     return errors.PullError("pull image", subject, message, status=status, reason=reason)
+
+
+def error_in(line: JsonObject) -> tuple[str, int | None] | None:
+    """Give sentence and code of an error inside a stream of status 200; None for any other line."""
+    if "error" not in line and "errorDetail" not in line:
+        return None
+    detail = line.get("errorDetail") or {}
+    return str(detail.get("message") or line.get("error") or "unknown error"), detail.get("code")
 
 
 def from_exception(exc: Exception, *, operation: str, subject: str) -> errors.EngineError:

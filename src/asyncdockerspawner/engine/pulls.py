@@ -52,7 +52,7 @@ class _Key:
 class _Shared:
     """One pull, and those who wait for it."""
 
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[None] = field(init=False)
     waiters: list[Told] = field(default_factory=list)
     progress: PullProgress = field(default_factory=PullProgress)
     note: str = ""
@@ -110,22 +110,20 @@ class Pulls:
         there afterwards, or not within `patience` seconds. Cancelled, it leaves the pull to the others who
         wait for it; some time after the last one has left it is ended.
         """
-        if policy == "skip" or (policy != "always" and self._is_known(image)):
+        if policy == "skip":
             return
-        if not references.is_image_id(image):
-            references.parse(image)
-        if policy == "never" and not await self._is_there(image):
+        host = "" if references.is_image_id(image) else references.parse(image).host
+        if policy != "always" and await self._is_there(image):
+            return
+        if policy == "never":
             raise errors.ImageUnavailable(
                 f"The image {image} is not on the Engine's machine and `pull_policy` is 'never': pull it "
                 "there, or choose 'ifnotpresent'."
             )
-        if policy != "always" and await self._is_there(image):
-            return
         try:
             async with asyncio.timeout(patience):
-                await self._share(
-                    image, await self._credentials(image, credentials), told, policy == "always"
-                )
+                shown = await credentials(host) if host else None
+                await self._share(image, shown, told, policy == "always")
         except TimeoutError as exc:
             raise errors.ImageUnavailable(
                 f"The image {image} was not pulled within {patience:.0f} s (`pull_timeout`). Try again "
@@ -151,7 +149,7 @@ class Pulls:
         for each in shared:
             if each.leaving is not None:
                 each.leaving.cancel()
-        tasks = [*self._looks.values(), *(each.task for each in shared if each.task is not None)]
+        tasks = [*self._looks.values(), *(each.task for each in shared)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -179,17 +177,13 @@ class Pulls:
             # Whoever waits is told; where nobody does any more, nobody need be.
             task.exception()
 
-    @staticmethod
-    async def _credentials(image: str, find: Finder) -> Credentials | None:
-        return None if references.is_image_id(image) else await find(references.parse(image).host)
-
     async def _share(self, image: str, credentials: Credentials | None, told: Told, anew: bool) -> None:
         key = _Key(image, anew, credentials.key if credentials else "")
         if anew and time.monotonic() - self._pulled.get(key, -FRESH_SECONDS) < FRESH_SECONDS:
             return
         shared = self._shared.get(key)
         # One that is being ended for want of waiters is none to wait for.
-        if shared is None or (shared.task is not None and shared.task.cancelling()):
+        if shared is None or shared.task.cancelling():
             shared = self._shared[key] = _Shared()
             shared.task = asyncio.create_task(self._bring(key, shared, credentials), name=f"pull {image}")
             shared.task.add_done_callback(lambda task: self._over(key, shared, task))
@@ -200,11 +194,10 @@ class Pulls:
         try:
             if shared.text:
                 told(shared.text, shared.progress.fraction)
-            assert shared.task is not None  # noqa: S101 - made with it
             await asyncio.shield(shared.task)
         finally:
             shared.waiters.remove(told)
-            if not shared.waiters and shared.task is not None and not shared.task.done():
+            if not shared.waiters and not shared.task.done():
                 shared.leaving = asyncio.get_running_loop().call_later(GRACE_SECONDS, shared.task.cancel)
 
     def _over(self, key: _Key, shared: _Shared, task: asyncio.Task[None]) -> None:
@@ -225,8 +218,10 @@ class Pulls:
             quiet.cancel()
         # A stream that breaks off can look like its end: only the Engine's own answer proves success.
         await self.document(image)
-        self._pulled[key] = time.monotonic()
-        self._present[image] = time.monotonic()
+        self._present[image] = now = time.monotonic()
+        # Older ones say nothing any more, and credentials that change would make them ever more.
+        self._pulled = {old: then for old, then in self._pulled.items() if now - then < FRESH_SECONDS}
+        self._pulled[key] = now
 
     async def _pull(self, image: str, shared: _Shared, credentials: Credentials | None) -> None:
         name, tag = references.split_reference(image)
