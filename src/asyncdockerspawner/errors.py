@@ -12,6 +12,7 @@ AsyncDockerSpawnerError
 │    ├─ RemovalInProgress      somebody's removal of the container is under way
 │    ├─ InvalidConfig          the Engine refuses what it was asked to create
 │    ├─ StartFailed            created, but the Engine cannot run it
+│    │    └─ PortTaken         as a port of its machine is another's
 │    ├─ PullError              the image could not be fetched, for a `reason`
 │    ├─ BuildFailed            the image could not be built
 │    ├─ DiskFull               the Engine's machine has no space left
@@ -91,6 +92,10 @@ class InvalidConfig(EngineError):
 
 class StartFailed(EngineError):
     """The container exists but cannot be run: command, port, device, network or mount at fault."""
+
+
+class PortTaken(StartFailed):
+    """A port of the Engine's machine that the container was to have is another's."""
 
 
 class PullError(EngineError):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 import time
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
@@ -14,6 +16,11 @@ from asyncdockerspawner import errors
 from tests.engine.client_bed import answering, body, ended, opened, writer
 from tests.engine.conftest import Site
 from tests.fake_engine import FakeEngine
+
+PUBLISHED: dict[str, Any] = {
+    "ExposedPorts": {"8888/tcp": {}},
+    "HostConfig": {"PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}},
+}
 
 
 async def test_a_container_lives_and_every_verb_may_be_repeated(site: Site) -> None:
@@ -86,6 +93,38 @@ async def test_what_cannot_run_fails_at_its_start_and_is_still_there(
         assert caught.value.status == status
         assert [one["Id"] for one in site.containers()] == [made]
         await client.containers.remove(made)
+    assert site.containers() == []
+
+
+async def test_ports_that_others_have_taken_are_passed_over(site: Site) -> None:
+    async with opened(site.url) as client, AsyncExitStack() as stack:
+        first = await client.containers.create(f"t{site.hub_id}-first", body(site, **PUBLISHED))
+        await client.containers.start(first)
+        if site.fake is not None:
+            taken = {"message": "listen tcp4 127.0.0.1:1: bind: address already in use", "status": 500}
+            site.fake.rule("POST", "^/containers/.+/start$", times=2, **taken)
+        else:
+            # More in a row than the Engine itself tries before it gives up.
+            last = int(site.inspect(first)["NetworkSettings"]["Ports"]["8888/tcp"][0]["HostPort"])
+            for port in range(last + 1, last + 25):
+                with suppress(OSError):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        second = await client.containers.create(f"t{site.hub_id}-second", body(site, **PUBLISHED))
+        assert await client.containers.start(second)
+        assert site.inspect(second)["State"]["Running"]
+
+
+@pytest.mark.parametrize("removes", [True, False])
+async def test_a_start_on_a_fixed_port_that_is_taken_tells_the_port(site: Site, removes: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        fixed = {"PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}}
+        words = {**PUBLISHED, "HostConfig": {**fixed, "AutoRemove": removes}}
+        async with opened(site.url) as client:
+            made = await client.containers.create(f"t{site.hub_id}-x", body(site, **words))
+            with pytest.raises(errors.PortTaken, match=str(port)):
+                await client.containers.start(made)
+            await client.containers.remove(made, force=True)
     assert site.containers() == []
 
 

@@ -13,6 +13,8 @@ from asyncdockerspawner.jsontypes import JsonObject
 INSPECT_SECONDS = 60.0
 """Inspect waits for a start under way, so it may take as long as a start."""
 START_SECONDS = 120.0
+PORT_TRIES = 5
+"""How often a start is tried again where ports are taken. The Engine itself tries ten in a row each time."""
 STOP_SECONDS = 130.0
 """Beyond the grace that is asked for; a container's own is not known here."""
 REMOVE_SECONDS = 60.0
@@ -39,6 +41,24 @@ class Containers:
 
     async def start(self, ref: str) -> bool:
         """Start a container; False if it was running already. Raises StartFailed, ObjectNotFound."""
+        try:
+            return await self._start(ref)
+        except errors.PortTaken as exc:
+            return await self._start_on_others(ref, exc)
+
+    async def _start_on_others(self, ref: str, taken: errors.PortTaken) -> bool:
+        """Start a container where ports are taken: the Engine goes on behind those that it has tried."""
+        for _ in range(PORT_TRIES):
+            try:
+                return await self._start(ref)
+            except errors.PortTaken as exc:
+                taken = exc
+            except errors.ObjectNotFound:
+                # With AutoRemove its failed start has removed it.
+                break
+        raise taken
+
+    async def _start(self, ref: str) -> bool:
         answer = await self._connection.request(
             "POST",
             f"containers/{segment(ref)}/start",

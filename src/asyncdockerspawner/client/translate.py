@@ -62,11 +62,12 @@ _RULES = (
     # A 404 from start is about the network the container was created with, not about the container.
     _rule(errors.StartFailed, (404,), r"network .* not found"),
     _rule(errors.ObjectNotFound, (404,), r""),
+    _rule(errors.PortTaken, (500,), r"port is already allocated|address already in use"),
     _rule(
         errors.StartFailed,
         (400, 500),
-        r"OCI runtime|port is already allocated|could not select device driver|failed to create (shim )?task"
-        r"|attempted to invoke a command|userland proxy|driver failed programming|address already in use",
+        r"OCI runtime|could not select device driver|failed to create (shim )?task"
+        r"|attempted to invoke a command|userland proxy|driver failed programming",
     ),
     _rule(errors.EngineUnavailable, (400,), r"HTTP request to an HTTPS server"),
     _rule(errors.InvalidConfig, (400,), r""),
