@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import selectors
+import subprocess
+import sys
+
 import nox
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "layers", "types", "unit", "engine", "hub_6", "hub_5"]
+nox.options.sessions = ["lint", "layers", "types", "unit", "real_parts"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 HUBS = {"6": "jupyterhub>=6,<7", "5": "jupyterhub>=5.3,<6"}
 PATIENCE = 180
 """Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
+REAL_PARTS = ["engine", "hub_6", "hub_5"]
 LIFECYCLE = ["tests/engine/test_lifecycle.py", "tests/engine/test_lifecycle_cancelled.py"]
 PURE = [
     "errors", "jsontypes", "templating", "references", "naming", "labels", "spec/*", "status", "endpoint",
@@ -63,6 +69,46 @@ def unit(session: nox.Session) -> None:
     session.run("coverage", "combine", "--quiet", env=data)
     pure = ",".join(f"src/asyncdockerspawner/{room}.py" for room in PURE)
     session.run("coverage", "report", f"--include={pure}", "--fail-under=100", env=data)
+
+
+@nox.session(venv_backend="none")
+def real_parts(session: nox.Session) -> None:
+    """Run engine, hub_6 and hub_5 side by side: most of their time, they wait."""
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "nox", "-s", name],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for name in REAL_PARTS
+    }
+    try:
+        pass_on(running)
+    except KeyboardInterrupt:
+        # They have heard of it too, and clean up.
+        pass_on(running)
+        raise
+    failed = [name for name, process in running.items() if process.wait()]
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+def pass_on(running: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Tell what these say until they have ended, each line with the name of who said it."""
+    with selectors.DefaultSelector() as selector:
+        for name, process in running.items():
+            assert process.stdout is not None
+            selector.register(process.stdout, selectors.EVENT_READ, name)
+        rest = dict.fromkeys(running, b"")
+        while selector.get_map():
+            for key, _ in selector.select():
+                said = os.read(key.fd, 65536)
+                *lines, rest[key.data] = (rest[key.data] + said).split(b"\n")
+                for line in lines:
+                    print(f"{key.data:6} | {line.decode(errors='replace')}", flush=True)
+                if not said:
+                    selector.unregister(key.fileobj)
 
 
 @nox.session
