@@ -8,7 +8,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-from tests.testbed.steps import TestbedError, run, step
+from tests.testbed.steps import TestbedError, lock, run, step
 
 UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
@@ -36,7 +36,7 @@ def may_install() -> bool:
 def update() -> None:
     """Fetch the lists of packages, once in a process."""
     if may_install():
-        with step("apt-get update"):
+        with lock("apt"), step("apt-get update"):
             run(["apt-get", "update"], env=UNATTENDED)
 
 
@@ -49,7 +49,8 @@ def install(*packages: str, purpose: str) -> None:
             f"them here by itself; on those give the command: sudo {' '.join(command)}"
         )
     update()
-    with step(f"{' '.join(command)} (for {purpose})"):
+    # apt itself does not wait for another apt.
+    with lock("apt"), step(f"{' '.join(command)} (for {purpose})"):
         run(command, env=UNATTENDED)
 
 
@@ -62,7 +63,8 @@ def unpack(package: str, into: Path) -> Path:
     update()
     into.mkdir(parents=True, exist_ok=True)
     # as root apt would change to a user that may not write here, and complain
-    run(["apt-get", "-o", "APT::Sandbox::User=", "download", package], cwd=into, env=UNATTENDED)
+    with lock("apt"):
+        run(["apt-get", "-o", "APT::Sandbox::User=", "download", package], cwd=into, env=UNATTENDED)
     (archive,) = into.glob(f"{package}_*.deb")
     tree = into / package
     run(["dpkg", "-x", archive, tree])

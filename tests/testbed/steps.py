@@ -132,8 +132,9 @@ def pip() -> list[str]:
         return own
     home = cache_dir("testbed", "pip")
     python = home / "bin" / "python"
-    if not python.exists():
-        base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-        maker = str(base) if base.exists() else sys.executable
-        run([maker, "-m", "venv", home], advice="On Debian the package python3-venv is needed.")
+    with lock("pip"):
+        if not (home / "bin" / "pip").exists():
+            base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+            maker = str(base) if base.exists() else sys.executable
+            run([maker, "-m", "venv", home], advice="On Debian the package python3-venv is needed.")
     return [str(python), "-m", "pip"]
