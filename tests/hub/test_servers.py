@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.hub_api import HubRefused, ServerFailed
 from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import DIES, HubSite, text_of
+from tests.hub.hub_site import DIES, HubSite, text_of, until
 
 AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
 
@@ -48,8 +48,13 @@ async def test_a_deleted_named_server_is_forgotten(hub: HubSite) -> None:
     await hub.api.start_server("alice", "lab")
     await hub.api.stop_server("alice", "lab", remove=True)
     await hub.nothing_left()
-    stopped = await hub.api._request("GET", "users/alice?include_stopped_servers")
-    assert "lab" not in stopped.json()["servers"]
+
+    async def known() -> bool:
+        answer = await hub.api._request("GET", "users/alice?include_stopped_servers")
+        return "lab" in answer.json()["servers"]
+
+    # The Hub forgets it only after the stop.
+    await until(known, is_=False, seconds=20)
 
 
 async def test_deleting_a_user_takes_the_server_along(hub: HubSite) -> None:

@@ -329,13 +329,17 @@ def own_engine(
     first = ensure_engine()  # docker is installed then
     image = ensure_stub_image()
     sweep()
-    engine = OwnEngine(directory, Traces.lay(directory / "own-engine"), live_restore=live_restore, tls=tls)
-    try:
-        engine.start()
-        engine.load(image, first)
-        yield engine
-    finally:
-        engine.stop()
+    # One at a time on a machine: all begin with the same ports, and a killed one must find its own again.
+    with lock("own-engine-in-use"):
+        engine = OwnEngine(
+            directory, Traces.lay(directory / "own-engine"), live_restore=live_restore, tls=tls
+        )
+        try:
+            engine.start()
+            engine.load(image, first)
+            yield engine
+        finally:
+            engine.stop()
 
 
 def sweep() -> list[str]:
