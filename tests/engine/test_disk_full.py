@@ -14,8 +14,10 @@ from tornado import web
 from tests.engine.conftest import Site, World, new_world
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image
-from tests.testbed.own_engine import OwnEngine, own_engine
+from tests.testbed.own_engine import TEST_SECONDS, OwnEngine, own_engine
 from tests.testbed.registry import Registry, layer, registry
+
+pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
 MIB = 1 << 20
 DISK = 64 * MIB

@@ -20,8 +20,10 @@ from tests.fake_engine import FakeEngine
 from tests.fake_engine.documents import human
 from tests.fake_engine.scripts import DEAF, PUBLISHED
 from tests.testbed.images import ensure_stub_image
-from tests.testbed.own_engine import own_engine
+from tests.testbed.own_engine import TEST_SECONDS, own_engine
 from tests.testbed.steps import wait_until
+
+pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
 CONTAINERS_ONLY = json.dumps({"type": ["container"]})
 

@@ -24,10 +24,12 @@ from asyncdockerspawner.engine.engine import Engine
 from tests.testbed.counting_proxy import counting_proxy
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image
-from tests.testbed.own_engine import own_engine
+from tests.testbed.own_engine import TEST_SECONDS, own_engine
 from tests.testbed.processes import free_port
 from tests.testbed.registry import ACCOUNT, Registry, layer, registry
 from tests.testbed.throttle import Front, front
+
+pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
 MIB = 1 << 20
 WRONG = "not-this-one-4711"

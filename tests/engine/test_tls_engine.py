@@ -17,7 +17,9 @@ from asyncdockerspawner.client.settings import resolve
 from tests.engine.client_bed import opened
 from tests.engine.conftest import Site, World, new_world
 from tests.testbed.certificates import Certificates, make_certificates
-from tests.testbed.own_engine import OwnEngine, own_engine
+from tests.testbed.own_engine import TEST_SECONDS, OwnEngine, own_engine
+
+pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
 Words = dict[str, Any]
 

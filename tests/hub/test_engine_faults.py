@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import pytest
+
 from tests.hub.conftest import MakeHub
 from tests.hub.hub_site import HubSite, until
-from tests.testbed.own_engine import OwnEngine
+from tests.testbed.own_engine import TEST_SECONDS, OwnEngine
+
+pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
 USERS = [f"user{number:02}" for number in range(20)]
 FAST_POLLS = "c.Spawner.poll_interval = 1"

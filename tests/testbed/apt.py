@@ -36,8 +36,8 @@ def may_install() -> bool:
 def update() -> None:
     """Fetch the lists of packages, once in a process."""
     if may_install():
-        with lock("apt"), step("apt-get update"):
-            run(["apt-get", "update"], env=UNATTENDED)
+        with step("apt-get update"):
+            _apt_get("update")
 
 
 def install(*packages: str, purpose: str) -> None:
@@ -49,9 +49,8 @@ def install(*packages: str, purpose: str) -> None:
             f"them here by itself; on those give the command: sudo {' '.join(command)}"
         )
     update()
-    # apt itself does not wait for another apt.
-    with lock("apt"), step(f"{' '.join(command)} (for {purpose})"):
-        run(command, env=UNATTENDED)
+    with step(f"{' '.join(command)} (for {purpose})"):
+        _apt_get(*command[1:])
 
 
 def unpack(package: str, into: Path) -> Path:
@@ -63,13 +62,18 @@ def unpack(package: str, into: Path) -> Path:
     update()
     into.mkdir(parents=True, exist_ok=True)
     # as root apt would change to a user that may not write here, and complain
-    with lock("apt"):
-        run(["apt-get", "-o", "APT::Sandbox::User=", "download", package], cwd=into, env=UNATTENDED)
+    _apt_get("-o", "APT::Sandbox::User=", "download", package, cwd=into)
     (archive,) = into.glob(f"{package}_*.deb")
     tree = into / package
     run(["dpkg", "-x", archive, tree])
     archive.unlink()
     return tree
+
+
+def _apt_get(*words: str, cwd: Path | None = None) -> None:
+    """One at a time: apt itself does not wait for another apt."""
+    with lock("apt"):
+        run(["apt-get", *words], cwd=cwd, env=UNATTENDED)
 
 
 def codename() -> str:

@@ -156,13 +156,13 @@ def _needed() -> Mapping[str, str]:
 
 def _start_dockerd() -> EngineHandle:
     if "cgroupfs-mount" in _needed():
-        subprocess.run(["cgroupfs-mount"], check=False, env={**os.environ, "PATH": _path()})
+        subprocess.run(["cgroupfs-mount"], check=False, env=environment())
     with step(f"starting dockerd in the background (log: {log_file()})"):
         pid_file().unlink(missing_ok=True)
         with log_file().open("ab") as log:
             process = subprocess.Popen(
                 ["dockerd", f"--pidfile={pid_file()}", f"--host={DEFAULT_URL}"],
-                env={**os.environ, "PATH": _path()},
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -198,6 +198,11 @@ def _knock(url: str) -> None:
 
 def _first_address(subnet: str) -> str:
     return str(next(ipaddress.ip_network(subnet).hosts()))
+
+
+def environment() -> dict[str, str]:
+    """Give the environment of this process, with the folders of system programs on PATH."""
+    return {**os.environ, "PATH": _path()}
 
 
 def _path() -> str:

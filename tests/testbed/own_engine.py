@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 
 from tests.testbed.certificates import Certificates
-from tests.testbed.engine import EngineHandle, ensure_engine
+from tests.testbed.engine import EngineHandle, ensure_engine, environment
 from tests.testbed.images import ensure_stub_image
 from tests.testbed.processes import Background, free_port
 from tests.testbed.steps import TestbedError, lock, run, wait_until
@@ -36,6 +36,8 @@ PROGRAMS = {"dockerd", "containerd", "containerd-shim-runc-v2", "docker-proxy", 
 READY_WITHIN = 90.0
 """A start without live restore first stops what ran before: ten seconds for a container deaf to SIGTERM."""
 GONE_WITHIN = 20.0
+TEST_SECONDS = 400.0
+"""For a test that uses one: it may have to wait until two others are done with theirs."""
 CGROUPS = Path("/sys/fs/cgroup")
 _TLS_FILES = {"cacert": "ca", "cert": "cert", "key": "key"}
 
@@ -84,11 +86,11 @@ class Traces:
         if not wait_until(self._kill_processes, GONE_WITHIN, every=0.05):
             raise TestbedError(f"These processes of {self.run.name} do not end: {self._processes()}")
         for mount in sorted(self._mounts(), reverse=True):
-            subprocess.run(["umount", "--lazy", mount], check=False, env=_environment())
+            subprocess.run(["umount", "--lazy", mount], check=False, env=environment())
         for link in self._links():
             # A container's end of a pair takes the other one along: then there is nothing to delete.
             subprocess.run(
-                ["ip", "link", "delete", link], check=False, capture_output=True, env=_environment()
+                ["ip", "link", "delete", link], check=False, capture_output=True, env=environment()
             )
         for path in self._shim_sockets:
             path.unlink(missing_ok=True)
@@ -278,7 +280,7 @@ class OwnEngine:
         self.traces.erase()
 
     def _background(self, name: str, command: list[str], log: Path) -> Background:
-        return Background(name, command, log, _environment(), self.traces.run)
+        return Background(name, command, log, environment(), self.traces.run)
 
     def _containerd_command(self) -> list[str]:
         # Its own even where the machine has one: names of containers' tasks would be shared with all of them.
@@ -330,16 +332,13 @@ def own_engine(
     image = ensure_stub_image()
     sweep()
     # One at a time on a machine: all begin with the same ports, and a killed one must find its own again.
-    with lock("own-engine-in-use"):
-        engine = OwnEngine(
-            directory, Traces.lay(directory / "own-engine"), live_restore=live_restore, tls=tls
-        )
-        try:
-            engine.start()
-            engine.load(image, first)
-            yield engine
-        finally:
-            engine.stop()
+    with lock("own-engine-in-use"), contextlib.ExitStack() as stack:
+        traces = Traces.lay(directory / "own-engine")
+        engine = OwnEngine(directory, traces, live_restore=live_restore, tls=tls)
+        stack.callback(engine.stop)
+        engine.start()
+        engine.load(image, first)
+        yield engine
 
 
 def sweep() -> list[str]:
@@ -357,7 +356,7 @@ def sweep() -> list[str]:
 
 
 def _ip(*words: str) -> str:
-    return run(["ip", *words], env=_environment(), advice="On Debian the package iproute2 is needed.")
+    return run(["ip", *words], env=environment(), advice="On Debian the package iproute2 is needed.")
 
 
 def _free_subnet() -> str:
@@ -368,10 +367,6 @@ def _free_subnet() -> str:
     raise TestbedError(
         "No network from 198.18.100.0/24 to 198.18.249.0/24 is free for an Engine of a test's own."
     )
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"}
 
 
 def _lines(path: Path) -> list[str]:

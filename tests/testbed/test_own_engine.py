@@ -17,8 +17,10 @@ import pytest
 
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import STUB, STUBBORN, ensure_stub_image, ensure_stubborn_image
-from tests.testbed.own_engine import PREFIX, OwnEngine, Traces, own_engine, sweep
+from tests.testbed.own_engine import PREFIX, TEST_SECONDS, OwnEngine, Traces, own_engine, sweep
 from tests.testbed.steps import wait_until
+
+pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED: dict[str, Any] = {"PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}}
