@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from playwright.async_api import Page, expect
 
 from tests.hub.browsing import LONG, Picture, log_in, page, picture
@@ -48,16 +46,19 @@ async def test_a_notebook_computes_and_a_file_in_work_outlives_its_server(
 async def runs(page: Page, code: str, *, gives: str) -> None:
     """Run code in the last cell, and see what it gives below."""
     cell = page.locator(".jp-Notebook .jp-Cell .cm-content").last
+    output = page.locator(".jp-OutputArea-output").last
 
-    async def typed() -> bool:
-        # JupyterLab may set up the cell anew while it loads, and what was typed is lost then.
+    async def given() -> bool:
+        # JupyterLab may set up cell and kernel anew while it loads: what was typed or asked is lost then.
         await cell.fill(code)
-        await asyncio.sleep(0.2)
-        return await cell.inner_text() == code
+        await page.keyboard.press("Shift+Enter")
+        try:
+            await expect(output).to_have_text(gives, timeout=10_000)
+        except AssertionError:
+            return False
+        return True
 
-    await until(typed, is_=True, seconds=30)
-    await page.keyboard.press("Shift+Enter")
-    await expect(page.locator(".jp-OutputArea-output").last).to_have_text(gives, timeout=LONG)
+    await until(given, is_=True, seconds=60)
 
 
 async def stopped_at_home(page: Page, hub: HubSite, picture: Picture) -> None:
