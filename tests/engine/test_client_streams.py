@@ -105,7 +105,7 @@ async def test_what_happens_to_containers_is_told(site: Site) -> None:
                         seen.append(event.action)
                     if seen[-1:] == ["destroy"]:
                         break
-    assert seen == ["start", "die", "destroy"]
+    assert seen == ["start", "kill", "die", "destroy"]
 
 
 @pytest.mark.parametrize(

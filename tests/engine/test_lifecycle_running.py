@@ -10,6 +10,7 @@ import pytest
 from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
+from asyncdockerspawner.engine import watch as room
 from tests.engine.conftest import SHELL, Site, World, new_world
 from tests.fake_engine import FakeEngine
 
@@ -30,8 +31,12 @@ async def until(ask: Callable[[], Any], seconds: float = 10.0) -> None:
             await asyncio.sleep(0.01)
 
 
+def post(site: Site, ref: str, verb: str, **params: int) -> None:
+    site.http.post(f"/containers/{ref}/{verb}", params=params).raise_for_status()
+
+
 def kill(site: Site, ref: str) -> None:
-    site.http.post(f"/containers/{ref}/kill").raise_for_status()
+    post(site, ref, "kill")
 
 
 async def test_a_death_is_told_to_the_hub_with_its_reason(
@@ -92,23 +97,63 @@ async def test_a_rename_from_outside_is_no_end(make_world: MakeWorld, site: Site
     assert site.containers() == []
 
 
+async def test_a_stop_from_outside_is_told_and_a_restart_is_not(make_world: MakeWorld, site: Site) -> None:
+    spawner = await make_world().spawn()
+    told = await heard(spawner)
+    post(site, spawner.object_id, "stop", t=1)
+    await asyncio.sleep(0.5)
+    assert await spawner.poll() is None
+    post(site, spawner.object_id, "start")
+    await asyncio.sleep(room.RESTART_SECONDS + 0.5)
+    assert not told.is_set()
+    post(site, spawner.object_id, "stop", t=1)
+    await asyncio.wait_for(told.wait(), 10)
+    assert await spawner.poll() is not None
+    await spawner.user.stop("")
+
+
+class Proxy:
+    """Remembers which routes it was given."""
+
+    def __init__(self) -> None:
+        self.routes: list[tuple[str, int]] = []
+
+    async def add_user(self, user: Any, name: str) -> None:
+        self.routes.append((name, user.spawners[name].server.port))
+
+
+async def test_a_server_that_the_hub_is_giving_up_gets_no_route_any_more(
+    make_world: MakeWorld, site: Site
+) -> None:
+    world = make_world(remove=False)
+    proxy = world.settings["proxy"] = Proxy()
+    spawner = await world.spawn()
+    ended = asyncio.Event()
+
+    async def give_up() -> None:
+        post(site, spawner.object_id, "start")
+        await asyncio.sleep(0.5)
+        await world.user.stop("")
+        ended.set()
+
+    spawner.add_poll_callback(give_up)
+    kill(site, spawner.object_id)
+    await asyncio.wait_for(ended.wait(), 10)
+    await asyncio.sleep(0.2)
+    assert proxy.routes == []
+
+
 async def test_a_restart_with_another_port_moves_server_and_route(make_world: MakeWorld, site: Site) -> None:
     world = make_world()
-    routes: list[tuple[str, int]] = []
-
-    class Proxy:
-        async def add_user(self, user: Any, name: str) -> None:
-            routes.append((name, user.spawners[name].server.port))
-
-    world.settings["proxy"] = Proxy()
+    proxy = world.settings["proxy"] = Proxy()
     spawner = await world.spawn("lab")
     before = spawner.server.port
     if site.fake is not None:
         site.fake.restart(spawner.object_id)
     else:
         site.http.post(f"/containers/{spawner.object_id}/restart", params={"t": 0}).raise_for_status()
-    await until(lambda: routes)
-    assert routes == [("lab", spawner.server.port)]
+    await until(lambda: proxy.routes)
+    assert proxy.routes == [("lab", spawner.server.port)]
     assert spawner.server.port != before
     assert await spawner.poll() is None
     await world.user.stop("lab")

@@ -98,6 +98,23 @@ def test_an_end_is_a_question_and_changes_nothing_itself(action: str) -> None:
     assert table.version("a") > version
 
 
+@pytest.mark.parametrize(
+    ("signals", "change"),
+    [("15", Change.STOPPED), ("15 9", Change.STOPPED), ("9", Change.MAYBE_ENDED), ("", Change.MAYBE_ENDED)],
+)
+def test_an_end_that_was_asked_for_may_be_a_restart(signals: str, change: Change) -> None:
+    table = holding(listed(port=1))
+    before, version = table.get("a"), table.version("a")
+    for signal in signals.split():
+        assert table.take(event("kill", signal=signal)) is Change.NOTHING
+    assert table.answer("a", before, version)
+    assert table.take(event("die")) is change
+    assert table.get("a") == before
+    # What was asked of the last one is not asked of the next.
+    table.take(event("start"))
+    assert table.take(event("die")) is Change.MAYBE_ENDED
+
+
 @pytest.mark.parametrize("action", ["destroy", "remove"])
 def test_a_removal_takes_the_container_out(action: str) -> None:
     table = holding(listed(port=1), listed("b"))
@@ -250,6 +267,7 @@ class Deliveries:
         self.questions: dict[str, int] = {}
         self.answers: dict[str, JsonObject | None] = {}
         self.starts: list[tuple[str, int]] = []
+        self.later: list[str] = []
         self.replay: list[ContainerEvent] | None = None
         self.snapshot: list[JsonObject] | None = None
         self.create("a")
@@ -292,8 +310,13 @@ class Deliveries:
             self.engine[ref]["port"] = 0
             self.emit("die", ref)
 
+    def stop(self, letter: str) -> None:
+        if self.engine.get(self.ids[letter], {}).get("port"):
+            self.emit("kill", self.ids[letter])
+            self.die(letter)
+
     def restart(self, letter: str) -> None:
-        self.die(letter)
+        self.stop(letter)
         self.run(letter)
 
     def remove(self, letter: str) -> None:
@@ -316,8 +339,16 @@ class Deliveries:
 
     def apply(self, one: ContainerEvent) -> None:
         change, ref = self.table.take(one), one.container_id
-        if change is Change.MAYBE_ENDED or (change is Change.STARTED and ref in self.held):
+        if change is Change.STOPPED and ref in self.held:
+            self.later.append(ref)
+        elif change in {Change.MAYBE_ENDED, Change.STOPPED} or (
+            change is Change.STARTED and ref in self.held
+        ):
             self.ask(ref)
+
+    def ask_now(self, _letter: str) -> None:
+        if self.later:
+            self.ask(self.later.pop(0))
 
     def find(self, letter: str) -> None:
         ref = self.ids[letter]
@@ -373,6 +404,8 @@ class Deliveries:
         self.give_the_list("")
         while self.events:
             self.deliver("")
+        while self.later:
+            self.ask_now("")
         while self.questions:
             for letter in self.ids:
                 self.see_the_questions(letter)
@@ -386,8 +419,17 @@ class Deliveries:
             assert found.get("NetworkSettings") in (None, truth["NetworkSettings"])
 
 
-RARE = ["create", "remove", "rename", "hold_or_let_go", "find", "subscribe", "begin_a_list"]
-OFTEN = ["run", "run_on_request", "restart", "see_the_list", "give_the_list", "answer_the_starts", "settle"]
+RARE = ["create", "remove", "rename", "hold_or_let_go", "find", "subscribe", "begin_a_list", "ask_now"]
+OFTEN = [
+    "run",
+    "run_on_request",
+    "stop",
+    "restart",
+    "see_the_list",
+    "give_the_list",
+    "answer_the_starts",
+    "settle",
+]
 MOSTLY = ["die", "deliver", "deliver", "deliver", "see_the_questions", "give_the_answers"]
 STEPS = st.tuples(st.sampled_from(RARE + 2 * OFTEN + 4 * MOSTLY), st.sampled_from("aaabc"))
 

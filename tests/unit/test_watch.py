@@ -195,6 +195,41 @@ async def test_a_death_is_looked_into_and_told_to_who_follows(
     assert status.poll_status(watch.known("a")) == polled
 
 
+async def test_who_follows_is_told_of_a_stop_once_it_is_not_a_restart(
+    watch: Watch, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "RESTART_SECONDS", 0.2)
+    server.put("b", 2)
+    await watch.find("a", "")
+    told = followed(watch)
+    for each in "ba":
+        server.put(each)
+        server.tell("kill", each, signal="15")
+        server.tell("die", each)
+    # Of the one that nobody follows, the Engine is asked at once.
+    await until(lambda: watch.known("b") == server.containers["b"])
+    assert (told, runs(watch.known("a"))) == ([], True)
+    await until(lambda: told)
+    assert told == [server.containers["a"]]
+
+
+async def test_a_restart_from_outside_is_no_end(
+    watch: Watch, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "RESTART_SECONDS", 0.1)
+    await watch.find("a", "")
+    told = followed(watch)
+    server.put("a")
+    server.tell("kill", "a", signal="15")
+    server.tell("die", "a")
+    await heard(watch, server)
+    server.put("a", 9)
+    server.tell("start", "a")
+    await until(lambda: server.asked.count("/a/json") == 2)
+    await until(lambda: len(told) == 2)
+    assert told == 2 * [server.containers["a"]]
+
+
 async def test_a_removal_is_told_to_who_follows_and_to_nobody_else(watch: Watch, server: Server) -> None:
     server.put("b", 2)
     await watch.find("a", "")

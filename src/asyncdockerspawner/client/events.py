@@ -15,10 +15,12 @@ ENDINGS = frozenset({"die", "died"})
 """Actions after which a container's process has ended: Docker's word and Podman's."""
 REMOVALS = frozenset({"destroy", "remove"})
 """Actions after which there is no container."""
+SIGNALS = frozenset({"kill"})
+"""A signal was sent from outside: Docker says so before the end of what is killed, stopped or restarted."""
 STARTS = frozenset({"start", "restart", "unpause"})
 CREATIONS = frozenset({"create"})
 RENAMES = frozenset({"rename"})
-WATCHED = ENDINGS | REMOVALS | STARTS | CREATIONS | RENAMES
+WATCHED = ENDINGS | REMOVALS | SIGNALS | STARTS | CREATIONS | RENAMES
 
 
 @dataclass(frozen=True, slots=True)

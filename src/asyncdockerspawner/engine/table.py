@@ -13,8 +13,18 @@ from enum import Enum
 from typing import Any
 
 from asyncdockerspawner import labels, status
-from asyncdockerspawner.client.events import CREATIONS, ENDINGS, REMOVALS, RENAMES, STARTS, ContainerEvent
+from asyncdockerspawner.client.events import (
+    CREATIONS,
+    ENDINGS,
+    REMOVALS,
+    SIGNALS,
+    STARTS,
+    ContainerEvent,
+)
 from asyncdockerspawner.jsontypes import JsonObject
+
+SIGKILL = "9"
+"""The signal of a kill; a stop or a restart begins with another one."""
 
 
 class Change(Enum):
@@ -23,6 +33,7 @@ class Change(Enum):
     NOTHING = "nothing"
     STARTED = "its address may be another"
     MAYBE_ENDED = "the Engine has to be asked whether it runs"
+    STOPPED = "somebody has stopped it, and may be about to start it again"
     GONE = "there is no such container any more"
 
 
@@ -31,6 +42,8 @@ class _Entry:
     document: JsonObject
     version: int = 0
     """How many events have told of it: an answer that was asked for before the last one is out of date."""
+    signalled: bool = False
+    """Whether it was asked from outside to end."""
 
 
 class Table:
@@ -79,21 +92,23 @@ class Table:
         if entry is None:
             self._strays += 1
             return Change.NOTHING
-        if event.action in CREATIONS:
-            # It tells nothing that is not known, and may come when the start has been answered already.
+        if event.action in CREATIONS | SIGNALS:
+            # They tell nothing of how it is, and the first may come when the start has been answered already.
+            entry.signalled |= event.action in SIGNALS and event.attributes.get("signal") != SIGKILL
             return Change.NOTHING
         entry.version += 1
+        signalled, entry.signalled = entry.signalled, False
         if event.action in REMOVALS:
             del self._entries[event.container_id]
             self._strays += 1
             return Change.GONE
         if event.action in ENDINGS:
-            return Change.MAYBE_ENDED
-        if event.action in RENAMES:
-            entry.document = {**entry.document, "Name": f"/{event.attributes.get('name', '').lstrip('/')}"}
+            return Change.STOPPED if signalled else Change.MAYBE_ENDED
         if event.action in STARTS:
             _run(entry)
             return Change.STARTED
+        # A rename: it is all that is left.
+        entry.document = {**entry.document, "Name": f"/{event.attributes.get('name', '').lstrip('/')}"}
         return Change.NOTHING
 
     def answer(self, container_id: str, document: JsonObject | None, version: int) -> bool:
@@ -103,7 +118,8 @@ class Table:
         if document is None:
             self._entries.pop(container_id, None)
         else:
-            self._entries[container_id] = _Entry(document, max(version, 0))
+            entry = self._entries.setdefault(container_id, _Entry(document, max(version, 0)))
+            entry.document = document
             if (document["Config"].get("Labels") or {}).get(labels.HUB) != self._hub_id:
                 self.tracked.add(container_id)
         return True

@@ -28,6 +28,9 @@ STEADY_SECONDS = 5.0
 LONG_OUTAGE_SECONDS = 30.0
 """After an absence of so long, `on_synced` is called again."""
 
+RESTART_SECONDS = 2.0
+"""How long a container that somebody has stopped may take to be back before its end is told."""
+
 _log = logging.getLogger(__name__)
 
 Changed = Callable[[JsonObject | None], None]
@@ -247,10 +250,10 @@ class Watch:
             self._apply(event)
 
     def _apply(self, event: ContainerEvent) -> None:
-        change = self._table.take(event)
-        if change is Change.MAYBE_ENDED or (
-            change is Change.STARTED and event.container_id in self._followers
-        ):
+        change, followed = self._table.take(event), event.container_id in self._followers
+        if change is Change.STOPPED and followed:
+            asyncio.get_running_loop().call_later(RESTART_SECONDS, self._doubt, event.container_id)
+        elif change in {Change.MAYBE_ENDED, Change.STOPPED} or (change is Change.STARTED and followed):
             self._doubt(event.container_id)
         elif change is Change.GONE:
             self._tell(event.container_id)

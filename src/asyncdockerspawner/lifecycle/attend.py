@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from asyncdockerspawner import errors, status
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import readiness
@@ -10,13 +12,16 @@ from asyncdockerspawner.lifecycle.host import RUNNING, Host, resolved
 
 def follow(host: Host) -> None:
     """Have the Hub told at once when the server ends, and its route follow when the address changes."""
+    one_by_one = asyncio.Lock()
 
     def changed(document: JsonObject | None) -> None:
         async def work() -> None:
-            if document is None or not status.is_running(document):
-                await _ended(host, document)
-            else:
-                await _moved(host)
+            # A server that the Hub is just giving up gets no route any more.
+            async with one_by_one:
+                if document is None or not status.is_running(document):
+                    await _ended(host, document)
+                else:
+                    await _moved(host)
 
         host.engine.janitor.start(work, what=f"tell the Hub of {host.object_name}")
 
