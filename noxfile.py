@@ -6,6 +6,7 @@ import os
 import selectors
 import subprocess
 import sys
+import tempfile
 
 import nox
 
@@ -35,6 +36,13 @@ def group(name: str) -> tuple[str, ...]:
 def install(session: nox.Session, *groups: str, hub: str = "6") -> None:
     """Install the project with one Hub and these groups."""
     session.install("-e", ".", HUBS[hub], *(entry for name in groups for entry in group(name)))
+
+
+def test(session: nox.Session, *what: str) -> None:
+    """Run these tests in a temporary folder of their own: pytest tidies up the one that all runs share."""
+    with tempfile.TemporaryDirectory(prefix="pytest-") as folder:
+        words = [f"--basetemp={folder}/t", *(session.posargs or what)]
+        session.run("pytest", *words, interrupt_timeout=PATIENCE)
 
 
 @nox.session
@@ -116,7 +124,7 @@ def engine(session: nox.Session) -> None:
     """Test client, Engine and lifecycle over the fake Engine and over a real one."""
     install(session, "test")
     session.run("python", "-m", "tests.testbed", "up")
-    session.run("pytest", *(session.posargs or ["tests/engine", "tests/testbed"]), interrupt_timeout=PATIENCE)
+    test(session, "tests/engine", "tests/testbed")
 
 
 @nox.session
@@ -124,7 +132,7 @@ def hub_6(session: nox.Session) -> None:
     """Test with a real Hub, the newest 6.x."""
     install(session, "test", "browser")
     session.run("python", "-m", "tests.testbed", "up", "--singleuser")
-    session.run("pytest", *(session.posargs or ["tests/hub"]), interrupt_timeout=PATIENCE)
+    test(session, "tests/hub")
 
 
 @nox.session
@@ -132,7 +140,7 @@ def hub_5(session: nox.Session) -> None:
     """Test with a real Hub, the newest 5.x, and the lifecycle on it."""
     install(session, "test", "browser", hub="5")
     session.run("python", "-m", "tests.testbed", "up", "--singleuser")
-    session.run("pytest", *(session.posargs or ["tests/hub", *LIFECYCLE]), interrupt_timeout=PATIENCE)
+    test(session, "tests/hub", *LIFECYCLE)
 
 
 @nox.session

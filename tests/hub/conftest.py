@@ -20,7 +20,7 @@ from tests.testbed.images import ensure_stub_image
 from tests.testbed.own_engine import OwnEngine, own_engine
 from tests.testbed.singleuser import ensure_singleuser_image
 
-LOG_CHARACTERS = 12_000
+LOG_CHARACTERS = 60_000
 
 
 class MakeHub(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jupyterhub
 
 from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, prefix_of
+from tests.hub.hub_site import HubSite, new_hub_id, prefix_of
 
 RENAMES = jupyterhub.version_info[0] >= 6
 
@@ -21,7 +21,8 @@ def volume(hub_id: str) -> dict[str, str]:
 
 
 async def test_a_renamed_server_finds_its_files(make_hub: MakeHub) -> None:
-    hub = make_hub(hub_id="renaming01", volumes=volume("renaming01"), remove=False, on_drift="recreate")
+    hub_id = new_hub_id()
+    hub = make_hub(hub_id=hub_id, volumes=volume(hub_id), remove=False, on_drift="recreate")
     await hub.create_users("alice")
     await hub.api.start_server("alice", "old")
     await hub.api.stop_server("alice", "old")

@@ -106,7 +106,7 @@ def lock(name: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"* waiting for another process that makes the {name} ...")
+            say(f"* waiting for another process, which has the lock {name!r} ...")
             fcntl.flock(handle, fcntl.LOCK_EX)
         _held.append(name)
         try:
