@@ -182,9 +182,19 @@ async def test_starts_without_the_hook_take_turns_too(make: Make, fake: FakeEngi
 
 async def test_what_a_spawn_will_make_outlives_a_rollback_by_another_request(make: Make) -> None:
     world = make()
+    on_disk: list[tuple[str, str]] = []
+
+    class Looks(DockerSpawner):
+        async def create_object(self) -> Any:
+            world.db.rollback()
+            state = self.orm_spawner.state
+            on_disk.append((state["phase"], state["object_name"]))
+            return await super().create_object()
+
+    world.settings["spawner_class"] = Looks
     spawner = world.new_spawner()
     await spawner.run_pre_spawn_hook()
     world.db.rollback()
-    state = world.user.orm_user.orm_spawners[""].state
-    assert (state["phase"], state["object_name"]) == ("starting", spawner.object_name)
-    spawner.clear_state()
+    await spawner.start()
+    assert on_disk == [("starting", spawner.object_name)]
+    await spawner.stop()

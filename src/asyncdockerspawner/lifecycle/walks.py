@@ -27,9 +27,8 @@ async def prepare(host: Host) -> None:
         await resolved(host.pull_image(host.image))
         await turns.take(host, spawn)
         host.owed = False
-        # On disk before anything is created: a Hub that is killed mid-start knows what it was making. Until
-        # the Hub's own next commit, the end of any other request would roll it back.
-        host.keep_state(commit=True)
+        # The Hub commits it with its own, right before the start.
+        host.keep_state()
     except BaseException:
         # Nothing has been created, so there is nothing to look for later.
         spawn.leave_gate()
@@ -50,6 +49,9 @@ async def launch(host: Host) -> tuple[str, int]:
         await host.engine.janitor.settled(name)
         launching.add(name)
         await host.watch.ready()
+        # On disk before anything is created: a Hub that is killed mid-start knows what it was making. Most
+        # often there is nothing left to write, but the end of another request may have rolled it back.
+        host.keep_state(commit=True)
         await obtain.obtain(host, spawn)
         ip, port = await _start(host, spawn, end)
     except BaseException:
