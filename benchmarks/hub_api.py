@@ -116,15 +116,17 @@ class HubAPI:
 
     # ---- servers ----
 
-    async def start_server(self, user: str, name: str = "", options: Mapping[str, Any] | None = None) -> Json:
-        """Start a server, wait until it is ready: its document. `ServerFailed` has the Hub's text."""
+    async def start_server(self, user: str, name: str = "", options: Mapping[str, Any] | None = None) -> None:
+        """Start a server and return when the Hub says that it is ready. `ServerFailed` has the Hub's text.
+
+        Nothing is asked after that: the Hub would answer it between the starts of the others.
+        """
         label = _label(user, name)
         try:
             async with asyncio.timeout(self.deadline):
                 response = await self.request_start(user, name, options)
                 if response.status_code == 202:
                     await self._wait_until_ready(user, name)
-                return await self._ready_server(user, name)
         except TimeoutError:
             raise ServerFailed(f"{label} was not ready within {self.deadline:g} s") from None
         except httpx.TransportError as exc:
@@ -161,12 +163,6 @@ class HubAPI:
         if last and last[0].get("failed"):
             raise ServerFailed(f"{_label(user, name)}: {last[0].get('message', 'failed')}")
         return bool(last and last[0].get("ready"))
-
-    async def _ready_server(self, user: str, name: str) -> Json:
-        server = await self.server(user, name)
-        if server is None or not server.get("ready"):
-            raise ServerFailed(f"{_label(user, name)}: the Hub said started, yet its server is {server!r}")
-        return server
 
     async def server(self, user: str, name: str = "") -> Json | None:
         """The active server's document, or None where there is none."""

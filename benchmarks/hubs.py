@@ -91,13 +91,18 @@ def _log_of_a_failure(process: HubProcess) -> Iterator[None]:
 
 
 def spawner_config(prefix: str, images: Images) -> str:
-    """The configuration both contenders get."""
+    """The configuration both contenders get.
+
+    The Hub's database is in memory: it commits some 17 times for each server that comes and goes, and how
+    long the machine's disk takes for that is nobody's merit.
+    """
     by_prefix = {STUBBORN_PREFIX: images.stubborn}
     if images.singleuser:
         by_prefix[CROWD_PREFIX] = images.singleuser
     if images.pulled:
         by_prefix[PULL_PREFIX] = images.pulled
     return f"""
+c.JupyterHub.db_url = 'sqlite:///:memory:'
 c.JupyterHub.concurrent_spawn_limit = 0
 c.JupyterHub.active_server_limit = 0
 c.Spawner.poll_interval = 5

@@ -13,6 +13,9 @@ from benchmarks.hub_probe import WINDOW
 from benchmarks.hubs import MeasuredHub
 from benchmarks.probe import HubFigures
 
+REST = 3.0
+"""Seconds before a storm: the Engine and the kernel still tidy up after the containers of the last one."""
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -65,6 +68,7 @@ async def storm(hub: MeasuredHub, users: Sequence[str]) -> Storm:
     api = hub.api
     await api.create_users(users)
     try:
+        await asyncio.sleep(REST)
         start = await together(hub, users, api.start_server)
         poll = await together(hub, users, api.poll_server)
         stop = await together(hub, users, api.stop_server)
