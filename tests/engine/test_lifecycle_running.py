@@ -31,7 +31,7 @@ async def until(ask: Callable[[], Any], seconds: float = 10.0) -> None:
             await asyncio.sleep(0.01)
 
 
-def post(site: Site, ref: str, verb: str, **params: int) -> None:
+def post(site: Site, ref: str, verb: str, **params: int | str) -> None:
     site.http.post(f"/containers/{ref}/{verb}", params=params).raise_for_status()
 
 
@@ -90,7 +90,7 @@ async def test_a_stop_that_the_hub_asked_for_is_not_told_as_a_death(make_world: 
 async def test_a_rename_from_outside_is_no_end(make_world: MakeWorld, site: Site) -> None:
     spawner = await make_world().spawn()
     other = f"{spawner.object_name}-other"
-    site.http.post(f"/containers/{spawner.object_id}/rename", params={"name": other}).raise_for_status()
+    post(site, spawner.object_id, "rename", name=other)
     await asyncio.sleep(0.2)
     assert await spawner.poll() is None
     await spawner.user.stop("")
@@ -151,7 +151,7 @@ async def test_a_restart_with_another_port_moves_server_and_route(make_world: Ma
     if site.fake is not None:
         site.fake.restart(spawner.object_id)
     else:
-        site.http.post(f"/containers/{spawner.object_id}/restart", params={"t": 0}).raise_for_status()
+        post(site, spawner.object_id, "restart", t=0)
     await until(lambda: proxy.routes)
     assert proxy.routes == [("lab", spawner.server.port)]
     assert spawner.server.port != before
