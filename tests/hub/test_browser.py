@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, TimeoutError, expect
 
 from tests.hub.browsing import LONG, Picture, log_in, page, picture
 from tests.hub.conftest import MakeHub
@@ -65,7 +65,17 @@ async def stopped_at_home(page: Page, hub: HubSite, picture: Picture) -> None:
     """Stop the server with the button of the Hub's home page."""
     page.on("dialog", lambda dialog: dialog.accept())  # a notebook that is not saved asks whether to leave
     await page.goto(f"{hub.process.url}/hub/home")
-    await page.click("#stop")
+
+    async def asked() -> bool:
+        # The page's script comes after the page: a click before it is bound to the button is lost.
+        try:
+            async with page.expect_request(lambda request: request.method == "DELETE", timeout=3_000):
+                await page.click("#stop")
+        except TimeoutError:
+            return False
+        return True
+
+    await until(asked, is_=True, seconds=60)
     await expect(page.locator("#start")).to_contain_text("Start My Server", timeout=LONG)
     await hub.nothing_left()
     await picture("stopped")
