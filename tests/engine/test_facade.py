@@ -81,6 +81,17 @@ async def test_a_container_lives_and_dies_by_docker_pys_methods(
         await spawner.docker("inspect_container", made)
 
 
+@FAKE_ONLY
+async def test_a_call_cancelled_before_its_first_turn_asks_nothing(
+    spawner: DockerSpawner, fake: FakeEngine
+) -> None:
+    call = spawner.docker("inspect_container", "some-container")
+    call.cancel()
+    await asyncio.wait([call])
+    assert call.cancelled()
+    assert fake.requests("GET", "/containers/{ref}/json") == []
+
+
 async def test_wait_tells_how_a_container_ended(spawner: DockerSpawner, site: Site, name: str) -> None:
     made = await running(spawner, site, name, "silent")
     with pytest.raises(errors.EngineTimeout):

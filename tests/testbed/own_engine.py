@@ -22,6 +22,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.testbed import proc
 from tests.testbed.certificates import Certificates
 from tests.testbed.engine import EngineHandle, ensure_engine, environment
 from tests.testbed.images import ensure_stub_image
@@ -61,7 +62,12 @@ class Traces:
             subnet = _free_subnet()
             run = Path(tempfile.mkdtemp(prefix=PREFIX))
             made = cls(run, data, subnet)
-            owner = {"pid": os.getpid(), "began": _began(os.getpid()), "data": str(data), "subnet": subnet}
+            owner = {
+                "pid": os.getpid(),
+                "began": proc.began(os.getpid()),
+                "data": str(data),
+                "subnet": subnet,
+            }
             (run / "owner.json").write_text(json.dumps(owner))
             try:
                 _ip("link", "add", "name", made.bridge, "type", "bridge")
@@ -76,7 +82,7 @@ class Traces:
     def read(cls, run: Path) -> Traces | None:
         """Those of an Engine whose owner has been killed; None while the owner lives."""
         owner = json.loads((run / "owner.json").read_text())
-        if _began(owner["pid"]) == owner["began"]:
+        if proc.began(owner["pid"]) == owner["began"]:
             return None
         return cls(run, Path(owner["data"]), owner["subnet"])
 
@@ -121,13 +127,13 @@ class Traces:
             int(pid)
             for cgroup in self._cgroups()
             for folder, _, _ in os.walk(cgroup)  # which takes no offence at folders that vanish
-            for pid in _lines(Path(folder, "cgroup.procs"))
+            for pid in proc.lines(Path(folder, "cgroup.procs"))
         }
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and self._is_ours(_words(entry / "cmdline")):
+            if entry.name.isdigit() and self._is_ours(proc.words(entry / "cmdline")):
                 inside.add(int(entry.name))
         # Dead children of others stay visible until their parent looks; init may take its time.
-        return sorted(pid for pid in inside if _status(pid) not in {"", "Z"})
+        return sorted(pid for pid in inside if proc.status(pid) not in {"", "Z"})
 
     def _is_ours(self, words: list[str]) -> bool:
         if not words or Path(words[0]).name not in PROGRAMS:
@@ -135,7 +141,7 @@ class Traces:
         return any(str(self.run) in word or word.startswith(f"{self.subnet}.") for word in words[1:])
 
     def _mounts(self) -> list[str]:
-        paths = [line.split()[4] for line in _lines(Path("/proc/self/mountinfo"))]
+        paths = [line.split()[4] for line in proc.lines(Path("/proc/self/mountinfo"))]
         decoded = [path.replace("\\040", " ") for path in paths]
         return [each for each in decoded if {self.run, self.data} & {Path(each), *Path(each).parents}]
 
@@ -158,7 +164,7 @@ class Traces:
     def _sockets(self) -> set[Path]:
         # Shims listen in containerd's common folder, whoever's they are.
         addresses = self.run.glob("containerd/io.containerd.runtime.v2.task/*/*/address")
-        return {Path(line.removeprefix("unix://")) for path in addresses for line in _lines(path)}
+        return {Path(line.removeprefix("unix://")) for path in addresses for line in proc.lines(path)}
 
 
 class OwnEngine:
@@ -253,6 +259,12 @@ class OwnEngine:
     def pause(self) -> None:
         """SIGSTOP to dockerd: connections are accepted by the kernel, and nobody answers."""
         os.kill(self.pid, signal.SIGSTOP)
+        if not wait_until(self._is_stopped, GONE_WITHIN, every=0.01):
+            raise TestbedError("The Engine of the test's own did not stop at SIGSTOP.")
+
+    def _is_stopped(self) -> bool:
+        # Each thread stops on its own, and one that has not yet still answers.
+        return proc.states_of_threads(self.pid) == {"T"}
 
     def resume(self) -> None:
         """SIGCONT."""
@@ -367,33 +379,3 @@ def _free_subnet() -> str:
     raise TestbedError(
         "No network from 198.18.100.0/24 to 198.18.249.0/24 is free for an Engine of a test's own."
     )
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()
-    except OSError:
-        return []  # it ended while we looked
-
-
-def _words(path: Path) -> list[str]:
-    try:
-        return [os.fsdecode(word) for word in path.read_bytes().split(b"\0")]
-    except OSError:
-        return []
-
-
-def _stat(pid: int) -> list[str]:
-    lines = _lines(Path("/proc", str(pid), "stat"))
-    # The name in parentheses may hold anything.
-    return lines[0].rpartition(")")[2].split() if lines else []
-
-
-def _status(pid: int) -> str:
-    return next(iter(_stat(pid)), "")
-
-
-def _began(pid: int) -> str:
-    """When a process began, so that a later one with its number is not taken for it; "" if it is gone."""
-    words = _stat(pid)
-    return words[19] if words and words[0] != "Z" else ""

@@ -17,8 +17,8 @@ import pytest
 
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import STUB, STUBBORN, ensure_stub_image, ensure_stubborn_image
-from tests.testbed.own_engine import PREFIX, TEST_SECONDS, OwnEngine, Traces, own_engine, sweep
-from tests.testbed.steps import wait_until
+from tests.testbed.own_engine import TEST_SECONDS, OwnEngine, Traces, own_engine, sweep
+from tests.testbed.steps import lock, wait_until
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
@@ -140,21 +140,25 @@ from tests.testbed.own_engine import own_engine
 from tests.testbed.test_own_engine import run_stub
 with own_engine(Path(sys.argv[1]), live_restore=True) as engine:
     run_stub(engine.http)
-    print(engine.traces.run, flush=True)
+    print("RUN", engine.traces.run, flush=True)
     time.sleep(60)
 """
 
 
 def test_what_a_killed_run_has_left_is_swept(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED_RUN, str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as killed:
+    with contextlib.ExitStack() as stack:
+        killed = stack.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
         assert killed.stdout is not None
-        run = Path(next(line for line in killed.stdout if PREFIX in line).strip())
+        run = Path(next(line for line in killed.stdout if line.startswith("RUN ")).split()[1])
         assert Traces.read(run) is None, "its owner lives"
         assert run.name not in sweep()
+        # Another run of the tests would sweep it first.
+        stack.enter_context(lock("own-engine"))
         os.kill(killed.pid, signal.SIGKILL)
-    traces = Traces.read(run)
-    assert traces is not None
-    assert len(traces.remains()) > 3
-    assert run.name in sweep()
-    assert traces.remains() == []
+        killed.wait()
+        traces = Traces.read(run)
+        assert traces is not None
+        assert len(traces.remains()) > 3
+        assert run.name in sweep()
+        assert traces.remains() == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from asyncdockerspawner import errors, labels, lifecycle
@@ -18,6 +18,8 @@ from asyncdockerspawner.spec import compat_create
 from asyncdockerspawner.spec.words import nearest
 from asyncdockerspawner.workloads import ContainerWorkload
 
+Answer = Coroutine[Any, Any, Any]
+
 _running: set[asyncio.Task[Any]] = set()
 """A loop holds its tasks only weakly, and nobody need wait for these."""
 
@@ -28,9 +30,12 @@ def docker(host: Host, method: str, args: tuple[Any, ...], kwargs: Mapping[str, 
     Raises Unsupported for a method, and TypeError for words, that there are not. The task raises ours and
     docker-py's errors in one.
     """
-    task = asyncio.get_running_loop().create_task(_answer(_begun(host, method, args, kwargs)))
+    begun = _begun(host, method, args, kwargs)
+    task = asyncio.get_running_loop().create_task(_answer(begun))
     _running.add(task)
     task.add_done_callback(_running.discard)
+    # A task that is cancelled before its first turn has not awaited it.
+    task.add_done_callback(lambda _: begun.close())
     return task
 
 
@@ -90,7 +95,7 @@ def _body(words: Mapping[str, Any]) -> JsonObject:
 
 
 _PURE = ("create_host_config", "create_networking_config", "create_endpoint_config")
-_SPECIAL: Mapping[str, Callable[..., Awaitable[Any]]] = {
+_SPECIAL: Mapping[str, Callable[..., Answer]] = {
     "create_container": create_container,
     **{
         each.__name__: each
@@ -114,7 +119,7 @@ _SPECIAL: Mapping[str, Callable[..., Awaitable[Any]]] = {
 METHODS = frozenset({*REQUESTS, *_SPECIAL, *_PURE})
 
 
-def _begun(host: Host, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[Any]:
+def _begun(host: Host, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Answer:
     engine = host.engine
     try:
         if method in REQUESTS:
@@ -138,7 +143,7 @@ async def _known(value: Any) -> Any:
     return value
 
 
-async def _answer(begun: Awaitable[Any]) -> Any:
+async def _answer(begun: Answer) -> Any:
     try:
         return await begun
     except errors.EngineError as exc:

@@ -1,0 +1,49 @@
+"""What /proc tells of other processes; nothing of one that has ended meanwhile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a file."""
+    try:
+        return path.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def words(path: Path) -> list[str]:
+    """The words of a command line or an environment, which end with a NUL."""
+    try:
+        return [os.fsdecode(word) for word in path.read_bytes().split(b"\0")]
+    except OSError:
+        return []
+
+
+def status(pid: int) -> str:
+    """`R`, `S`, `T`, `Z` …; "" if it is gone."""
+    return next(iter(_stat(_folder(pid))), "")
+
+
+def began(pid: int) -> str:
+    """When a process began, so that a later one with its number is not taken for it; "" if it is gone."""
+    found = _stat(_folder(pid))
+    return found[19] if found and found[0] != "Z" else ""
+
+
+def states_of_threads(pid: int) -> set[str]:
+    """The states in which a process's threads are."""
+    found = [_stat(thread) for thread in (_folder(pid) / "task").glob("*")]
+    return {stat[0] for stat in found if stat}
+
+
+def _folder(pid: int) -> Path:
+    return Path("/proc", str(pid))
+
+
+def _stat(folder: Path) -> list[str]:
+    found = lines(folder / "stat")
+    # The name in parentheses may hold anything.
+    return found[0].rpartition(")")[2].split() if found else []
