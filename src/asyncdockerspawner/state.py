@@ -83,7 +83,10 @@ class ServerState(Seams):
         if state.get("object_name"):
             self.object_name = state["object_name"]
         if state.get("spawn_id"):
-            self.spawn = lifecycle.Spawn(state["spawn_id"], phase=state.get("phase", lifecycle.RUNNING))
+            phase = state.get("phase", lifecycle.RUNNING)
+            self.spawn = lifecycle.Spawn(
+                state["spawn_id"], phase=phase, create_lost=phase == lifecycle.STARTING
+            )
         for key in _KEPT:
             setattr(self, key, state.get(key) or getattr(type(self), key, {}))
 

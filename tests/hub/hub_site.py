@@ -125,6 +125,11 @@ async def until(ask: Callable[[], Any], *, is_: object, seconds: float, every: f
         await asyncio.sleep(every)
 
 
+async def under_way(fake: FakeEngine, route: str) -> bool:
+    """Whether the Engine has begun such a POST and not ended it."""
+    return f"POST {route}" in fake.state()["in_flight"]
+
+
 def prefix_of(hub_id: str) -> str:
     """The prefix that goes with a Hub's id."""
     return f"t{hub_id}"

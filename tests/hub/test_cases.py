@@ -12,7 +12,7 @@ import pytest
 
 from tests.fake_engine import FakeEngine
 from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, until
+from tests.hub.hub_site import HubSite, under_way, until
 
 AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}\n"
 NOTED = """
@@ -50,10 +50,6 @@ CREATE, START = "/containers/create", "/containers/{ref}/start"
 def noted(hub: HubSite, what: str) -> int:
     """How often the Hub's log has a note."""
     return hub.process.log_text().count(f"NOTED: {what}")
-
-
-async def under_way(fake: FakeEngine, route: str) -> bool:
-    return f"POST {route}" in fake.state()["in_flight"]
 
 
 async def request(hub: HubSite, user: str) -> None:

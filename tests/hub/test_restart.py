@@ -9,7 +9,7 @@ import pytest
 
 from tests.fake_engine import FakeEngine
 from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import SHELL, HubSite, until
+from tests.hub.hub_site import SHELL, HubSite, under_way, until
 
 AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
 LOOPBACK = """
@@ -18,6 +18,8 @@ c.JupyterHub.hub_connect_ip = ""
 """
 SLOW = [*SHELL, "/bin/busybox sleep 3; exec /serve"]
 """A server that takes so long to answer that all five are still starting when the Hub is killed."""
+LONG = 6
+"""Seconds in which a Hub that was killed is up again."""
 FIVE = [f"user{number}" for number in range(5)]
 
 
@@ -103,6 +105,46 @@ async def test_containers_that_were_created_and_never_started_are_gone_after_a_k
     fake.clear_rules()
     await asyncio.gather(*map(hub.api.start_server, FIVE))
     assert all(await asyncio.gather(*map(hub.answers, FIVE)))
+
+
+async def test_a_start_that_the_engine_ends_after_the_hub_was_killed_is_adopted(
+    make_hub: MakeHub, fake: FakeEngine
+) -> None:
+    hub = make_hub(fake=fake, config=AT_ONCE, cleanup_servers=False)
+    fake.rule("POST", "/start$", times=1, delay_during=LONG)
+    await killed_while_it_asks(hub, fake, "/containers/{ref}/start")
+    assert await hub.settled("alice")
+    assert await hub.answers("alice")
+    await hub.api.stop_server("alice")
+    await hub.nothing_left()
+
+
+async def test_a_container_that_the_engine_makes_after_the_hub_was_killed_is_removed(
+    make_hub: MakeHub, fake: FakeEngine
+) -> None:
+    hub = make_hub(fake=fake, config=AT_ONCE, cleanup_servers=False)
+    fake.rule("POST", "/containers/create", times=1, delay_before=LONG)
+    await killed_while_it_asks(hub, fake, "/containers/create")
+    assert await hub.settled("alice") is None
+    assert hub.names() == []
+    await until(partial(made, fake), is_=True, seconds=60, every=0.01)
+    await hub.nothing_left(60)
+    await hub.api.start_server("alice")
+    assert await hub.answers("alice")
+
+
+async def killed_while_it_asks(hub: HubSite, fake: FakeEngine, route: str) -> None:
+    """Ask for alice's server, kill the Hub while the Engine does this for it, and start it again."""
+    await hub.create_users("alice")
+    asked = asyncio.create_task(hub.api.request_start("alice"))
+    await until(partial(under_way, fake, route), is_=True, seconds=20, every=0.02)
+    hub.process.kill()
+    await asyncio.gather(asked, return_exceptions=True)
+    hub.process.start()
+
+
+async def made(fake: FakeEngine) -> bool:
+    return len(fake.containers()) > 0
 
 
 async def killed_while_five_start(hub: HubSite, created: int, running: int) -> None:

@@ -33,6 +33,9 @@ async def sweep(host: Host) -> None:
         if found := ref or await ownership.created_by(workload, name, owner):
             # Not by force: whatever was thought of it, a running server is not removed here.
             await workload.remove(found, force=False)
+        elif spawn is not None and spawn.create_lost and spawn.creating is None:
+            # The Engine may be about to make what a Hub that was killed has asked for.
+            _look_later(workload, name, owner, host.engine.janitor)
 
     task = host.engine.janitor.submit(name, work, what=f"remove {name}")
     await asyncio.wait([task], timeout=SWEEP_SECONDS)

@@ -33,7 +33,7 @@ class Spawn:
     """Id of what this spawn created; never that of something it found."""
     creating: asyncio.Task[str] | None = None
     create_lost: bool = False
-    """An answer to a create was lost: the Engine may have made something, or be about to."""
+    """A create's answer was lost, maybe with the Hub: the Engine may have made something, or be about to."""
     starting: bool = False
     """The Engine was asked to start the object and has not answered."""
     launching: asyncio.Task[Any] | None = None

@@ -12,7 +12,7 @@ import time
 
 from asyncdockerspawner import errors, labels, status
 from asyncdockerspawner.lifecycle import advice, attend, cleanup, obtain, ownership, readiness, turns
-from asyncdockerspawner.lifecycle.host import RUNNING, Host, Spawn, resolved
+from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Host, Spawn, resolved
 
 
 async def prepare(host: Host) -> None:
@@ -112,7 +112,7 @@ async def halt(host: Host) -> None:
 async def poll(host: Host) -> int | None:
     """Answer None while the server runs or may run, 0 or its exit code once it certainly does not.
 
-    Asks nothing of the Engine while the watch is in step with it.
+    Asks nothing of the Engine while the watch is in step with it, but about a start that was cut off.
     """
     if host.spawn is not None and host.spawn.live:
         return None
@@ -122,7 +122,11 @@ async def poll(host: Host) -> int | None:
         # The Hub then calls stop(), which waits for the clean-up.
         return None
     try:
-        return status.poll_status(await ownership.known_object(host))
+        document = await ownership.known_object(host)
+        if document and host.spawn and host.spawn.phase == STARTING and not status.is_running(document):
+            # A Hub that was killed may have asked for its start: the Engine answers when that is done.
+            document = await host.workload.find(str(document["Id"]))
+        return status.poll_status(document)
     except errors.EngineError as exc:
         host.log.warning("Cannot ask about %s, taking it for running: %s", host.object_name, exc)
         return None
