@@ -18,6 +18,7 @@ import httpx
 Json = dict[str, Any]
 
 ALREADY_RUNNING = "already running"
+KEEPALIVE_SECONDS = 2.0
 
 
 class HubRefused(Exception):
@@ -51,7 +52,10 @@ class HubAPI:
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"token {token}"},
             timeout=httpx.Timeout(30.0, read=deadline),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            # The proxy closes what was quiet for 5 s, maybe just while a request is on its way to it.
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_SECONDS
+            ),
             trust_env=False,  # the Hub is on this machine: no proxy of the environment stands between
             transport=transport,
         )

@@ -49,3 +49,4 @@ async def log_in(page: Page, hub: HubSite, user: str) -> None:
     await page.fill("#username_input", user)
     await page.fill("#password_input", "any")
     await page.click("#login_submit")
+    await page.wait_for_url(lambda url: "/hub/login" not in url, wait_until="commit")

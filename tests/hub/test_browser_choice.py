@@ -88,6 +88,7 @@ async def test_an_image_is_chosen_by_keyboard_and_is_selected_at_the_next_visit(
     # Once it is started, the browser goes to the server.
     async with page.expect_response(lambda answer: answer.request.method == "POST", timeout=LONG):
         await page.keyboard.press("Enter")
+    await page.wait_for_url("**/user/alice/**", wait_until="commit")
     assert await started(hub) == "odd:1"
     await hub.api.stop_server("alice")
 

@@ -23,7 +23,7 @@ EATS_MEMORY = [*SHELL, "exec /bin/busybox tail /dev/zero"]
 async def test_a_pull_is_seen_moving_until_the_server_is_there(
     make_hub: MakeHub, fake: FakeEngine, page: Page, picture: Picture
 ) -> None:
-    fake.add_pullable(SLOW, pause=0.7)
+    fake.add_pullable(SLOW, pause=2)
     hub = make_hub(fake=fake, image=SLOW, config=AT_ONCE)
     await log_in(page, hub, "alice")
     message, bar = page.locator("#progress-message"), page.locator("#progress-bar")

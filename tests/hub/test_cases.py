@@ -107,8 +107,8 @@ async def test_a_start_that_takes_too_long_at_the_engine_is_stopped_even_if_that
 async def test_a_server_that_dies_while_the_hub_waits_for_it_is_removed_without_a_stop(
     make_hub: MakeHub, fake: FakeEngine
 ) -> None:
-    patience = "c.Spawner.http_timeout = 3\n"
-    hub = make_hub(fake=fake, config=AT_ONCE + NOTED + patience, image="silent:1", start_timeout=2)
+    patience = "c.Spawner.http_timeout = 8\n"
+    hub = make_hub(fake=fake, config=AT_ONCE + NOTED + patience, image="silent:1", start_timeout=5)
     await hub.create_users("alice")
     await request(hub, "alice")
     told = asyncio.create_task(fails(hub, "alice"))

@@ -15,7 +15,7 @@ from tests.hub.hub_site import SHELL, HubSite, until
 
 RARE_POLLS = "c.Spawner.poll_interval = 600"
 """What the Hub learns within a test, it did not learn by its own polling."""
-EATS_MEMORY = [*SHELL, "/serve & /bin/busybox sleep 2; exec /bin/busybox tail /dev/zero"]
+EATS_MEMORY = [*SHELL, "/serve & /bin/busybox sleep 6; exec /bin/busybox tail /dev/zero"]
 AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
 TWENTY = [f"user{number:02}" for number in range(20)]
 
@@ -35,7 +35,7 @@ async def gone(hub: HubSite, user: str) -> None:
     async def server() -> object:
         return await hub.api.server(user)
 
-    await until(server, is_=None, seconds=15)
+    await until(server, is_=None, seconds=60)
 
 
 async def test_killed_and_removed_containers_are_noticed_without_a_poll(make_hub: MakeHub) -> None:
@@ -44,7 +44,7 @@ async def test_killed_and_removed_containers_are_noticed_without_a_poll(make_hub
     hub.engine.delete(f"/containers/{container(hub, 'bob')}", params={"force": 1}).raise_for_status()
     await gone(hub, "alice")
     await gone(hub, "bob")
-    await until(partial(names, hub), is_=["carol"], seconds=10)
+    await until(partial(names, hub), is_=["carol"], seconds=60)
     assert await hub.answers("carol")
     log = hub.process.log_text()
     # A removal by force is two events, of which either may be the first that is looked into.
@@ -74,7 +74,7 @@ async def test_a_container_with_another_port_is_reached_there(make_hub: MakeHub)
     hub.engine.post(
         f"/containers/{container(hub, 'alice')}/restart", params={"t": 0}, timeout=60
     ).raise_for_status()
-    await until(partial(hub.answers, "alice"), is_=True, seconds=15)
+    await until(partial(hub.answers, "alice"), is_=True, seconds=60)
     assert "is now reached at" in hub.process.log_text()
 
 
@@ -105,8 +105,8 @@ async def test_a_hub_that_is_killed_while_twenty_start_accounts_for_all(
     await asyncio.gather(*asked, return_exceptions=True)
     hub.process.start()
     alive = [user for user in TWENTY if await hub.settled(user)]
-    await until(partial(names, hub), is_=alive, seconds=15)
-    await asyncio.gather(*(until(partial(hub.answers, user), is_=True, seconds=20) for user in alive))
+    await until(partial(names, hub), is_=alive, seconds=60)
+    await asyncio.gather(*(until(partial(hub.answers, user), is_=True, seconds=60) for user in alive))
     await asyncio.gather(*map(hub.api.stop_server, alive))
     await hub.nothing_left()
 

@@ -9,7 +9,8 @@ from tests.hub.conftest import MakeHub
 from tests.hub.hub_site import HubSite
 
 USERS = [f"user{number:02}" for number in range(20)]
-SLOW_CREATE = 0.5
+SLOW_CREATE = 2.5
+"""Seconds, long beside those in which the Hub takes twenty requests."""
 
 
 async def start_all(hub: HubSite) -> None:

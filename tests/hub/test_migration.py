@@ -68,7 +68,7 @@ class MovingSite(HubSite):
 
     async def all_answer(self) -> None:
         for name in SERVERS:
-            await until(partial(self.answers, USER, name), is_=True, seconds=20)
+            await until(partial(self.answers, USER, name), is_=True, seconds=60)
 
 
 class MakeSite(Protocol):

@@ -16,7 +16,7 @@ LOOPBACK = """
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:" + given["hub_bind_url"].rpartition(":")[2]
 c.JupyterHub.hub_connect_ip = ""
 """
-SLOW = [*SHELL, "/bin/busybox sleep 3; exec /serve"]
+SLOW = [*SHELL, "/bin/busybox sleep 6; exec /serve"]
 """A server that takes so long to answer that all five are still starting when the Hub is killed."""
 LONG = 6
 """Seconds in which a Hub that was killed is up again."""
@@ -71,7 +71,7 @@ async def test_servers_that_were_starting_when_the_hub_was_killed_are_adopted_or
     alive = [user for user in FIVE if await hub.settled(user)]
     assert len(alive) >= running
     assert set(alive) <= set(hub.names())
-    await asyncio.gather(*(until(partial(hub.answers, user), is_=True, seconds=20) for user in alive))
+    await asyncio.gather(*(until(partial(hub.answers, user), is_=True, seconds=60) for user in alive))
     await asyncio.gather(*map(hub.api.stop_server, alive))
     await hub.nothing_left()
     # Whoever was not lucky starts again.
@@ -86,7 +86,7 @@ async def test_real_servers_that_were_starting_when_the_hub_was_killed_keep_thei
     await killed_while_five_start(hub, 5, 5)
     for user in FIVE:
         assert await hub.settled(user), user
-        await until(partial(hub.answers, user), is_=True, seconds=40)
+        await until(partial(hub.answers, user), is_=True, seconds=60)
         assert "started" in await hub.status(user)
     await asyncio.gather(*map(hub.api.stop_server, FIVE))
     await hub.nothing_left()

@@ -39,6 +39,9 @@ READY_WITHIN = 90.0
 GONE_WITHIN = 20.0
 TEST_SECONDS = 400.0
 """For a test that uses one: it may have to wait until two others are done with theirs."""
+RESERVED_PORTS = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
+OWN_PORTS = "32768-32831"
+"""The first ones that an Engine gives to containers."""
 CGROUPS = Path("/sys/fs/cgroup")
 _TLS_FILES = {"cacert": "ca", "cert": "cert", "key": "key"}
 
@@ -344,7 +347,7 @@ def own_engine(
     image = ensure_stub_image()
     sweep()
     # One at a time on a machine: all begin with the same ports, and a killed one must find its own again.
-    with lock("own-engine-in-use"), contextlib.ExitStack() as stack:
+    with lock("own-engine-in-use"), _ports_reserved(), contextlib.ExitStack() as stack:
         traces = Traces.lay(directory / "own-engine")
         engine = OwnEngine(directory, traces, live_restore=live_restore, tls=tls)
         stack.callback(engine.stop)
@@ -365,6 +368,17 @@ def sweep() -> list[str]:
                     traces.erase()
                     swept.append(owner.parent.name)
     return swept
+
+
+@contextlib.contextmanager
+def _ports_reserved() -> Iterator[None]:
+    """Keep outgoing connections off the ports of containers: while dockerd is dead, nobody holds these."""
+    before = RESERVED_PORTS.read_text()
+    RESERVED_PORTS.write_text(OWN_PORTS)
+    try:
+        yield
+    finally:
+        RESERVED_PORTS.write_text(before)
 
 
 def _ip(*words: str) -> str:

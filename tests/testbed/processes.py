@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,13 +14,19 @@ from pathlib import Path
 
 from tests.testbed.steps import TestbedError, wait_until
 
+LOWEST, HIGHEST = 10_000, 19_999
+"""Below what the kernel gives to connections and the Engine to containers, so neither takes it first."""
+TRIES = 100
+
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind((address, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port that nobody listens on now, drawn by lot: other runs of the tests draw at the same time."""
+    for _ in range(TRIES):
+        port = random.randint(LOWEST, HIGHEST)  # noqa: S311 - no secret
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind((address, port))
+            return port
+    raise TestbedError(f"No port from {LOWEST} to {HIGHEST} is free at {address}.")
 
 
 class Background:
