@@ -98,6 +98,8 @@ def fake_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeEngine
 
 @pytest.fixture
 def fake(fake_engine: FakeEngine) -> FakeEngine:
+    # The last test may have sent it away.
+    fake_engine.wait_online()
     fake_engine.reset()
     return fake_engine
 
@@ -159,6 +161,13 @@ async def settle(engine: Engine) -> None:
         await asyncio.sleep(0.01)
     assert len(calls._acquired) == 0
     assert len(streams._acquired) <= len(engine._watches)
+
+
+async def until(ask: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Wait for an answer that is true."""
+    async with asyncio.timeout(seconds):
+        while not ask():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
 
 
 @dataclass

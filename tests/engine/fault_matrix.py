@@ -338,7 +338,6 @@ class Bed:
 async def away(fake: FakeEngine) -> None:
     """Let the Engine be away for a moment."""
     fake.offline(AWAY)
-    await asyncio.sleep(AWAY)
     while not fake.online:  # noqa: ASYNC110 - only asking tells
         await asyncio.sleep(0.02)
 
@@ -373,7 +372,7 @@ async def judged(
     await case.becomes(operation.running(case, outcome), what="after it", final=final)
     await operation.finish(case)
     await case.becomes(set(), what="when it is over", final=final)
-    case.configure(image="stub:1", environment={})
+    case.configure(image="stub:1", environment={}, **TIMES)
     made = await case.spawn()
     if operation.keeps:
         assert made in case.kept or not case.kept or operation.renews, "what was kept was not found"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.engine.pulls import Pulls
 from tests.engine.client_bed import answering, held, opened
-from tests.engine.conftest import Site
+from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
 
 PULL = "/images/create"
@@ -163,6 +162,7 @@ async def first_line(client: Client) -> asyncio.Task[None]:
 
 
 async def test_a_cancelled_pull_closes_its_connection_and_the_engine_stops(fake: FakeEngine) -> None:
+    fake.add_pullable("registry.test/slow:1", pause=1.0)
     async with opened(fake.url) as client:
         pull = await first_line(client)
         assert held(client) == 1
@@ -170,12 +170,8 @@ async def test_a_cancelled_pull_closes_its_connection_and_the_engine_stops(fake:
         with pytest.raises(asyncio.CancelledError):
             await pull
         assert held(client) == 0
-        # A whole pull takes 1.4 s.
-        ends = time.monotonic() + 1
-        while fake.state()["in_flight"]:
-            assert time.monotonic() < ends
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(1)
+        # A whole pull takes seven.
+        await until(lambda: not fake.state()["in_flight"], seconds=5)
         assert await client.images.inspect("registry.test/slow:1") is None
 
 

@@ -12,10 +12,12 @@ from tornado import gen
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import registry
-from tests.engine.conftest import Site, World
+from tests.engine.conftest import Site, World, until
 
 MakeWorld = Callable[..., World]
 MOMENTS = [0.010 + 0.010 * step for step in range(25)]
+CROWD_SECONDS = 60.0
+"""For many removals at a time."""
 
 
 async def direct(world: World, name: str = "", **options: Any) -> DockerSpawner:
@@ -37,7 +39,7 @@ async def cancelled(spawner: DockerSpawner, after: float) -> float:
     return time.monotonic() - begin
 
 
-async def nothing_left(site: Site, seconds: float = 8.0) -> bool:
+async def nothing_left(site: Site, seconds: float = 20.0) -> bool:
     end = time.monotonic() + seconds
     while site.containers() and time.monotonic() < end:  # noqa: ASYNC110 - the Engine has no event for us
         await asyncio.sleep(0.1)
@@ -48,10 +50,15 @@ async def test_a_start_cancelled_at_any_moment_leaves_nothing(make_world: MakeWo
     # One task prepares them all, so no place in the start gate would ever come free.
     world = make_world("silent", concurrent_starts=0)
     spawners = [await direct(world, f"s{number}") for number in range(len(MOMENTS))]
+    if site.fake is not None:
+        # Longer than the limit: nobody is to wait for it.
+        site.fake.rule("DELETE", "^/containers/", delay_before=4)
     unwound = [await cancelled(spawner, moment) for spawner, moment in zip(spawners, MOMENTS, strict=True)]
-    assert max(unwound) < 0.5
-    assert await nothing_left(site)
+    assert max(unwound) < 3
+    assert await nothing_left(site, CROWD_SECONDS)
     for spawner in spawners:
+        # The answer to its removal may not have been read yet.
+        await spawner.engine.janitor.settled(spawner.object_name)
         assert await spawner.poll() == 0
 
 
@@ -60,7 +67,7 @@ async def test_many_starts_cancelled_together_leave_nothing(make_world: MakeWorl
     world = make_world("silent", concurrent_starts=0)
     spawners = [await direct(world, f"s{number}") for number in range(12)]
     await asyncio.gather(*(cancelled(spawner, 0.05 * number) for number, spawner in enumerate(spawners)))
-    assert await nothing_left(site, 15)
+    assert await nothing_left(site, CROWD_SECONDS)
 
 
 @pytest.mark.parametrize("moment", [0.005, 0.02, 0.1, 0.3])
@@ -119,13 +126,13 @@ class Old(DockerSpawner):
 async def test_a_generator_start_that_the_hub_gave_up_is_ended_by_stop(
     make_world: MakeWorld, site: Site
 ) -> None:
-    world = make_world("silent", start_timeout=2)
+    world = make_world("silent")
     world.settings["spawner_class"] = Old
     world.settings["config"].Old.update(world.settings["config"].DockerSpawner)
     spawner = world.new_spawner("")
     await spawner.run_pre_spawn_hook()
     future = spawner.start()
-    await asyncio.sleep(0.4)
+    await until(lambda: spawner.spawn and spawner.spawn.launching and site.containers())
     assert await spawner.poll() is None
     await spawner.stop()
     with pytest.raises(asyncio.CancelledError):
@@ -185,10 +192,10 @@ async def test_a_stop_without_an_engine_is_done_when_it_is_back(make_world: Make
         return await stop_through_a_broken_relay(make_world, site)
     world = make_world()
     spawner = await world.spawn()
-    site.fake.offline(1.0)
-    assert await spawner.poll() is None
-    await world.user.stop("")
-    await asyncio.sleep(1.0)
+    with site.fake.away():
+        assert await spawner.poll() is None
+        await world.user.stop("")
+    assert len(site.containers()) == 1
     assert await nothing_left(site)
     return None
 
@@ -205,7 +212,7 @@ async def stop_through_a_broken_relay(make_world: MakeWorld, site: Site) -> None
     await world.user.stop("")
     assert len(site.containers()) == 1
     await relay.open()
-    assert await nothing_left(site, 15)
+    assert await nothing_left(site)
     await registry.close_engines()
     await relay.close()
 

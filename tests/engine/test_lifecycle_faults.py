@@ -13,7 +13,7 @@ from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.lifecycle import cleanup, readiness
-from tests.engine.conftest import Site, World, new_world
+from tests.engine.conftest import Site, World, new_world, until
 from tests.engine.test_lifecycle_cancelled import cancelled, direct, nothing_left
 from tests.fake_engine import FakeEngine
 
@@ -133,12 +133,13 @@ async def test_the_user_is_told_while_the_clean_up_still_waits_for_the_engine(
 async def test_a_container_made_after_its_create_timed_out_is_found_and_removed(
     make: Make, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleanup, "LATE_PAUSES", (0.2,) * 20)
-    fake.rule("POST", "/containers/create", delay_before=1.0, times=1)
-    world = make(client_kwargs={"base_url": site.url, "timeout": 0.3})
+    monkeypatch.setattr(cleanup, "LATE_PAUSES", (0.2,) * 40)
+    fake.rule("POST", "/containers/create", delay_before=4, times=1)
+    world = make(client_kwargs={"base_url": site.url, "timeout": 1})
     with pytest.raises(Exception, match="deadline"):
         await world.spawn()
-    await asyncio.sleep(1.0)
+    assert fake.containers() == []
+    await until(lambda: fake.requests("POST", "/containers/create")[0]["status"] == 201)
     assert await nothing_left(site)
 
 
@@ -173,10 +174,8 @@ async def test_a_stop_of_what_is_known_only_by_name_is_owed_too(
     spawner.orm_spawner.state = {**state, "phase": "starting"}
     world = world.restarted()
     fresh = world.new_spawner("")
-    fake.offline(1.0)
-    await fresh.stop()
-    while not fake.online:  # noqa: ASYNC110 - it tells nobody
-        await asyncio.sleep(0.1)
+    with fake.away():
+        await fresh.stop()
     assert await nothing_left(site)
 
 

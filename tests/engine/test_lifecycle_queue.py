@@ -11,7 +11,7 @@ import pytest
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.lifecycle import turns
-from tests.engine.conftest import Site, World, new_world
+from tests.engine.conftest import Site, World, new_world, until
 from tests.fake_engine import FakeEngine
 
 Make = Callable[..., World]
@@ -25,9 +25,13 @@ def make(fake: FakeEngine, tmp_path: Path) -> Make:
     )
 
 
+def starts(fake: FakeEngine) -> list[Any]:
+    return fake.requests("POST", "/containers/{ref}/start")
+
+
 def at_once(fake: FakeEngine) -> int:
     """How many starts were under way together at most."""
-    return max(int(entry["in_flight_route"]) for entry in fake.requests("POST", "/containers/{ref}/start"))
+    return max(int(entry["in_flight_route"]) for entry in starts(fake))
 
 
 async def test_no_more_start_at_a_time_than_asked_for_and_in_their_order(
@@ -59,7 +63,7 @@ async def test_the_place_that_the_hook_has_waited_for_is_the_starts_too(make: Ma
 
 async def test_zero_starts_all_at_once(make: Make, fake: FakeEngine) -> None:
     world = make(concurrent_starts=0)
-    fake.rule("POST", "/start$", delay_before=0.3)
+    fake.rule("POST", "/start$", delay_before=2)
     names = [f"s{number}" for number in range(8)]
     await asyncio.gather(*map(world.spawn, names))
     assert at_once(fake) == 8
@@ -72,12 +76,11 @@ async def test_who_waits_sees_the_place_in_the_queue_and_stops_never_wait(
     world = make(concurrent_starts=1)
     running = await world.spawn("running")
     fake.rule("POST", "/start$", hang=True, times=1)
+    fake.clear_requests()
     first = asyncio.ensure_future(world.spawn("first"))
-    await asyncio.sleep(0.2)
+    await until(lambda: starts(fake))
     second = asyncio.ensure_future(world.spawn("second"))
-    await asyncio.sleep(0.2)
-    lines = [event["message"] for _, _, event in world.spawner("second")._spawn_log._lines]
-    assert "this one is next" in lines[-1]
+    await until(lambda: "this one is next" in last_line(world, "second"))
     await running.user.stop("running")
     assert [one["Name"].rpartition("--")[2] for one in fake.containers()] == ["first"]
     first.cancel()
@@ -86,11 +89,19 @@ async def test_who_waits_sees_the_place_in_the_queue_and_stops_never_wait(
     await world.user.stop("second")
 
 
+def last_line(world: World, name: str) -> str:
+    """What the user has been told last."""
+    if name not in world.user.orm_user.orm_spawners:
+        return ""
+    lines = [event["message"] for _, _, event in world.spawner(name)._spawn_log._lines]
+    return str(lines[-1]) if lines else ""
+
+
 async def test_a_turn_that_does_not_come_is_told(make: Make, fake: FakeEngine) -> None:
     world = make(concurrent_starts=1, queue_timeout=0.2)
     fake.rule("POST", "/start$", hang=True, times=1)
     first = asyncio.ensure_future(world.spawn("first"))
-    await asyncio.sleep(0.2)
+    await until(lambda: starts(fake))
     with pytest.raises(Exception, match="waited") as caught:
         await world.spawn("second")
     assert caught.value.status_code == 503  # type: ignore[attr-defined]

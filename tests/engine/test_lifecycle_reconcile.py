@@ -11,7 +11,7 @@ from traitlets.log import get_logger
 
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.lifecycle import reconcile
-from tests.engine.conftest import Site, World, new_world
+from tests.engine.conftest import Site, World, new_world, until
 from tests.fake_engine import FakeEngine
 
 Make = Callable[..., World]
@@ -90,20 +90,22 @@ async def test_what_the_database_does_not_know_is_kept_unless_the_site_says_othe
 ) -> None:
     world = make(orphan_policy=policy)
     await asyncio.gather(world.spawn("one"), world.spawn("two"))
+    await registry.close_engines()
     for name in ("one", "two"):
         world.db.delete(world.user.orm_user.orm_spawners[name])
     world.db.commit()
     await as_another_process(world)
+    await until(lambda: "th-alice--one, th-alice--two" in log.text)
+    await asyncio.sleep(0.5)
     gone = {"keep": "running", "stop": "exited"}
     await states(fake, {name: gone[policy] for name in ("one", "two") if policy in gone})
-    await asyncio.sleep(0.5)
-    assert "th-alice--one, th-alice--two" in log.text
 
 
 async def test_what_was_made_to_be_kept_is_stopped_at_most(make: Make, fake: FakeEngine) -> None:
     world = make(orphan_policy="remove", remove=False)
     await asyncio.gather(world.spawn("one"), world.spawn("two"))
     await world.user.stop("two")
+    await registry.close_engines()
     for name in ("one", "two"):
         world.db.delete(world.user.orm_user.orm_spawners[name])
     world.db.commit()

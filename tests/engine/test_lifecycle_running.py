@@ -11,7 +11,7 @@ from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import watch as room
-from tests.engine.conftest import SHELL, Site, World, new_world
+from tests.engine.conftest import SHELL, Site, World, new_world, until
 from tests.fake_engine import FakeEngine
 
 MakeWorld = Callable[..., World]
@@ -23,12 +23,6 @@ async def heard(spawner: DockerSpawner, seconds: float = 10.0) -> asyncio.Event:
     told = asyncio.Event()
     spawner.add_poll_callback(told.set)
     return told
-
-
-async def until(ask: Callable[[], Any], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not ask():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.01)
 
 
 def post(site: Site, ref: str, verb: str, **params: int | str) -> None:
@@ -180,13 +174,18 @@ async def test_an_absence_of_the_engine_stops_nobody(fake: FakeEngine, make: Mak
     world = make()
     spawner = await world.spawn()
     told = await heard(spawner)
-    fake.offline(1.0)
-    for _ in range(15):
-        assert await spawner.poll() is None
-        await asyncio.sleep(0.1)
+    with fake.away():
+        await polled(spawner, 10)
+    await polled(spawner, 5)
     assert not told.is_set()
     await world.user.stop("")
     assert fake.containers() == []
+
+
+async def polled(spawner: DockerSpawner, times: int) -> None:
+    for _ in range(times):
+        assert await spawner.poll() is None
+        await asyncio.sleep(0.1)
 
 
 async def test_an_end_that_was_missed_is_noticed_after_the_absence(fake: FakeEngine, make: MakeWorld) -> None:

@@ -14,6 +14,7 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.credentials import Credentials
 from asyncdockerspawner.engine import pulls as room
 from asyncdockerspawner.engine.engine import Engine
+from tests.engine.conftest import until
 from tests.fake_engine import FakeEngine
 
 IMAGE = "registry.test/pullable:1"
@@ -148,7 +149,7 @@ async def test_waiters_hear_how_far_it_is_also_those_who_come_later(
     engine: Engine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "TELL_SECONDS", 0.0)
-    fake.add_pullable(SLOW, pause=0.2)
+    fake.add_pullable(SLOW, pause=0.4)
     heard: tuple[list[tuple[str, float]], ...] = ([], [])
 
     async def wait(number: int) -> None:
@@ -177,19 +178,20 @@ async def test_a_silent_registry_is_told(
 async def test_the_last_one_to_leave_ends_the_pull_after_a_while(
     engine: Engine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(room, "GRACE_SECONDS", 1.0)
     fake.add_pullable(SLOW, pause=1.0)
     waiter = await waiting(engine, fake)
     waiter.cancel()
     await asyncio.wait([waiter])
     # One who comes back within the grace finds the pull going on.
     again = asyncio.create_task(engine.pulls.ensure(SLOW, "ifnotpresent"))
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(1.5)
     assert (pulls(fake), again.done()) == (1, False)
+    monkeypatch.setattr(room, "GRACE_SECONDS", 0.2)
     again.cancel()
     await asyncio.wait([again])
-    while engine.pulls._shared:  # noqa: ASYNC110 - it ends by itself
-        await asyncio.sleep(0.01)
+    # A whole pull takes seven.
+    await until(lambda: not engine.pulls._shared, seconds=4)
     assert await engine.client.images.inspect(SLOW) is None
 
 

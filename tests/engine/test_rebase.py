@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ from tests.engine.rebase_bed import NAME, small_base, write_wheels
 from tests.fake_engine import FakeEngine
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_base_image, ensure_stub_image
+from tests.testbed.steps import lock
+
+# A test may have to wait until others have built their images.
+pytestmark = pytest.mark.timeout(900)
 
 VERSION = jupyterhub.__version__
 
@@ -37,6 +41,8 @@ class Bench:
 
     http: httpx.Client
     tag: str
+    before: set[str] = field(default_factory=set)
+    """What others have left here."""
 
     def image(self) -> dict[str, Any] | None:
         answer = self.http.get(f"/images/{self.tag}/json")
@@ -45,13 +51,20 @@ class Bench:
     def containers(self) -> list[str]:
         """What is left of containers that asked for a version."""
         filters = json.dumps({"label": [STAGE_LABEL], "name": ["rebase-"]})
-        found = self.http.get("/containers/json", params={"all": 1, "filters": filters}).json()
-        return [str(one["Id"]) for one in found]
+        return self._new(self.http.get("/containers/json", params={"all": 1, "filters": filters}).json())
+
+    def building(self) -> list[str]:
+        """Containers in which a build's commands run."""
+        running = self.http.get("/containers/json").json()
+        return self._new(one for one in running if "/rebase/" in one["Command"])
 
     def left(self) -> list[str]:
         """What is left of images without a name."""
         filters = json.dumps({"dangling": ["true"], "label": [STAGE_LABEL]})
-        return [str(one["Id"]) for one in self.http.get("/images/json", params={"filters": filters}).json()]
+        return self._new(self.http.get("/images/json", params={"filters": filters}).json())
+
+    def _new(self, found: Iterable[dict[str, Any]]) -> list[str]:
+        return [str(one["Id"]) for one in found if one["Id"] not in self.before]
 
     def output(self, *command: str) -> str:
         """What a command says in the image."""
@@ -78,7 +91,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     url, http = real_client()
     monkeypatch.setenv("DOCKER_HOST", url)
     made = Bench(http, f"{NAME}:{uuid.uuid4().hex[:12]}")
-    with http:
+    # What another one builds meanwhile would be taken for ours.
+    with http, lock("images"):
+        made.before = {*made.containers(), *made.building(), *made.left()}
         yield made
         http.delete(f"/images/{made.tag}")
 
@@ -250,8 +265,7 @@ async def test_an_interrupted_build_leaves_nothing(
     assert said.startswith("Interrupted: ")
     assert "Traceback" not in said
     assert (bench.image(), bench.containers(), bench.left()) == (None, [], [])
-    running = bench.http.get("/containers/json").json()
-    assert [one for one in running if "/rebase/" in one["Command"]] == []
+    assert bench.building() == []
 
 
 async def test_a_check_that_is_cancelled_leaves_nothing(bench: Bench, small: Callable[..., Any]) -> None:

@@ -38,7 +38,7 @@ def _unlogged() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.usefixtures("_unlogged")
 async def test_a_short_soak_fails_nowhere_and_leaves_nothing(site: Site, tmp_path: Path) -> None:
     plan = replace(REAL, cycles=100, users=8) if site.fake is None else replace(FAKE, cycles=2000)

@@ -12,7 +12,7 @@ from asyncdockerspawner.client.settings import resolve
 from asyncdockerspawner.engine import watch as room
 from asyncdockerspawner.engine.engine import Engine
 from tests.engine.client_bed import body
-from tests.engine.conftest import Site
+from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
 
 
@@ -49,7 +49,7 @@ async def test_a_stream_that_does_not_open_is_not_waited_for_long(
     monkeypatch.setattr(room, "SUBSCRIBE_SECONDS", 0.3)
     fake.rule("GET", "^/events", hang=True)
     async with engine_at(fake.url) as engine:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             assert not await engine.watch("test").ready()
 
 
@@ -60,12 +60,12 @@ async def test_after_an_absence_of_the_engine_waiters_look_again_and_the_stream_
         made = await engine.client.containers.create("own", {"Image": "stub:1"})
         assert await engine.watch("test").ready()
         with engine.watch("test").waiting(made) as end:
-            fake.offline(0.3)
-            await asyncio.wait_for(end.wait(), 5)
-            end.clear()
-            await asyncio.sleep(0.5)
+            with fake.away():
+                await asyncio.wait_for(end.wait(), 5)
+            await until(lambda: engine.watch("test").live)
             assert await engine.watch("test").ready()
             await engine.client.containers.start(made)
+            end.clear()
             fake.die(made)
             await asyncio.wait_for(end.wait(), 5)
     assert "event stream broke" in caplog.text

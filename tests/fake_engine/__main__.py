@@ -1,4 +1,7 @@
-"""`python -m tests.fake_engine SOCKET`: serve until SIGTERM; with `--leashed`, until stdin ends too."""
+"""`python -m tests.fake_engine SOCKET`: serve until SIGTERM; with `--leashed`, until stdin ends too.
+
+SIGUSR1 ends an absence.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ async def main() -> None:
     if chosen.leashed:
         leash = sys.stdin.fileno()
         loop.add_reader(leash, lambda: end.set() if not os.read(leash, 1024) else None)
-    await Server(chosen.socket).run(end)
+    server = Server(chosen.socket)
+    loop.add_signal_handler(signal.SIGUSR1, server.come_back)
+    await server.run(end)
     if chosen.leashed:
         loop.remove_reader(leash)
 

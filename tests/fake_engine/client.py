@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,11 +17,14 @@ from typing import Any, Self
 import httpx
 
 from tests.fake_engine.shapes import Json
+from tests.testbed.steps import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_SOCKET = 100
 """Linux takes 107 bytes; pytest's folders may be longer."""
 START_SECONDS = 20.0
+UNTIL_CALLED = 120.0
+"""Longer than a test is away."""
 
 
 class FakeEngine:
@@ -173,26 +178,47 @@ class FakeEngine:
         """Lose no more events; gives how many were lost."""
         return int(self._control("DELETE", "events/loss"))
 
-    def offline(self, seconds: float) -> None:
-        """Cut every connection and refuse new ones for so long; containers live on."""
-        self._control("POST", "offline", {"seconds": seconds})
+    def offline(self, seconds: float = UNTIL_CALLED) -> None:
+        """Cut every connection, refuse new ones for so long, return when it is away; containers live on."""
+        self._leave("offline", {"seconds": seconds})
 
-    def restart_engine(self, seconds: float, *, live_restore: bool, graceful: bool = False) -> None:
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Within it, every connection is cut and none is taken; containers live on."""
+        self.offline()
+        try:
+            yield
+        finally:
+            self.come_back()
+
+    def come_back(self) -> None:
+        """End an absence; returns when it takes connections again."""
+        self._process.send_signal(signal.SIGUSR1)
+        self.wait_online()
+
+    def restart_engine(
+        self, seconds: float = UNTIL_CALLED, *, live_restore: bool, graceful: bool = False
+    ) -> None:
         """Let the Engine be away for so long and come back; no event of before is kept.
 
-        With live restore containers run on, and only their published ports are away too. Without it they
-        have exited when it is back: a killed Engine ends them at its next start, unheard; a `graceful` one
-        first tells every open stream of their ends. Restart policies then start some. AutoRemove removes
-        in any case.
+        This returns when it is away. With live restore containers run on, and only their published ports are
+        away too. Without it they have exited when it is back: a killed Engine ends them at its next start,
+        unheard; a `graceful` one first tells every open stream of their ends. Restart policies then start
+        some. AutoRemove removes in any case.
         """
         asked = {"seconds": seconds, "live_restore": live_restore, "graceful": graceful}
-        self._control("POST", "restart", asked)
+        self._leave("restart", asked)
 
     @property
     def online(self) -> bool:
         """Whether it takes connections."""
         with socket.socket(socket.AF_UNIX) as tried:
             return tried.connect_ex(str(self.socket)) == 0
+
+    def wait_online(self) -> None:
+        """Wait until it takes connections."""
+        if not wait_until(lambda: self.online, START_SECONDS, every=0.01):
+            raise RuntimeError("the fake Engine does not come back")
 
     def reset(self) -> None:
         """As if just started."""
@@ -210,6 +236,14 @@ class FakeEngine:
             self._process.kill()
             self._process.wait()
         self.socket.unlink(missing_ok=True)
+
+    def _leave(self, path: str, body: Json) -> None:
+        with socket.socket(socket.AF_UNIX) as last:
+            last.settimeout(START_SECONDS)
+            last.connect(str(self.socket))
+            self._control("POST", path, body)
+            # Those that were open before are cut before this one.
+            last.recv(1)
 
     def _control(self, method: str, path: str, body: object = None) -> Any:
         answer = self.http.request(method, f"/_fake/{path}", json=body)

@@ -263,7 +263,9 @@ def _status(value: Any) -> Any:
 
 @script
 async def exits(p: Player) -> None:
-    ref = await p.running("a", **SPEAKS_AND_EXITS)
+    # Two pipes have no order among them but that of time.
+    slowly = [*SHELL, "echo out; /bin/busybox sleep 1; echo err >&2; exit 3"]
+    ref = await p.running("a", **{**SPEAKS_AND_EXITS, "Cmd": slowly})
     done = await p.ask("POST", f"/containers/{ref}/wait")
     p.see("code", 0, done.json())
     await p.look(ref)
@@ -289,13 +291,17 @@ def frames(raw: bytes) -> list[list[Any]]:
 @script
 async def waits(p: Player) -> None:
     ref = await p.create("a", **SPEAKS_AND_EXITS)
-    next_exit = asyncio.create_task(p.http.post(f"/containers/{ref}/wait?condition=next-exit", timeout=20))
-    removed = asyncio.create_task(p.http.post(f"/containers/{ref}/wait?condition=removed", timeout=20))
-    await asyncio.sleep(0.2)
+    next_exit, removed = [await _wait_begun(p, ref, condition) for condition in ("next-exit", "removed")]
     await p.ask("POST", f"/containers/{ref}/start")
-    p.see("next exit", (await next_exit).status_code, (await next_exit).json())
+    p.see("next exit", next_exit.status_code, json.loads(await next_exit.aread()))
     await p.ask("DELETE", f"/containers/{ref}")
-    p.see("removed", (await removed).status_code, (await removed).json())
+    p.see("removed", removed.status_code, json.loads(await removed.aread()))
+
+
+async def _wait_begun(p: Player, ref: str, condition: str) -> httpx.Response:
+    """Have the Engine wait: its headers say that it does."""
+    path = f"/containers/{ref}/wait?condition={condition}"
+    return await p.http.send(p.http.build_request("POST", path, timeout=20), stream=True)
 
 
 @script
@@ -311,6 +317,8 @@ async def renames(p: Player) -> None:
 async def removed_by_many(p: Player) -> None:
     ref = await p.running("a", **DEAF)
     path = f"/containers/{ref}?force=1"
+    # With connections that are open already, all ask while the first removal lasts.
+    await asyncio.gather(*(p.http.get("/_ping") for _ in range(3)))
     answers = await asyncio.gather(*(p.http.delete(path) for _ in range(3)))
     p.see("statuses", 0, sorted({each.status_code for each in answers}))
     p.see("texts", 0, sorted({digest(each) for each in answers if each.is_error}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -137,7 +138,7 @@ async def event_orders(p: Player) -> None:
         await p.ask("DELETE", f"/containers/{killed}")
         forced = await p.running("d", **DEAF)
         await p.ask("DELETE", f"/containers/{forced}", params={"force": 1})
-        await asyncio.sleep(0.3)
+        await last_heard(heard, "destroy", p.name("d"))
     stamps = [event["timeNano"] for event in heard]
     assert stamps == sorted(stamps)
     for event in heard:
@@ -154,7 +155,7 @@ async def events_by_filter(p: Player) -> None:
         for word in ("a", "b"):
             ref = await p.running(word)
             await p.ask("DELETE", f"/containers/{ref}", params={"force": 1})
-        await asyncio.sleep(0.3)
+        await last_heard(heard, "destroy", p.name("b"))
     p.see("events", 0, [[event["Action"], event["Actor"]["Attributes"]["name"]] for event in heard])
 
 
@@ -173,3 +174,15 @@ async def listening(p: Player, **own: list[str]) -> AsyncIterator[list[dict[str,
         yield heard
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
+
+
+async def last_heard(heard: list[dict[str, Any]], action: str, name: str) -> None:
+    """Wait for the event that is to be the last, and a moment for any that should not be."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end and (name, action) not in map(_named, heard):  # noqa: ASYNC110 - see listening
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+
+
+def _named(event: dict[str, Any]) -> tuple[str, str]:
+    return event["Actor"]["Attributes"]["name"], event["Action"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
+from datetime import datetime
 from typing import Any
 
+from tests.fake_engine import policy
 from tests.fake_engine.player import Player
 from tests.fake_engine.scripts import DEAF, PUBLISHED, SHELL, SPEAKS_AND_EXITS, probe, script
-from tests.fake_engine.scripts_around import listening
+from tests.fake_engine.scripts_around import last_heard, listening
 
 GREEDY: dict[str, Any] = {
     "Cmd": ["/bin/busybox", "tail", "/dev/zero"],
@@ -80,7 +83,7 @@ async def restarts_on_request(p: Player) -> None:
         await p.ask("POST", f"/containers/{passing}/restart", params={"t": 5})
         await p.look(passing)
         await p.ask("POST", f"/containers/{p.name('none')}/restart")
-        await asyncio.sleep(0.3)
+        await last_heard(heard, "restart", p.name("d"))
     p.see("different ports", len(set(ports)))
     p.see("events", 0, [_told(event) for event in heard])
 
@@ -97,8 +100,9 @@ def _told(event: dict[str, Any]) -> list[str]:
 @script
 async def restarts_by_policy(p: Player) -> None:
     async with listening(p) as heard:
-        twice = {"Name": "on-failure", "MaximumRetryCount": 2}
-        ref = await p.running("a", **FAILS, HostConfig={**PUBLISHED, "RestartPolicy": twice})
+        # It waits for 1.5 s in all.
+        again = {"Name": "on-failure", "MaximumRetryCount": 4}
+        ref = await p.running("a", **FAILS, HostConfig={**PUBLISHED, "RestartPolicy": again})
         waiting = await _waiting(p, ref, 1)
         p.see("published", 0, waiting["NetworkSettings"]["Ports"])
         p.see("address", 0, waiting["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
@@ -108,23 +112,30 @@ async def restarts_by_policy(p: Player) -> None:
             await asyncio.sleep(0.05)
         p.see("count", (await p.look(ref))["RestartCount"])
         well = {**SPEAKS_AND_EXITS, "Cmd": [*SHELL, "true"], "Labels": {"fake.exit": "0"}}
-        done = await p.running("b", **well, HostConfig={"RestartPolicy": twice})
+        done = await p.running("b", **well, HostConfig={"RestartPolicy": again})
         await p.ask("POST", f"/containers/{done}/wait")
         await p.look(done)
-        await asyncio.sleep(0.3)
+        await last_heard(heard, "die", p.name("b"))
     p.see("events", 0, [_told(event) for event in heard])
 
 
-async def _waiting(p: Player, ref: str, restarts: int) -> dict[str, Any]:
-    """The container as it waits for its next start, at the latest after so many of them."""
-    for _ in range(1000):
+async def _waiting(p: Player, ref: str, restarts: int, seconds: float = 0) -> dict[str, Any]:
+    """The container as it waits for its next start, after so many at least, and will for so long at least."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
         found = (await p.http.get(f"/containers/{ref}/json")).json()
-        if found["State"]["Restarting"] and found["RestartCount"] >= restarts:
+        if found["State"]["Restarting"] and found["RestartCount"] >= restarts and _left(found) >= seconds:
             break
         await asyncio.sleep(0.005)
     state = {key: found["State"][key] for key in ("Status", "Running", "Restarting", "Pid", "ExitCode")}
     p.see("waiting", 0, state)
     return dict(found)
+
+
+def _left(found: dict[str, Any]) -> float:
+    """The seconds until its next start."""
+    ended = datetime.fromisoformat(found["State"]["FinishedAt"]).timestamp()
+    return ended + policy.FIRST_PAUSE * 2.0 ** (int(found["RestartCount"]) - 1) - time.time()
 
 
 @script
@@ -139,7 +150,7 @@ async def while_it_waits_for_its_next_start(p: Player) -> None:
     )
     refs = [await p.running(f"r{number}", **always) for number in range(len(asked))]
     for ref, (method, path) in zip(refs, asked, strict=True):
-        await _waiting(p, ref, 5)  # it then waits long enough for all that follows
+        await _waiting(p, ref, 6, seconds=2)  # long enough for all that follows
         query = {"all": 1, "filters": json.dumps({"id": [ref], "status": ["restarting"]})}
         shown = (await p.ask("GET", "/containers/json", params=query)).json()
         p.see(
@@ -147,7 +158,10 @@ async def while_it_waits_for_its_next_start(p: Player) -> None:
         )
         async with listening(p, container=[ref]) as heard:
             await p.ask(method, f"/containers/{ref}{path}")
-            await asyncio.sleep(0.05)
+            if path == "/stop":
+                await last_heard(heard, "stop", p.name("r4"))
+            else:
+                await asyncio.sleep(0.05)
         p.see("events", 0, [_told(event) for event in heard])
         await p.look(ref)
     for ref in refs:

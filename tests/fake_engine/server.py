@@ -119,6 +119,7 @@ class Server:
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.2)
         self._site: web.UnixSite | None = None
         self._protocols: set[Any] = set()
+        self._back = asyncio.Event()
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._desk.middleware(), refusals], client_max_size=2**26)
@@ -173,12 +174,17 @@ class Server:
         volumes_networks.furnish(engine)
         self._desk.forget()
 
+    def come_back(self) -> None:
+        """End an absence before its time."""
+        self._back.set()
+
     def _go_offline(self, seconds: float, going: Step, coming: Step) -> None:
         task = asyncio.ensure_future(self._offline(seconds, going, coming))
         self._protocols.add(task)
         task.add_done_callback(self._protocols.discard)
 
     async def _offline(self, seconds: float, going: Step, coming: Step) -> None:
+        self._back.clear()
         await asyncio.sleep(0.01)  # the answer to who asked for it
         if self._site is not None:
             await self._site.stop()
@@ -188,7 +194,8 @@ class Server:
         for protocol in list(self._runner.server.connections):
             if protocol.transport is not None:
                 protocol.transport.abort()
-        await asyncio.sleep(seconds)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._back.wait(), seconds)
         await coming()
         await self._open()
 
