@@ -39,7 +39,7 @@ async def as_another_process(world: World) -> World:
     return world
 
 
-async def states(fake: FakeEngine, wanted: dict[str, str], seconds: float = 5.0) -> None:
+async def states(fake: FakeEngine, wanted: dict[str, str], seconds: float = 20.0) -> None:
     """Wait until exactly these containers are there, by the ends of their names, in these states."""
     found: dict[str, str] = {}
     try:
