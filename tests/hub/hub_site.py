@@ -23,6 +23,7 @@ DIES = [*SHELL, "echo 'cannot open the notebook cupboard' >&2; exit 7"]
 SILENT = [*SHELL, "trap 'exit 0' TERM; while :; do /bin/busybox sleep 0.1; done"]
 """A server that runs and never answers."""
 GONE_WITHIN = 60.0
+"""Seconds in which what has ended is removed, however busy the machine is."""
 
 
 @dataclass

@@ -128,7 +128,7 @@ async def test_a_container_that_the_engine_makes_after_the_hub_was_killed_is_rem
     assert await hub.settled("alice") is None
     assert hub.names() == []
     await until(partial(made, fake), is_=True, seconds=60, every=0.01)
-    await hub.nothing_left(60)
+    await hub.nothing_left()
     await hub.api.start_server("alice")
     assert await hub.answers("alice")
 
