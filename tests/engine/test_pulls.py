@@ -69,6 +69,13 @@ async def test_spawns_that_need_the_same_image_share_one_pull(engine: Engine, fa
     assert pulls(fake) == 1
 
 
+async def test_two_ways_to_write_the_same_image_share_one_pull(engine: Engine, fake: FakeEngine) -> None:
+    fake.add_pullable("registry.test/plain:latest")
+    written = ("registry.test/plain", "registry.test/plain:latest")
+    await asyncio.gather(*(engine.pulls.ensure(each, "ifnotpresent") for each in written))
+    assert pulls(fake) == 1
+
+
 async def test_a_present_image_is_not_pulled(engine: Engine, fake: FakeEngine) -> None:
     for policy in ("ifnotpresent", "never", "skip"):
         await engine.pulls.ensure("stub:1", policy)

@@ -64,7 +64,27 @@ async def test_a_failure_is_logged_and_the_next_work_still_runs(caplog: pytest.L
         janitor.submit("x", works, what="more")
         await janitor.settled("x")
     assert seen == ["done"]
-    assert "Could not remove container x" in caplog.text
+    assert "Could not remove container x: remove container 'x': no" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("failure", "traced"),
+    [(errors.EngineRefused("remove container", "x", "no", status=409), False), (KeyError("Id"), True)],
+    ids=["the Engine's answer", "a fault of ours"],
+)
+async def test_only_a_fault_of_ours_is_logged_with_its_traceback(
+    caplog: pytest.LogCaptureFixture, failure: Exception, traced: bool
+) -> None:
+    janitor = Janitor()
+
+    async def fails() -> None:
+        raise failure
+
+    janitor.submit("x", fails, what="remove x")
+    janitor.start(fails, what="look at x")
+    await janitor.settled("x")
+    await asyncio.sleep(0)
+    assert [bool(record.exc_info) for record in caplog.records] == [traced] * 2
 
 
 async def test_work_is_repeated_until_the_engine_is_back(monkeypatch: pytest.MonkeyPatch) -> None:

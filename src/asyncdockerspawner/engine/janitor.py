@@ -50,8 +50,8 @@ class Janitor:
         async def run() -> bool:
             try:
                 await work()
-            except Exception:  # noqa: BLE001 - nobody else would hear of it
-                _log.exception("Could not %s", what)
+            except Exception as exc:  # noqa: BLE001 - nobody else would hear of it
+                _tell(what, exc)
                 return False
             return True
 
@@ -87,7 +87,7 @@ class Janitor:
                 await work()
             except Exception as exc:  # noqa: BLE001 - whatever it is, what is queued behind must run
                 if not _passing(exc, attempt):
-                    _log.exception("Could not %s", what)
+                    _tell(what, exc)
                     return False
                 level = logging.WARNING if attempt < len(RETRY_PAUSES) else logging.DEBUG
                 _log.log(level, "Could not %s yet: %s", what, exc)
@@ -100,6 +100,11 @@ class Janitor:
         self._tasks.discard(done)
         if self._tails.get(name) is done:
             del self._tails[name]
+
+
+def _tell(what: str, exc: Exception) -> None:
+    # The Engine's answer says all; anything else is a fault of ours, to be found by its traceback.
+    _log.error("Could not %s: %s", what, exc, exc_info=not isinstance(exc, errors.EngineError))
 
 
 def _passing(exc: Exception, attempt: int) -> bool:

@@ -43,7 +43,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    image: str
+    """What makes two pulls the same."""
+
+    meant: str
     anew: bool
     credentials: str
 
@@ -112,7 +114,7 @@ class Pulls:
         """
         if policy == "skip":
             return
-        host = "" if references.is_image_id(image) else references.parse(image).host
+        reference = None if references.is_image_id(image) else references.parse(image)
         if policy != "always" and await self._is_there(image):
             return
         if policy == "never":
@@ -122,8 +124,10 @@ class Pulls:
             )
         try:
             async with asyncio.timeout(patience):
-                shown = await credentials(host) if host else None
-                await self._share(image, shown, told, policy == "always")
+                shown = await credentials(reference.host) if reference else None
+                meant = reference.canonical if reference else image
+                key = _Key(meant, policy == "always", shown.key if shown else "")
+                await self._share(image, key, shown, told)
         except TimeoutError as exc:
             raise errors.ImageUnavailable(
                 f"The image {image} was not pulled within {patience:.0f} s (`pull_timeout`). Try again "
@@ -177,16 +181,16 @@ class Pulls:
             # Whoever waits is told; where nobody does any more, nobody need be.
             task.exception()
 
-    async def _share(self, image: str, credentials: Credentials | None, told: Told, anew: bool) -> None:
-        key = _Key(image, anew, credentials.key if credentials else "")
-        if anew and time.monotonic() - self._pulled.get(key, -FRESH_SECONDS) < FRESH_SECONDS:
+    async def _share(self, image: str, key: _Key, credentials: Credentials | None, told: Told) -> None:
+        if key.anew and time.monotonic() - self._pulled.get(key, -FRESH_SECONDS) < FRESH_SECONDS:
             return
         shared = self._shared.get(key)
         # One that is being ended for want of waiters is none to wait for.
         if shared is None or shared.task.cancelling():
             shared = self._shared[key] = _Shared()
-            shared.task = asyncio.create_task(self._bring(key, shared, credentials), name=f"pull {image}")
-            shared.task.add_done_callback(lambda task: self._over(key, shared, task))
+            bringing = self._bring(image, key, shared, credentials)
+            shared.task = asyncio.create_task(bringing, name=f"pull {image}")
+            shared.task.add_done_callback(lambda task: self._over(image, key, shared, task))
         if shared.leaving is not None:
             shared.leaving.cancel()
             shared.leaving = None
@@ -200,16 +204,15 @@ class Pulls:
             if not shared.waiters and not shared.task.done():
                 shared.leaving = asyncio.get_running_loop().call_later(GRACE_SECONDS, shared.task.cancel)
 
-    def _over(self, key: _Key, shared: _Shared, task: asyncio.Task[None]) -> None:
+    def _over(self, image: str, key: _Key, shared: _Shared, task: asyncio.Task[None]) -> None:
         if self._shared.get(key) is shared:
             del self._shared[key]
         if shared.leaving is not None:
             shared.leaving.cancel()
         if not task.cancelled() and (exc := task.exception()) is not None:
-            _log.warning("The image %s could not be pulled: %s", key.image, exc.__cause__ or exc)
+            _log.warning("The image %s could not be pulled: %s", image, exc.__cause__ or exc)
 
-    async def _bring(self, key: _Key, shared: _Shared, credentials: Credentials | None) -> None:
-        image = key.image
+    async def _bring(self, image: str, key: _Key, shared: _Shared, credentials: Credentials | None) -> None:
         self.forget(image)
         quiet = asyncio.create_task(_say_if_quiet(shared))
         try:
