@@ -20,8 +20,9 @@ from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.connection import resolver_for
 from asyncdockerspawner.client.settings import resolve
 from tests.engine.client_bed import answering, body, forwarding, held, opened
-from tests.engine.conftest import Site
+from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
+from tests.testbed.proc import own_tcp_sockets
 
 
 async def test_streams_left_early_hold_no_connection(site: Site) -> None:
@@ -258,6 +259,31 @@ async def test_both_sides_prove_who_they_are_over_tls(fake: FakeEngine, certific
             with pytest.raises(errors.EngineError, match=message):
                 await stranger.system.info()
             await stranger.close()
+
+
+async def test_a_stream_that_is_left_over_tls_does_not_wait_for_a_farewell(
+    certificates: dict[str, Any],
+) -> None:
+    over = asyncio.Event()
+
+    async def falls_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nTransfer-Encoding: chunked\r\n\r\n")
+        # From now on it reads nothing, so that it never learns that the client takes its leave.
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await over.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(falls_silent, "127.0.0.1", 0, ssl=secured(certificates))
+    port = server.sockets[0].getsockname()[1]
+    listening = own_tcp_sockets()
+    words = {"client_cert": certificates["hub"], "ca_cert": certificates["ca"]}
+    async with opened(f"tcp://127.0.0.1:{port}", tls=words) as client, client.events.containers():
+        assert own_tcp_sockets() == listening + 2
+    await until(lambda: own_tcp_sockets() == listening + 1)
+    over.set()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_tls_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:

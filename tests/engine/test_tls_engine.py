@@ -15,9 +15,10 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.settings import resolve
 from tests.engine.client_bed import opened
-from tests.engine.conftest import Site, World, new_world
+from tests.engine.conftest import Site, World, new_world, until
 from tests.testbed.certificates import Certificates, make_certificates
 from tests.testbed.own_engine import TEST_SECONDS, OwnEngine, own_engine
+from tests.testbed.proc import own_tcp_sockets
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
@@ -52,9 +53,10 @@ def tls_site(engine: OwnEngine) -> Iterator[Site]:
 
 @pytest.fixture(autouse=True)
 async def _refused_connections_are_gone() -> AsyncIterator[None]:
+    before = own_tcp_sockets()
     yield
     # asyncio closes what was refused in the middle of a handshake a moment after that has been told.
-    await asyncio.sleep(0.1)
+    await until(lambda: own_tcp_sockets() <= before)
 
 
 @pytest.fixture(autouse=True)

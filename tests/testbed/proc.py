@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -37,6 +38,22 @@ def states_of_threads(pid: int) -> set[str]:
     """The states in which a process's threads are."""
     found = [_stat(thread) for thread in (_folder(pid) / "task").glob("*")]
     return {stat[0] for stat in found if stat}
+
+
+def own_tcp_sockets() -> int:
+    """How many TCP sockets this process has open, those that listen among them."""
+    tables = [lines(Path("/proc/self/net", name))[1:] for name in ("tcp", "tcp6")]
+    sockets = {f"socket:[{line.split()[9]}]" for table in tables for line in table}
+    return sum(name in sockets for name in _descriptors())
+
+
+def _descriptors() -> list[str]:
+    """What this process's descriptors are of."""
+    found = list[str]()
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.append(os.readlink(link))
+    return found
 
 
 def _folder(pid: int) -> Path:

@@ -109,7 +109,7 @@ class Connection:
                     try:
                         text = await response.read()
                     finally:
-                        response.close()
+                        _cut(response)
                     return Answer(response.status, json.loads(text) if decoded and text.strip() else None)
             except errors.EngineUnavailable as exc:
                 raise errors.EngineUnavailable(operation, subject, exc.message) from exc
@@ -177,7 +177,7 @@ class Connection:
         except (aiohttp.ClientError, OSError, *UNREADABLE) as exc:
             raise translate.from_exception(exc, operation=operation, subject=subject) from exc
         finally:
-            response.close()
+            _cut(response)
 
     async def close(self) -> None:
         """Close every connection; answers under way are cut off."""
@@ -284,8 +284,16 @@ class Connection:
                 return
             if self._away is not before:
                 raise errors.EngineUnavailable(self._away.operation, self._away.subject, self._away.message)
-            (await self._try(self.docker, "GET", "_ping", versioned=False)).close()
+            _cut(await self._try(self.docker, "GET", "_ping", versioned=False))
             self._away = None
+
+
+def _cut(response: aiohttp.ClientResponse) -> None:
+    """Give up what is left of an answer; one that was read to its end leaves its connection for the next."""
+    if response.connection is not None and response.connection.transport is not None:
+        # Over TLS, closing waits for the other side's farewell, up to 30 s and also after our own close().
+        response.connection.transport.abort()
+    response.close()
 
 
 def _docker(settings: EngineSettings, connector: aiohttp.BaseConnector) -> aiodocker.Docker:
