@@ -14,13 +14,13 @@ nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "layers", "types", "unit", "real_parts"]
+nox.options.sessions = ["lint", "layers", "side_by_side"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 HUBS = {"6": "jupyterhub>=6,<7", "5": "jupyterhub>=5.3,<6"}
 PATIENCE = 180
 """Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
-REAL_PARTS = ["engine", "hub_6", "hub_5"]
+SIDE_BY_SIDE = ["types", "unit", "engine", "hub_6", "hub_5"]
 LIFECYCLE = ["tests/engine/test_lifecycle.py", "tests/engine/test_lifecycle_cancelled.py"]
 PURE = [
     "errors", "jsontypes", "templating", "references", "naming", "labels", "spec/*", "status", "endpoint",
@@ -80,8 +80,8 @@ def unit(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
-def real_parts(session: nox.Session) -> None:
-    """Run engine, hub_6 and hub_5 side by side: most of their time, they wait."""
+def side_by_side(session: nox.Session) -> None:
+    """Run types, unit, engine, hub_6 and hub_5 at once: much of the time, the last three wait."""
     running = {
         name: subprocess.Popen(
             [sys.executable, "-m", "nox", "-s", name],
@@ -89,7 +89,7 @@ def real_parts(session: nox.Session) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        for name in REAL_PARTS
+        for name in SIDE_BY_SIDE
     }
     try:
         pass_on(running)
