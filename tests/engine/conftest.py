@@ -142,11 +142,16 @@ async def nothing_is_left_behind(request: pytest.FixtureRequest) -> AsyncIterato
     tasks = asyncio.all_tasks()
     with guards.no_threads(loop):
         yield
-        for engine in registry._engines.get(loop, {}).values():
-            await settle(engine)
-        await registry.close_engines()
+        await end_engines()
     left = {task for task in asyncio.all_tasks() - tasks - {asyncio.current_task()} if not task.done()}
     assert left == set(), request.node.name
+
+
+async def end_engines() -> None:
+    """Wait for the background work of this loop's Engines, and close them."""
+    for engine in registry._engines.get(asyncio.get_running_loop(), {}).values():
+        await settle(engine)
+    await registry.close_engines()
 
 
 async def settle(engine: Engine) -> None:

@@ -15,7 +15,7 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.settings import resolve
 from tests.engine.client_bed import opened
-from tests.engine.conftest import Site, World, new_world, until
+from tests.engine.conftest import Site, World, end_engines, new_world, until
 from tests.testbed.certificates import Certificates, make_certificates
 from tests.testbed.own_engine import TEST_SECONDS, OwnEngine, own_engine
 from tests.testbed.proc import own_tcp_sockets
@@ -52,9 +52,10 @@ def tls_site(engine: OwnEngine) -> Iterator[Site]:
 
 
 @pytest.fixture(autouse=True)
-async def _refused_connections_are_gone() -> AsyncIterator[None]:
+async def _connections_are_gone() -> AsyncIterator[None]:
     before = own_tcp_sockets()
     yield
+    await end_engines()
     # asyncio closes what was refused in the middle of a handshake a moment after that has been told.
     await until(lambda: own_tcp_sockets() <= before)
 
