@@ -12,6 +12,7 @@ from typing import Any
 from jupyterhub import orm
 
 from asyncdockerspawner import DockerSpawner
+from tests.testbed.proc import own_descriptors
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 QUIET_WITHIN = 10.0
@@ -77,12 +78,6 @@ def _resident() -> int:
 
 
 def _open_descriptors() -> tuple[int, int]:
-    """How many of them are sockets, and how many there are; without the one that lists them."""
-    folder = "/proc/self/fd"
-    targets = []
-    for name in os.listdir(folder):
-        try:
-            targets.append(os.readlink(f"{folder}/{name}"))
-        except FileNotFoundError:
-            continue
+    """How many of them are sockets, and how many there are."""
+    targets = own_descriptors()
     return sum(target.startswith("socket:") for target in targets), len(targets)

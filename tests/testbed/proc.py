@@ -1,4 +1,4 @@
-"""What /proc tells of other processes; nothing of one that has ended meanwhile."""
+"""What /proc tells of other processes, nothing of one that has ended meanwhile; and of this one."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def own_tcp_sockets() -> int:
     """How many TCP sockets this process has open, those that listen among them."""
     tables = [lines(Path("/proc/self/net", name))[1:] for name in ("tcp", "tcp6")]
     sockets = {f"socket:[{line.split()[9]}]" for table in tables for line in table}
-    return sum(name in sockets for name in _descriptors())
+    return sum(name in sockets for name in own_descriptors())
 
 
-def _descriptors() -> list[str]:
-    """What this process's descriptors are of."""
+def own_descriptors() -> list[str]:
+    """What this process's descriptors are of; without the one that lists them."""
     found = list[str]()
-    for link in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
-            found.append(os.readlink(link))
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
     return found
 
 
