@@ -103,6 +103,7 @@ async def make_hub(
             tmp_path / hub_id,
             config="\n".join([*lines, config, ""]),
             cleanup_servers=cleanup_servers,
+            preloaded=True,
         )
         api = HubAPI(process.url, process.token, deadline=90)
         there = fake.http if fake else own.http if own else engine

@@ -66,7 +66,8 @@ class HubProcess:
 
     The proxy is started beside the Hub, not by it, and goes on while the Hub is stopped or killed. The Hub
     listens on the address that containers reach, the proxy on 127.0.0.1 only. `config` is Python text that
-    follows ours. Start it from the main thread: its processes end with the thread that started them.
+    follows ours. Start it from the main thread: its processes end with the thread that started them. One that
+    is `preloaded` begins with its imports done, in this interpreter.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class HubProcess:
         port: int | None = None,
         python: str = sys.executable,
         env: dict[str, str] | None = None,
+        preloaded: bool = False,
     ) -> None:
         self.directory = directory
         self.config = config
@@ -86,6 +88,7 @@ class HubProcess:
         self.cleanup_servers = cleanup_servers
         self.host_address = ensure_engine().host_address()
         self._python = python
+        self._preloaded = preloaded
         self._env = {key: value for key, value in os.environ.items() if not key.startswith(LEAK)} | (
             env or {}
         )
@@ -130,7 +133,14 @@ class HubProcess:
         file.write_text(CONFIG.format(given=self._given()) + self.config)
         file.chmod(0o600)
         command = [self._python, "-m", "jupyterhub", "--config", str(file)]
-        self._hub = Background("jupyterhub", command, self.directory / "hub.log", self._env, self.directory)
+        self._hub = Background(
+            "jupyterhub",
+            command,
+            self.directory / "hub.log",
+            self._env,
+            self.directory,
+            preloaded=self._preloaded,
+        )
         try:
             self._wait_for_answer(self._hub, begin + seconds)
         except BaseException:

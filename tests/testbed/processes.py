@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.testbed.preloaded import Forked, parent
 from tests.testbed.steps import TestbedError, wait_until
 
 LOWEST, HIGHEST = 10_000, 19_999
@@ -30,13 +31,28 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 
 class Background:
-    """One program with its log. It gets SIGTERM when the thread that started it ends."""
+    """One program with its log. It gets SIGTERM when the thread that started it ends.
+
+    A module of this interpreter that is `preloaded` begins with its imports done.
+    """
 
     def __init__(
-        self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        env: Mapping[str, str],
+        cwd: Path,
+        *,
+        preloaded: bool = False,
     ) -> None:
         self.name = name
         self.log = log
+        self.process: subprocess.Popen[bytes] | Forked
+        if preloaded:
+            module = command[command.index("-m") + 1 :]
+            self.process = parent().start(module[0], module[1:], log, env, cwd)
+            return
         setpriv = shutil.which("setpriv")
         guard = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
         with log.open("ab") as stream:
