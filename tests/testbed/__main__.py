@@ -1,31 +1,49 @@
-"""`python -m tests.testbed up|down|status`: the real parts by hand."""
+"""`python -m tests.testbed up|down|status|run`: the real parts by hand."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 import jupyterhub
 
 from tests.testbed.engine import ensure_engine, find_engine, our_pid, stop_engine
-from tests.testbed.images import ensure_stub_image, ensure_stubborn_image
+from tests.testbed.images import ensure_base_image, ensure_stub_image, ensure_stubborn_image
+from tests.testbed.newest import (
+    command_beside,
+    ensure_newest_engine,
+    find_newest_engine,
+    stop_newest_engine,
+    suite,
+)
 from tests.testbed.proxy import ensure_proxy
 from tests.testbed.singleuser import ensure_singleuser_image
 from tests.testbed.steps import TestbedError, say
 
 
-def up(*, singleuser: bool) -> None:
+def up(given: argparse.Namespace) -> None:
     """Bring up what tests need; what is there already is used as it is."""
     engine = ensure_engine()
     say(f"* Docker Engine {engine.version} at {engine.url}")
-    for image in (ensure_stub_image(), ensure_stubborn_image()):
+    images = [ensure_stub_image(), ensure_stubborn_image()]
+    if given.singleuser:
+        images += [ensure_base_image(), ensure_singleuser_image(jupyterhub.__version__)]
+    for image in images:
         say(f"* image {image}")
-    if singleuser:
-        say(f"* image {ensure_singleuser_image(jupyterhub.__version__)}")
     say(f"* proxy {' '.join(ensure_proxy())}")
+    if given.newest:
+        ensure_newest_engine(images)
+        say(newest_words())
 
 
-def status() -> None:
+def down(_: argparse.Namespace) -> None:
+    """End the Engines that the test bed has started."""
+    stop_newest_engine()
+    stop_engine()
+
+
+def status(_: argparse.Namespace) -> None:
     """Say what is there, and change nothing."""
     engine = find_engine()
     pid = our_pid()
@@ -33,21 +51,40 @@ def status() -> None:
     say(
         f"* the test bed's own Engine is process {pid}" if pid else "* the test bed runs no Engine of its own"
     )
+    say(newest_words())
+
+
+def newest_words() -> str:
+    """Tell whether a newer Engine runs, and of which suite."""
+    found = find_newest_engine()
+    if found is None:
+        return "* the test bed runs no newer Engine"
+    return f"* Docker Engine {found.version} of Debian {suite()} at {found.url}"
+
+
+def run(given: argparse.Namespace) -> None:
+    """Become a command that finds the newest Engine in DOCKER_HOST, and its servers on 127.0.0.1."""
+    engine = ensure_newest_engine()
+    words = command_beside(engine, given.words)
+    sys.stdout.flush()
+    os.execvpe(words[0], words, {**os.environ, "DOCKER_HOST": engine.url})  # noqa: S606 - to get its signals
 
 
 def main() -> int:
     """Run one command; gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.testbed", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "status"))
-    parser.add_argument("--singleuser", action="store_true", help="also the real single-user image")
+    commands = parser.add_subparsers(required=True)
+    for command in (up, down, status, run):
+        told = commands.add_parser(command.__name__, help=command.__doc__)
+        told.set_defaults(command=command)
+        if command is up:
+            told.add_argument("--singleuser", action="store_true", help="also the real single-user image")
+            told.add_argument("--newest", action="store_true", help="also the newest Engine, with the images")
+        if command is run:
+            told.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     given = parser.parse_args()
     try:
-        if given.command == "up":
-            up(singleuser=given.singleuser)
-        elif given.command == "down":
-            stop_engine()
-        else:
-            status()
+        given.command(given)
     except TestbedError as error:
         say(str(error))
         return 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from tests.testbed.steps import TestbedError, lock, run, step
 
 UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+PREFERENCES = ("Dir::Etc::Preferences", "Dir::Etc::PreferencesParts")
 
 
 @cache
@@ -68,6 +71,35 @@ def unpack(package: str, into: Path) -> Path:
     run(["dpkg", "-x", archive, tree])
     archive.unlink()
     return tree
+
+
+def unpack_of_suite(suite: str, packages: Sequence[str], into: Path) -> None:
+    """Unpack packages of another release of Debian, with all that they depend on: nothing is installed."""
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    with tempfile.TemporaryDirectory(dir=into.parent) as name:
+        folder = Path(name)
+        for each in ("lists/partial", "archives/partial"):
+            (folder / each).mkdir(parents=True)
+        (folder / "status").touch()  # as if nothing were installed
+        (folder / "sources.list").write_text(f"deb [signed-by={keyring}] {mirror()} {suite} main\n")
+        places = {
+            "Dir::Etc::SourceList": folder / "sources.list",
+            "Dir::State::Lists": folder / "lists",
+            "Dir::State::status": folder / "status",
+            "Dir::State::extended_states": folder / "extended_states",
+            "Dir::Cache::archives": folder / "archives",
+            "Dir::Cache::pkgcache": "",
+            "Dir::Cache::srcpkgcache": "",
+            **dict.fromkeys(["Dir::Etc::SourceParts", *PREFERENCES], "/dev/null"),
+            "APT::Sandbox::User": "",
+            "Acquire::Languages": "none",
+        }
+        options = [word for key, value in places.items() for word in ("-o", f"{key}={value}")]
+        _apt_get(*options, "update")
+        _apt_get(*options, "install", "-y", "--no-install-recommends", "--download-only", *packages)
+        into.mkdir()
+        for archive in sorted((folder / "archives").glob("*.deb")):
+            run(["dpkg", "-x", archive, into])
 
 
 def _apt_get(*words: str, cwd: Path | None = None) -> None:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from tests.testbed.steps import TestbedError, cache_dir, lock, say, step, wait_u
 DEFAULT_URL = "unix:///var/run/docker.sock"
 READY_WITHIN = 60.0
 GONE_WITHIN = 60.0
+_started: list[subprocess.Popen[bytes]] = []
+"""Python warns of a child that runs and is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,11 @@ def engine_url() -> str:
 
 def find_engine() -> EngineHandle | None:
     """The Engine that answers now, or None."""
-    url = engine_url()
+    return find_engine_at(engine_url())
+
+
+def find_engine_at(url: str) -> EngineHandle | None:
+    """The Engine that answers at this address, or None."""
     try:
         _knock(url)
         with _client(url, 10.0) as client:
@@ -92,13 +98,18 @@ def stop_engine() -> bool:
 
 
 def our_pid(proc: Path = Path("/proc")) -> int | None:
-    """The process of the Engine that we started: its command line must name our own pid file."""
+    """The process of the Engine that we started."""
+    return dockerd_of(pid_file(), proc)
+
+
+def dockerd_of(pid_file: Path, proc: Path = Path("/proc")) -> int | None:
+    """The dockerd that has written this file, if it runs: its command line must name it."""
     try:
-        pid = int(pid_file().read_text())
+        pid = int(pid_file.read_text())
         words = (proc / str(pid) / "cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
-    ours = Path(os.fsdecode(words[0])).name == "dockerd" and f"--pidfile={pid_file()}".encode() in words
+    ours = Path(os.fsdecode(words[0])).name == "dockerd" and f"--pidfile={pid_file}".encode() in words
     return pid if ours else None
 
 
@@ -144,7 +155,7 @@ def _install_and_start() -> EngineHandle:
             and (found := find_engine()) is not None
         ):
             return found
-    return _start_dockerd()
+    return _start_by_hand()
 
 
 def _needed() -> Mapping[str, str]:
@@ -154,26 +165,33 @@ def _needed() -> Mapping[str, str]:
     return needed
 
 
-def _start_dockerd() -> EngineHandle:
+def _start_by_hand() -> EngineHandle:
     if "cgroupfs-mount" in _needed():
         subprocess.run(["cgroupfs-mount"], check=False, env=environment())
     with step(f"starting dockerd in the background (log: {log_file()})"):
         pid_file().unlink(missing_ok=True)
-        with log_file().open("ab") as log:
-            process = subprocess.Popen(
-                ["dockerd", f"--pidfile={pid_file()}", f"--host={DEFAULT_URL}"],
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_until(lambda: find_engine() is not None or process.poll() is not None, READY_WITHIN)
-        found = find_engine()
-        if found is None:
-            process.terminate()
-            tail = "\n".join(log_file().read_text(errors="replace").splitlines()[-15:])
-            raise TestbedError(f"dockerd did not answer within {READY_WITHIN:.0f} s:\n{tail}")
+        command = ["dockerd", f"--pidfile={pid_file()}", f"--host={DEFAULT_URL}"]
+        return start_dockerd(command, DEFAULT_URL, log_file())
+
+
+def start_dockerd(command: Sequence[str], url: str, log: Path) -> EngineHandle:
+    """Start this command in the background, which outlives us, and wait until it answers there."""
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    _started.append(process)
+    wait_until(lambda: find_engine_at(url) is not None or process.poll() is not None, READY_WITHIN)
+    found = find_engine_at(url)
+    if found is None:
+        process.terminate()
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise TestbedError(f"dockerd did not answer within {READY_WITHIN:.0f} s:\n{tail}")
     return EngineHandle(found.url, found.version, started=True)
 
 

@@ -126,6 +126,30 @@ def import_image(engine: EngineHandle, image: str, archive: Iterable[bytes], cha
     forget_image(engine, before)
 
 
+def copy_image(image: str, origin: EngineHandle, target: EngineHandle) -> None:
+    """Take over an image of another Engine, with its id; one that is there already stays."""
+    before, wanted = inspect_image(target, image), inspect_image(origin, image)
+    if wanted is None:
+        raise TestbedError(f"The Engine at {origin.url} has no image {image}.")
+    if before is not None and before["Id"] == wanted["Id"]:
+        return
+    with (
+        step(f"copying {image} to Docker Engine {target.version}"),
+        origin.client(LONG) as source,
+        target.client(LONG) as client,
+        source.stream("GET", f"/images/{image}/get") as archive,
+    ):
+        archive.raise_for_status()
+        answer = client.post(
+            "/images/load",
+            content=archive.iter_bytes(1 << 20),
+            headers={"Content-Type": "application/x-tar"},
+        )
+    if answer.is_error or "Loaded image" not in answer.text:
+        raise TestbedError(f"{image} was not loaded: {answer.text[-500:]}")
+    forget_image(target, before)
+
+
 def forget_image(engine: EngineHandle, old: dict[str, Any] | None) -> None:
     """Delete the image that has just lost its name to a new one, unless something uses it."""
     if old is not None:

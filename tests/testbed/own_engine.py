@@ -25,7 +25,7 @@ import httpx
 from tests.testbed import proc
 from tests.testbed.certificates import Certificates
 from tests.testbed.engine import EngineHandle, ensure_engine, environment
-from tests.testbed.images import ensure_stub_image
+from tests.testbed.images import copy_image, ensure_stub_image
 from tests.testbed.processes import Background, free_port
 from tests.testbed.steps import TestbedError, lock, run, wait_until
 
@@ -149,9 +149,10 @@ class Traces:
         return [each for each in decoded if {self.run, self.data} & {Path(each), *Path(each).parents}]
 
     def _links(self) -> list[str]:
-        bridge = Path("/sys/class/net", self.bridge)
-        ports = [path.name for path in (bridge / "brif").glob("*")]
-        return [*ports, self.bridge] if bridge.exists() else []
+        # Not from /sys: that shows the machine's, also inside another network namespace.
+        links = json.loads(_ip("-json", "link"))
+        ours = [link["ifname"] for link in links if self.bridge in {link["ifname"], link.get("master")}]
+        return sorted(ours, key=self.bridge.__eq__)
 
     def _cgroups(self) -> list[Path]:
         # cgroup v1 has one tree for each controller, v2 a single one
@@ -275,16 +276,7 @@ class OwnEngine:
 
     def load(self, image: str, origin: EngineHandle) -> None:
         """Take over an image of another Engine, with its id."""
-        with origin.client(600) as source, source.stream("GET", f"/images/{image}/get") as archive:
-            archive.raise_for_status()
-            answer = self.http.post(
-                "/images/load",
-                content=archive.iter_bytes(1 << 20),
-                headers={"Content-Type": "application/x-tar"},
-                timeout=600,
-            )
-        if answer.is_error or "Loaded image" not in answer.text:
-            raise TestbedError(f"{image} was not loaded: {answer.text[-500:]}")
+        copy_image(image, origin, self.handle)
 
     def stop(self) -> None:
         """End everything that it started and take away everything that it made."""
