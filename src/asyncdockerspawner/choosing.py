@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tornado import web
@@ -18,6 +18,7 @@ class ImageChoice(Seams):
     """What the Hub asks about the options of users; the answers are DockerSpawner's, checked."""
 
     orm_spawner: Any
+    overrides: Callable[..., bool]
     user_options: dict[str, Any]
     pre_spawn_hook: Any
 
@@ -39,23 +40,44 @@ class ImageChoice(Seams):
     def _apply_user_options_by_default(self) -> Any:
         return apply_user_options
 
-    async def apply_choice(self) -> None:
-        """Have this spawn's values, and take the image that the user chose, if that is allowed."""
-        await self.resolve_spawn_values()
-        await self.take_image(self.user_options)
+    @property
+    def decides_late(self) -> bool:
+        """Whether image, choice and Engine may become others in a `start` or what it calls."""
+        return self.overrides("start", "client", "pull_image")
 
-    async def take_image(self, user_options: Mapping[str, Any]) -> None:
+    async def apply_choice(self, *, final: bool = True) -> None:
+        """Have this spawn's values, and take the image that the user chose, if that is allowed.
+
+        Not `final`, a refusal may still be taken back by what a subclass's `start` sets. Raises as
+        `take_image`; what has been asked in this spawn is asked again only where the answer may be another.
+        """
+        await self.resolve_spawn_values()
+        wanted = self.user_options.get(OPTION)
+        before = self.spawn.choice if self.spawn else None
+        if before and not self.decides_late and (before.wanted, before.image) == (wanted, self.image):
+            if before.error is not None:
+                raise before.error
+            return
+        error: Exception | None = None
+        try:
+            await self.take_image(self.user_options, final=final)
+        except Exception as exc:
+            # Else what `check_allowed` has raised is no answer, and waits for the start.
+            error = None if is_refusal(exc) or not self.overrides("check_allowed") else exc
+            raise
+        finally:
+            if self.spawn is not None:
+                self.spawn.choice = lifecycle.Choice(wanted, self.image, error)
+
+    async def take_image(self, user_options: Mapping[str, Any], *, final: bool = True) -> None:
         """Take the image that these options name. Raises ImageNotAllowed, or what `check_allowed` raises."""
         wanted = user_options.get(OPTION)
         if not wanted:
             return
         try:
             self.image = await lifecycle.resolved(self.check_allowed(wanted))
-        except errors.ImageNotAllowed:
-            self._forget_choice()
-            raise
-        except web.HTTPError as exc:
-            if exc.status_code < 500:
+        except Exception as exc:
+            if final and is_refusal(exc):
                 self._forget_choice()
             raise
 
@@ -63,6 +85,13 @@ class ImageChoice(Seams):
         # The Hub repeats the last options where none are given, so a refused one would refuse for ever.
         kept = {key: value for key, value in self.user_options.items() if key != OPTION}
         self.orm_spawner.user_options = kept
+
+
+def is_refusal(exc: Exception) -> bool:
+    """Tell whether this is said to the user, and not a failure."""
+    if isinstance(exc, errors.SpawnRefused):
+        return exc.status < 500
+    return isinstance(exc, web.HTTPError) and exc.status_code < 500
 
 
 async def form_of_this_visit(spawner: ImageChoice) -> str:
@@ -90,13 +119,19 @@ def options_from_form(formdata: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 async def apply_user_options(spawner: ImageChoice, user_options: Mapping[str, Any]) -> None:
     """Take the chosen image before anything is done for the spawn. Raises the Hub's errors.
 
-    A site's `pre_spawn_hook` may still change what is allowed, so with one the choice waits for `prepare`.
+    What is allowed may still be changed by a site's `pre_spawn_hook`, so with one the choice waits for
+    `prepare`; by a subclass's `start`, so it waits for that.
     """
-    if spawner.pre_spawn_hook:
+    if spawner.pre_spawn_hook or spawner.decides_late:
         return
     try:
         # The other options may need what a subclass does later.
         await spawner.resolve_spawn_values("allowed_images")
         await spawner.take_image(user_options)
-    except errors.AsyncDockerSpawnerError as exc:
-        raise hub_errors.as_hub_error(exc) from exc
+    except Exception as exc:
+        if spawner.overrides("check_allowed") and not is_refusal(exc):
+            # The Hub would take it for the user's fault; `prepare` asks again.
+            return
+        if isinstance(exc, errors.AsyncDockerSpawnerError):
+            raise hub_errors.as_hub_error(exc) from exc
+        raise

@@ -88,6 +88,13 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
         """A kept container is resumed, so the Hub keeps its tokens."""
         return not self.remove
 
+    def overrides(self, *names: str) -> bool:
+        """Tell whether a subclass, or somebody for this spawner alone, has put something else for these."""
+        return any(
+            name in vars(self) or getattr(type(self), name) is not getattr(DockerSpawner, name)
+            for name in names
+        )
+
     async def run_pre_spawn_hook(self) -> None:
         """Run the site's hook, then prepare; neither counts towards `start_timeout`."""
         self._spawn_log = SpawnLog()
@@ -103,7 +110,6 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
             if self.internal_ssl:
                 raise errors.BadOption("`internal_ssl` is not supported by this version of the spawner.")
             await lifecycle.prepare(self)
-            await lifecycle.say_if_the_hub_is_out_of_reach(self, self._hub_api_url)
         except errors.AsyncDockerSpawnerError as exc:
             raise hub_errors.as_hub_error(exc) from exc
 

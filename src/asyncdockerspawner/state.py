@@ -16,13 +16,24 @@ _KEPT = ("owed", "failed_id", "renamed", "last_end", "volume_names", "own_volume
 """Attributes that outlive a spawn in the saved state, under their own names."""
 
 
+class ObjectName(Unicode[str, str]):
+    """A name that knows whether it was set: a hook's or a subclass's counts more than the template's."""
+
+    def set(self, obj: Any, value: Any) -> None:
+        """Set it, also to what it is already."""
+        super().set(obj, value)
+        obj.name_is_given = True
+
+
 class ServerState(Seams):
     """The saved state: DockerSpawner's keys, and what tells one spawn from others."""
 
     orm_spawner: Any
 
     object_id = Unicode()
-    object_name = Unicode()
+    object_name = ObjectName()
+    name_is_given = False
+    """Somebody else than this package has set `object_name`."""
     spawn: lifecycle.Spawn | None = None
     owed = False
     """A stop was asked for and could not be done yet."""
@@ -48,6 +59,31 @@ class ServerState(Seams):
         except errors.SpawnRefused:
             # Pages and polls read the name too; the spawn itself is where a bad template is reported.
             return ""
+
+    def name_object(self) -> None:
+        """Name a new object: as a hook or a subclass has said, else by the default. Raises BadTemplate."""
+        if not self.name_is_given:
+            self._take_name(self.default_object_name())
+
+    def default_object_name(self) -> str:
+        """Give the name by a subclass's own default, else by `name_template`. Raises BadTemplate."""
+        return str(self.trait_defaults("object_name") or self.render_object_name())
+
+    def means(self, name: str, image: str) -> bool:
+        """Tell whether a kept object of this name, made from this image, is the one to start.
+
+        Its id is, unless names part several objects of one server, by hook, subclass or `{imagename}`.
+        """
+        if self.name_is_given:
+            return name == self.object_name
+        by_template = type(self)._object_name_default is ServerState._object_name_default
+        if image == self.image or (by_template and "imagename" not in self.name_template):
+            return True
+        return name == self.default_object_name()
+
+    def _take_name(self, name: str) -> None:
+        self.object_name = name
+        self.name_is_given = False
 
     async def rename(self, old_name: str, new_name: str) -> None:
         """Take another name (JupyterHub 6): volumes stay the same, a kept container is made anew."""
@@ -81,7 +117,7 @@ class ServerState(Seams):
         super().load_state(state)  # type: ignore[misc]
         self.object_id = state.get("object_id") or state.get("container_id") or ""
         if state.get("object_name"):
-            self.object_name = state["object_name"]
+            self._take_name(state["object_name"])
         if state.get("spawn_id"):
             phase = state.get("phase", lifecycle.RUNNING)
             self.spawn = lifecycle.Spawn(

@@ -149,16 +149,31 @@ async def test_with_a_hook_that_may_change_what_is_allowed_the_choice_waits_for_
     assert spawner.image == "c:1"
 
 
-@pytest.mark.parametrize(("status", "kept"), [(400, {}), (403, {}), (503, {"image": "A"})])
-async def test_a_subclass_refuses_in_words_of_its_own(status: int, kept: dict[str, Any]) -> None:
+def strict(status: int) -> Any:
+    """A spawner that lets nobody choose."""
+
     class Strict(DockerSpawner):
         async def check_allowed(self, image: str) -> str:
             raise web.HTTPError(status, "not today")
 
-    spawner = made(Strict)
+    return made(Strict)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_a_subclass_refuses_in_words_of_its_own(status: int) -> None:
+    spawner = strict(status)
     error = await refused(spawner, {"image": "A"})
     assert (error.status_code, error.log_message) == (status, "not today")
-    assert spawner.orm_spawner.user_options == kept
+    assert spawner.orm_spawner.user_options == {}
+
+
+async def test_what_a_subclass_cannot_tell_now_is_asked_again_later() -> None:
+    spawner = strict(503)
+    spawner.user_options = spawner.orm_spawner.user_options = {"image": "A"}
+    await spawner._run_apply_user_options(spawner.user_options)
+    with pytest.raises(web.HTTPError, match="not today"):
+        await spawner.apply_choice()
+    assert spawner.orm_spawner.user_options == {"image": "A"}
 
 
 async def test_a_site_that_applies_options_itself_still_has_the_choice_checked() -> None:

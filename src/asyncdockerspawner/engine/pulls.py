@@ -22,6 +22,8 @@ PRESENT_SECONDS = 60.0
 """How long an image that was there is taken to be there still; somebody may remove it behind our back."""
 FRESH_SECONDS = 5.0
 """With `always`, an image that was pulled so recently is not asked for again."""
+PUT_OFF_SECONDS = 600.0
+"""How long an image that could not be had is left alone by those who may not need it."""
 TELL_SECONDS = 2.0
 """Between two words to the waiters: the Hub's page keeps every one of them."""
 QUIET_SECONDS = 20.0
@@ -95,6 +97,7 @@ class Pulls:
         self._shared: dict[_Key, _Shared] = {}
         self._pulled: dict[_Key, float] = {}
         self._looks: dict[str, asyncio.Task[JsonObject | None]] = {}
+        self._put_off: dict[str, float] = {}
 
     async def ensure(
         self,
@@ -138,6 +141,16 @@ class Pulls:
         """Take back that `image` is there."""
         self._present.pop(image, None)
 
+    def put_off(self, image: str) -> None:
+        """Remember that `image` could not be had, for who asks only in case it is needed."""
+        now = time.monotonic()
+        self._put_off = {each: end for each, end in self._put_off.items() if end > now}
+        self._put_off[image] = now + PUT_OFF_SECONDS
+
+    def is_put_off(self, image: str) -> bool:
+        """Tell whether `image` could not be had a short time ago."""
+        return self._put_off.get(image, 0.0) > time.monotonic()
+
     async def document(self, image: str) -> JsonObject:
         """Give the image's document. Raises ImageUnavailable where there is none."""
         found = await self._images.inspect(image)
@@ -168,12 +181,17 @@ class Pulls:
             look.add_done_callback(lambda task: self._looked(image, task))
         found = await asyncio.shield(look) is not None
         if found:
-            self._present[image] = time.monotonic()
+            self._note_present(image)
         return found
 
     def _is_known(self, image: str) -> bool:
         """Tell whether the image was there a short time ago."""
         return time.monotonic() < self._present.get(image, -PRESENT_SECONDS) + PRESENT_SECONDS
+
+    def _note_present(self, image: str) -> float:
+        self._put_off.pop(image, None)
+        self._present[image] = now = time.monotonic()
+        return now
 
     def _looked(self, image: str, task: asyncio.Task[JsonObject | None]) -> None:
         self._looks.pop(image, None)
@@ -221,7 +239,7 @@ class Pulls:
             quiet.cancel()
         # A stream that breaks off can look like its end: only the Engine's own answer proves success.
         await self.document(image)
-        self._present[image] = now = time.monotonic()
+        now = self._note_present(image)
         # Older ones say nothing any more, and credentials that change would make them ever more.
         self._pulled = {old: then for old, then in self._pulled.items() if now - then < FRESH_SECONDS}
         self._pulled[key] = now

@@ -1,17 +1,18 @@
 """The life of a server, from its preparation to its end. It sees the spawner only as a `Host`."""
 
-from asyncdockerspawner.lifecycle.advice import say_if_the_hub_is_out_of_reach
 from asyncdockerspawner.lifecycle.attend import unfollow
 from asyncdockerspawner.lifecycle.cleanup import sweep
 from asyncdockerspawner.lifecycle.extras import delete_forever, ensure_volumes, post_start
-from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Host, Spawn, resolved
+from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Choice, Host, Spawn, resolved
 from asyncdockerspawner.lifecycle.obtain import create
+from asyncdockerspawner.lifecycle.preparation import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
-from asyncdockerspawner.lifecycle.walks import halt, launch, locate, poll, prepare
+from asyncdockerspawner.lifecycle.walks import halt, launch, locate, poll
 
 __all__ = [
     "RUNNING",
     "STARTING",
+    "Choice",
     "Host",
     "Key",
     "Reconciler",
@@ -27,7 +28,6 @@ __all__ = [
     "post_start",
     "prepare",
     "resolved",
-    "say_if_the_hub_is_out_of_reach",
     "sweep",
     "unfollow",
 ]

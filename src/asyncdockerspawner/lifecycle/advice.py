@@ -11,9 +11,10 @@ from asyncdockerspawner import endpoint, errors
 from asyncdockerspawner.lifecycle.host import Host
 
 
-async def say_if_the_hub_is_out_of_reach(host: Host, hub_api_url: str) -> None:
+async def say_if_the_hub_is_out_of_reach(host: Host) -> None:
     """Say what to set where the Hub listens on its own machine's loopback only."""
-    name, address, engine = host.network_name, urlsplit(hub_api_url).hostname or "", host.engine
+    name, engine = host.network_name, host.engine
+    address = urlsplit(host.identity["JUPYTERHUB_API_URL"]).hostname or ""
     if name == "host" or not _loopback(address) or name in engine.told:
         return
     engine.told.add(name)

@@ -6,11 +6,11 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from asyncdockerspawner import labels
-from asyncdockerspawner.engine.admission import Lease
+from asyncdockerspawner.engine.admission import Gate, Lease
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
@@ -18,6 +18,37 @@ from asyncdockerspawner.workloads import Workload
 
 STARTING = "starting"
 RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A user's choice of an image, and what came of it."""
+
+    wanted: Any
+    image: str
+    """The spawner's image afterwards."""
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageWanted:
+    """What decides whether an image is there: another one of these has to be ensured anew."""
+
+    engine: Engine
+    image: str
+    pull_policy: str
+    # It may hold passwords.
+    registry_auth: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEnsured:
+    """An image that was ensured for a spawn, or could not be."""
+
+    wanted: ImageWanted
+    image: str
+    """The spawner's image afterwards: a `pull_image` of a site's own may set it."""
+    error: Exception | None = None
 
 
 @dataclass(slots=True)
@@ -37,8 +68,13 @@ class Spawn:
     starting: bool = False
     """The Engine was asked to start the object and has not answered."""
     launching: asyncio.Task[Any] | None = None
+    choice: Choice | None = None
+    """What `check_allowed` has said last."""
+    ensured: ImageEnsured | None = None
     lease: Lease | None = None
     """Its place in the start gate."""
+    gate: Gate | None = None
+    """The gate in which that place is."""
 
     def leave_gate(self) -> None:
         """Give the place in the start gate back, if there is one."""
@@ -53,6 +89,7 @@ class Host(Protocol):
     api_token: str
     image: str
     pull_policy: str
+    registry_auth: Any
     remove: bool
     start_timeout: float
     concurrent_starts: int | None
@@ -89,11 +126,15 @@ class Host(Protocol):
     def probe_url(self) -> str | None: ...
     @property
     def ready(self) -> bool: ...
+    @property
+    def decides_late(self) -> bool: ...
 
     def personal_volumes(self) -> dict[str, str]: ...
-    def render_object_name(self) -> str: ...
+    def name_object(self) -> None: ...
+    def means(self, name: str, image: str) -> bool: ...
+    def overrides(self, *names: str) -> bool: ...
     def keep_state(self, *, commit: bool = False) -> None: ...
-    async def apply_choice(self) -> None: ...
+    async def apply_choice(self, *, final: bool) -> None: ...
     async def object_body(self) -> JsonObject: ...
     def note_address(self, ip: str, port: int) -> None: ...
     def note_end(self, text: str) -> None: ...

@@ -17,14 +17,26 @@ REMOVAL_SECONDS = 0.1
 """How often, and how long apart, a create is tried while the Engine removes an old object of the name."""
 
 
-async def obtain(host: Host, spawn: Spawn) -> None:
-    """Find the object to start, or create it."""
-    if host.object_id:
-        document = await ownership.own_object(host)
-        if document is not None and not await _cleared(host, document):
-            return _resume(host, spawn, document)
-        host.object_id = ""
-        _name_anew(host)
+async def kept(host: Host) -> JsonObject | None:
+    """Give the object that the saved state names, if this spawn is about it; else forget it.
+
+    One of another name, as for another image, stays what and where it is.
+    """
+    if not host.object_id:
+        return None
+    document = await ownership.own_object(host)
+    if document is None or not _is_meant(host, document):
+        _forget(host)
+        return None
+    return document
+
+
+async def obtain(host: Host, spawn: Spawn, kept: JsonObject | None) -> None:
+    """Take the object that was kept, or find it by its name, or create it."""
+    if kept is not None:
+        if not await _cleared(host, kept):
+            return _resume(host, spawn, kept)
+        _forget(host)
     try:
         await _create(host, spawn)
     except errors.NameConflict as conflict:
@@ -173,10 +185,22 @@ async def _put_away(host: Host, document: JsonObject, told: str) -> None:
     return await host.workload.rename(container_id, name)
 
 
-def _name_anew(host: Host) -> None:
-    """Take the name that goes with the server's present one; on disk before anything is created under it."""
+def _is_meant(host: Host, document: JsonObject) -> bool:
+    meant = host.means(_name_of(document), str((document.get("Config") or {}).get("Image")))
+    if not meant:
+        host.log.info("%s stays: this spawn is not about it", _name_of(document))
+    return meant
+
+
+def _name_of(document: JsonObject) -> str:
+    return str(document.get("Name")).lstrip("/")
+
+
+def _forget(host: Host) -> None:
+    """Take the name of a new object; on disk before anything is created under it."""
+    host.object_id = ""
     host.renamed = False
-    name = host.render_object_name()
-    if name != host.object_name:
-        host.object_name = name
+    before = host.object_name
+    host.name_object()
+    if before != host.object_name:
         host.keep_state(commit=True)

@@ -13,7 +13,11 @@ TAKEN_OVER_SECONDS = 5.0
 
 
 async def take(host: Host, spawn: Spawn) -> None:
-    """Wait for a place in the start gate, unless there is one, or a kept object is only started again."""
+    """Wait for a place in the Engine's start gate, unless there is one, or a kept object is only resumed."""
+    gate = host.engine.gate
+    if spawn.gate is not gate:
+        # The start goes to another Engine than it was to.
+        spawn.leave_gate()
     if (host.object_id and not host.remove) or (spawn.lease is not None and spawn.lease.held):
         return
 
@@ -24,9 +28,8 @@ async def take(host: Host, spawn: Spawn) -> None:
         place = f"{ahead} are ahead of this one" if ahead else "this one is next"
         host.report(f"Many servers are starting; {place}", progress=35, topic="queue")
 
-    spawn.lease = lease = await host.engine.gate.enter(
-        host.concurrent_starts, patience=host.queue_timeout, told=told
-    )
+    spawn.gate = gate
+    spawn.lease = lease = await gate.enter(host.concurrent_starts, patience=host.queue_timeout, told=told)
     if places:
         host.report(f"It is this server's turn, after {time.monotonic() - begin:.0f} s", progress=38)
     task = asyncio.current_task()

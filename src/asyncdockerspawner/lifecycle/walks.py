@@ -1,4 +1,4 @@
-"""The walks of a spawn: prepare, launch, halt, and the questions in between.
+"""The walks of a spawn: launch, halt, and the questions in between.
 
 Promises: what a spawn created and did not hand over is removed, also when it is cancelled at any point;
 what it found and resumed is never removed; nobody else's object is touched; the Engine, not our memory,
@@ -11,60 +11,64 @@ import asyncio
 import time
 
 from asyncdockerspawner import errors, labels, status
-from asyncdockerspawner.lifecycle import advice, attend, cleanup, obtain, ownership, readiness, turns
+from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.lifecycle import (
+    advice,
+    attend,
+    cleanup,
+    obtain,
+    ownership,
+    preparation,
+    readiness,
+    turns,
+)
 from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Host, Spawn, resolved
-
-
-async def prepare(host: Host) -> None:
-    """Do what must be done before `start_timeout` begins, once per spawn: image, turn, name, state."""
-    if host.spawn is not None and host.spawn.live:
-        return
-    host.spawn = spawn = Spawn(labels.new_spawn_id(), live=True)
-    try:
-        await host.apply_choice()
-        if not host.object_id:
-            host.object_name = host.render_object_name()
-        await resolved(host.pull_image(host.image))
-        await turns.take(host, spawn)
-        host.owed = False
-        # The Hub commits it with its own, right before the start.
-        host.keep_state()
-    except BaseException:
-        # Nothing has been created, so there is nothing to look for later.
-        spawn.leave_gate()
-        host.spawn = None
-        raise
 
 
 async def launch(host: Host) -> tuple[str, int]:
     """Create or resume the object, start it, and give the address at which its server answers."""
-    await prepare(host)
+    await preparation.prepare(host)
     spawn = host.spawn
     assert spawn is not None  # noqa: S101 - prepare has just made it
     spawn.launching = asyncio.current_task()
     end = time.monotonic() + max(host.start_timeout - 1.0, 1.0)
-    name, launching = host.object_name, host.engine.launching
+    claimed = list[tuple[Engine, str]]()
     try:
-        await turns.take(host, spawn)
-        await host.engine.janitor.settled(name)
-        launching.add(name)
-        await host.watch.ready()
+        await preparation.complete(host, spawn)
+        await _claim(host, claimed)
+        kept = await obtain.kept(host)
+        if kept is None:
+            # It may have got another name, and needs a turn where a kept one does not.
+            await _claim(host, claimed)
+            await turns.take(host, spawn)
         # On disk before anything is created: a Hub that is killed mid-start knows what it was making. Most
         # often there is nothing left to write, but the end of another request may have rolled it back.
         host.keep_state(commit=True)
-        await obtain.obtain(host, spawn)
+        await obtain.obtain(host, spawn, kept)
         ip, port = await _start(host, spawn, end)
     except BaseException:
         cleanup.abandon(host, spawn)
         raise
     finally:
-        launching.discard(name)
+        for engine, name in claimed:
+            engine.launching.discard(name)
         spawn.live = False
         spawn.launching = None
         spawn.leave_gate()
     spawn.phase = RUNNING
     attend.follow(host)
     return ip, port
+
+
+async def _claim(host: Host, claimed: list[tuple[Engine, str]]) -> None:
+    """Wait until nothing is done any more to what has the object's name, and say that it is to be started."""
+    engine, name = host.engine, host.object_name
+    if (engine, name) in claimed:
+        return
+    await engine.janitor.settled(name)
+    engine.launching.add(name)
+    claimed.append((engine, name))
+    await host.watch.ready()
 
 
 async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
