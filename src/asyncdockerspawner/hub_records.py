@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jupyterhub import orm
+from sqlalchemy import Text, literal_column
 from sqlalchemy.orm import Session, object_session
 
 from asyncdockerspawner.lifecycle import Key, Row
@@ -24,15 +26,47 @@ def session_of(orm_spawner: Any) -> Session:
 
 def server_rows(session: Session, usernames: Iterable[str]) -> Mapping[Key, Row]:
     """Look up all servers of these users."""
-    names = sorted(usernames)
     rows: dict[Key, Row] = {}
-    for begin in range(0, len(names), AT_ONCE):
+    for some in _batches(usernames):
         query = (
             # The name beside the row: a row's own way to its user costs four queries.
             session.query(orm.User.name, orm.Spawner)
             .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
-            .filter(orm.User.name.in_(names[begin : begin + AT_ONCE]))
+            .filter(orm.User.name.in_(some))
         )
         for username, each in query:
             rows[username, each.name] = Row(active=each.server is not None, state=each.state or {})
     return rows
+
+
+def known_users(session: Session, usernames: Iterable[str]) -> set[str]:
+    """Give those of the names that are users."""
+    found: set[str] = set()
+    for some in _batches(usernames):
+        found |= {name for (name,) in session.query(orm.User.name).filter(orm.User.name.in_(some))}
+    return found
+
+
+def _batches(names: Iterable[str]) -> Iterator[list[str]]:
+    ordered = sorted(names)
+    for begin in range(0, len(ordered), AT_ONCE):
+        yield ordered[begin : begin + AT_ONCE]
+
+
+def volume_claims(session: Session, username: str, volume: str, servername: str | None) -> list[str]:
+    """Give the servers whose saved state names a volume, as `user/server`.
+
+    Left out are those of this user, or with a `servername` only this one.
+    """
+    # As text: the database searches it. Names of volumes are plain ASCII, so JSON has them as they are.
+    state = literal_column(f"{orm.Spawner.__tablename__}.state", Text)
+    query = (
+        session.query(orm.User.name, orm.Spawner.name)
+        .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
+        .filter(state.contains(json.dumps(volume), autoescape=True))
+    )
+    return [
+        f"{user}/{server}"
+        for user, server in query
+        if user != username or (servername is not None and server != servername)
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,13 +42,20 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
         """What is known of this Hub's containers, shared by all its spawners."""
         watch = self.engine.watch(self.hub_id)
         if watch.on_synced is None:
+            session = hub_records.session_of(self.orm_spawner)
             watch.on_synced = lifecycle.Reconciler(
                 watch=watch,
                 workload=self.workload,
                 janitor=self.engine.janitor,
-                rows=partial(hub_records.server_rows, hub_records.session_of(self.orm_spawner)),
+                rows=partial(hub_records.server_rows, session),
                 orphan_policy=self.orphan_policy,
                 log=self.log,
+                leftovers=lifecycle.Leftovers(
+                    hub_id=self.hub_id,
+                    volumes=self.engine.client.volumes if self.delete_volumes_on_user_delete else None,
+                    users=partial(hub_records.known_users, session),
+                    log=self.log,
+                ),
             ).begin
         return watch
 
@@ -75,6 +82,18 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
             "JUPYTERHUB_SERVICE_PREFIX": self._server_prefix,
             "JUPYTERHUB_API_URL": self._hub_api_url,
         }
+
+    @property
+    def sister_states(self) -> Mapping[str, Mapping[str, Any]]:
+        """Name → saved state of the user's other servers in the Hub's database."""
+        rows = self.user.orm_user.orm_spawners
+        return {name: row.state or {} for name, row in rows.items() if name != self.name}
+
+    @property
+    def volume_claims(self) -> Callable[[str, str | None], list[str]]:
+        """Gives the other servers in the database that have a volume, also when this one's row is gone."""
+        session = hub_records.session_of(self.orm_spawner)
+        return partial(hub_records.volume_claims, session, self.user.name)
 
     @property
     def probe_url(self) -> str | None:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jupyterhub import orm
 from traitlets.log import get_logger
 
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.lifecycle import reconcile
-from tests.engine.conftest import Site, World, new_world, until
+from tests.engine.conftest import Site, World, new_world, open_world, until
 from tests.fake_engine import FakeEngine
 
 Make = Callable[..., World]
@@ -139,3 +140,25 @@ async def test_what_a_start_left_that_was_cut_off_is_removed_after_a_grace(
     spawner.orm_spawner.state, spawner.server = state, None
     await as_another_process(world)
     await states(fake, {})
+
+
+async def test_what_a_user_without_a_row_has_left_is_named_with_the_command_that_removes_it_and_stays(
+    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
+) -> None:
+    world = make(remove=False, volumes={"v-{username}": "/w"}, delete_volumes_on_user_delete=True)
+    await world.spawn("one")
+    await world.user.stop("one")
+    world.db.delete(world.user.orm_user)
+    world.db.query(orm.OAuthClient).delete()
+    world.db.commit()
+    world = open_world(world.site, world.folder, world.settings, "bob")
+    await world.spawn("two")
+    await world.user.stop("two")
+    await registry.close_engines()
+    world.new_spawner("other").watch.begin()
+    await until(lambda: "docker rm -v th-alice--one" in log.text)
+    await until(lambda: "docker volume rm v-alice" in log.text)
+    assert "bob" not in log.text
+    await states(fake, {"one": "exited", "two": "exited"})
+    assert [each["Name"] for each in fake.state()["volumes"]] == ["v-alice", "v-bob"]
+    world.db.close()

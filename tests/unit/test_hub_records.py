@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from asyncdockerspawner import hub_records
-from asyncdockerspawner.hub_records import server_rows, session_of
+from asyncdockerspawner.hub_records import known_users, server_rows, session_of, volume_claims
 from asyncdockerspawner.lifecycle import Row
 
 
@@ -94,3 +94,29 @@ def test_a_record_leads_to_its_database(session: Session) -> None:
 def test_a_record_that_is_in_no_database_is_refused() -> None:
     with pytest.raises(ValueError, match="is in no database"):
         session_of(orm.Spawner(name="lab"))
+
+
+def test_users_are_told_from_names_that_nobody_has(session: Session) -> None:
+    add(session, "alice", _=None)
+    add(session, "dave")
+    assert known_users(session, {"alice", "dave", "nobody"}) == {"alice", "dave"}
+    assert known_users(session, ()) == set()
+
+
+@pytest.mark.parametrize(
+    ("username", "servername", "claims"),
+    [
+        ("alice", None, ["bob/lab"]),
+        ("alice", "lab", ["alice/", "bob/lab"]),
+        ("bob", "lab", ["alice/", "alice/lab"]),
+        ("bob", None, ["alice/", "alice/lab"]),
+        ("carol", None, ["alice/", "alice/lab", "bob/lab"]),
+    ],
+)
+def test_servers_whose_state_names_a_volume_claim_it(
+    session: Session, username: str, servername: str | None, claims: list[str]
+) -> None:
+    add(session, "alice", _={"own_volumes": {"v_1": "user"}}, lab={"own_volumes": {"v_1": "user"}}, x=None)
+    add(session, "bob", lab={"volume_names": {"v-{servername}": "v_1"}}, y={"own_volumes": {"vx1": "user"}})
+    add(session, "carol", lab={"own_volumes": {"v_11": "user", "av_1": "user"}})
+    assert sorted(volume_claims(session, username, "v_1", servername)) == claims

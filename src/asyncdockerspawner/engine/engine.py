@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.docker_config import DockerConfig
@@ -29,6 +31,8 @@ class Engine:
         """Volumes that are known to be there."""
         self.launching: set[str] = set()
         """Names of objects that a spawn is about to start."""
+        self.held: WeakKeyDictionary[asyncio.Task[Any], dict[str, set[str]]] = WeakKeyDictionary()
+        """By the task that deletes a user, and by user: volumes that a container had so far."""
         self.docker_config = DockerConfig()
         self.pulls = Pulls(self.client.images)
         self.gate = Gate(self.client.system)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Hashable
 
 from asyncdockerspawner import errors
 
@@ -14,6 +15,7 @@ RETRY_PAUSES = (0.1, 0.3, 1.0, 3.0)
 TRIES_AT_A_FAULT = 5
 """Tries where the Engine answers, but with a fault of its own (5xx)."""
 
+_TASK = "janitor: "
 _log = logging.getLogger(__name__)
 
 Work = Callable[[], Awaitable[None]]
@@ -28,21 +30,47 @@ class Janitor:
 
     def __init__(self) -> None:
         self._tails: dict[str, asyncio.Task[bool]] = {}
-        self._tasks: set[asyncio.Task[bool]] = set()
+        self._begun: dict[str, float] = {}
+        self._goals: dict[Hashable, asyncio.Task[bool]] = {}
+        self._tasks: dict[asyncio.Task[bool], asyncio.Event] = {}
+        # The event is set when the work has failed and is to be repeated.
         self._errands: set[asyncio.Task[bool]] = set()
 
-    def submit(self, name: str, work: Work, *, what: str) -> asyncio.Task[bool]:
+    def submit(self, name: str, work: Work, *, what: str, goal: Hashable = None) -> asyncio.Task[bool]:
         """Queue `work` behind all work on `name`; `what` says it in the log ("remove container x").
 
         The work is repeated while the Engine cannot be reached, and a few times when it fails inside, so it
-        has to be safe to repeat. The task's result says whether it was done.
+        has to be safe to repeat. The task's result says whether it was done. Where work on `name` for the
+        same `goal` is queued or under way, its task is given: asking again and again queues nothing.
         """
-        before = self._tails.get(name)
-        task = asyncio.create_task(self._run(before, work, what), name=f"janitor: {what}")
+        key = None if goal is None else (name, goal)
+        known = self._goals.get(key)
+        if known is not None and not known.done():
+            return known
+        before, put_off = self._tails.get(name), asyncio.Event()
+        task = asyncio.create_task(self._run(before, work, what, put_off), name=f"{_TASK}{what}")
         self._tails[name] = task
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._forget(name, done))
+        self._begun.setdefault(name, time.monotonic())
+        if key is not None:
+            self._goals[key] = task
+        self._tasks[task] = put_off
+        task.add_done_callback(lambda done: self._forget(name, key, done))
         return task
+
+    async def attempt(
+        self, name: str, work: Work, *, what: str, patience: float, goal: Hashable = None
+    ) -> bool:
+        """Submit `work` and tell whether it was done; False once it was put off or takes over `patience` s.
+
+        Then it goes on without the caller, as does the work of a caller that is cancelled.
+        """
+        task = self.submit(name, work, what=what, goal=goal)
+        waiting = asyncio.create_task(self._tasks[task].wait())
+        try:
+            await asyncio.wait({task, waiting}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        return task.done() and not task.cancelled() and task.result()
 
     def start(self, work: Work, *, what: str) -> None:
         """Do `work` once, beside everything else; a failure is logged. Closing does not wait for it."""
@@ -55,13 +83,17 @@ class Janitor:
                 return False
             return True
 
-        task = asyncio.create_task(run(), name=f"janitor: {what}")
+        task = asyncio.create_task(run(), name=f"{_TASK}{what}")
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
     def busy(self, name: str) -> bool:
         """Tell whether work on `name` is queued or under way."""
         return name in self._tails
+
+    def busy_for(self, name: str) -> float:
+        """Give how many seconds there has been work on `name` without a pause; 0 where there is none."""
+        return time.monotonic() - self._begun[name] if name in self._begun else 0.0
 
     async def settled(self, name: str) -> None:
         """Wait until no work on `name` is left; cancelling the wait leaves the work alone."""
@@ -76,10 +108,12 @@ class Janitor:
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=patience)
             for task in late:
+                _log.warning("Not done when the Hub ended: %s", task.get_name().removeprefix(_TASK))
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _run(self, before: asyncio.Task[bool] | None, work: Work, what: str) -> bool:
+    @staticmethod
+    async def _run(before: asyncio.Task[bool] | None, work: Work, what: str, put_off: asyncio.Event) -> bool:
         if before is not None:
             await asyncio.wait([before])
         for attempt in itertools.count():
@@ -91,15 +125,18 @@ class Janitor:
                     return False
                 level = logging.WARNING if attempt < len(RETRY_PAUSES) else logging.DEBUG
                 _log.log(level, "Could not %s yet: %s", what, exc)
+                put_off.set()
                 await asyncio.sleep(RETRY_PAUSES[min(attempt, len(RETRY_PAUSES) - 1)])
             else:
                 return True
         raise AssertionError("the count has no end")
 
-    def _forget(self, name: str, done: asyncio.Task[bool]) -> None:
-        self._tasks.discard(done)
+    def _forget(self, name: str, key: Hashable, done: asyncio.Task[bool]) -> None:
+        self._tasks.pop(done, None)
+        if self._goals.get(key) is done:
+            del self._goals[key]
         if self._tails.get(name) is done:
-            del self._tails[name]
+            del self._tails[name], self._begun[name]
 
 
 def _tell(what: str, exc: Exception) -> None:

@@ -2,8 +2,10 @@
 
 from asyncdockerspawner.lifecycle.attend import unfollow
 from asyncdockerspawner.lifecycle.cleanup import sweep
-from asyncdockerspawner.lifecycle.extras import delete_forever, ensure_volumes, post_start
+from asyncdockerspawner.lifecycle.deletion import delete_forever
+from asyncdockerspawner.lifecycle.extras import ensure_volumes, post_start
 from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Choice, Host, Spawn, resolved
+from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.lifecycle.obtain import create
 from asyncdockerspawner.lifecycle.preparation import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
@@ -15,6 +17,7 @@ __all__ = [
     "Choice",
     "Host",
     "Key",
+    "Leftovers",
     "Reconciler",
     "Row",
     "Spawn",

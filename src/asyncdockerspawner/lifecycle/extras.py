@@ -1,4 +1,4 @@
-"""What goes with an object: its volumes, the command after its start, and its end for good."""
+"""What goes with an object: its volumes, and the command after its start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from asyncdockerspawner import errors, labels, volumes
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.host import Host
 from asyncdockerspawner.spec.mounts import is_volume
 
@@ -43,41 +42,6 @@ async def post_start(host: Host) -> None:
     if host.post_start_required:
         raise errors.ServerDied(text)
     host.log.warning("%s: %s", host.object_name, text)
-
-
-async def delete_forever(host: Host) -> None:
-    """Remove what is left of a server that the Hub forgets, and with it its volumes, if that is asked for."""
-    try:
-        document = await ownership.own_object(host)
-    except errors.NotOurs as exc:
-        host.log.warning("%s stays: %s", host.object_name, exc)
-        document = None
-    if document is not None:
-        await host.workload.remove(str(document["Id"]), force=True)
-        host.object_id = ""
-    if host.delete_volumes_on_user_delete:
-        await _delete_volumes(host)
-
-
-async def _delete_volumes(host: Host) -> None:
-    owner, verbs = host.owner, host.engine.client.volumes
-    wanted = {labels.HUB: owner.hub_id, labels.USER: owner.username}
-    if owner.servername:
-        wanted[labels.SERVER] = owner.servername
-    names = {str(volume["Name"]) for volume in await verbs.list(wanted)}
-    # What DockerSpawner made carries no label; what this server is known to have used is told by its state.
-    personal = host.personal_volumes()
-    for name, scope in host.own_volumes.items():
-        if personal.get(name) == scope and (scope == volumes.SERVER or not owner.servername):
-            names.add(name)
-    for name in sorted(names):
-        try:
-            await verbs.remove(name)
-        except errors.EngineRefused as exc:
-            host.log.warning("The volume %s stays: %s", name, exc.message)
-        else:
-            host.engine.volumes.discard(name)
-            host.log.info("Removed the volume %s", name)
 
 
 def _labels(host: Host, scope: str) -> dict[str, str]:

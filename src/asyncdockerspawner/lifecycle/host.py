@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -82,6 +82,21 @@ class Spawn:
             self.lease.release()
 
 
+class Whose(Protocol):
+    """What tells whose an object is."""
+
+    @property
+    def object_id(self) -> str: ...
+    @property
+    def object_name(self) -> str: ...
+    @property
+    def owner(self) -> labels.Owner: ...
+    @property
+    def identity(self) -> Mapping[str, str]: ...
+
+    def get_object(self) -> Any: ...
+
+
 class Host(Protocol):
     """The spawner, as far as the walks see it. The seams may be plain functions or give any awaitable."""
 
@@ -128,6 +143,10 @@ class Host(Protocol):
     def ready(self) -> bool: ...
     @property
     def decides_late(self) -> bool: ...
+    @property
+    def sister_states(self) -> Mapping[str, Mapping[str, Any]]: ...
+    @property
+    def volume_claims(self) -> Callable[[str, str | None], Sequence[str]]: ...
 
     def personal_volumes(self) -> dict[str, str]: ...
     def name_object(self) -> None: ...
@@ -150,6 +169,11 @@ class Host(Protocol):
     def stop_object(self) -> Any: ...
     def remove_object(self) -> Any: ...
     def get_ip_and_port(self) -> Any: ...
+
+
+def volumes_of(owner: labels.Owner) -> str:
+    """Name the janitor's work on a user's volumes; no object has such a name."""
+    return f"volumes of {owner.username}"
 
 
 async def resolved(value: Any) -> Any:

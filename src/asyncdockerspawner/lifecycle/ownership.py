@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from asyncdockerspawner import errors, labels, status
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.lifecycle.host import Host, resolved
+from asyncdockerspawner.lifecycle.host import Host, Whose, resolved
 from asyncdockerspawner.workloads import Workload
 
 
-async def own_object(host: Host) -> JsonObject | None:
+async def own_object(host: Whose) -> JsonObject | None:
     """Give the object of this server, or None. Raises NotOurs for somebody else's under its name."""
     document: JsonObject | None = await resolved(host.get_object())
     if document is None or str(document["Id"]) == host.object_id:

@@ -18,6 +18,7 @@ from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.host import STARTING
+from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.workloads import Workload
 
 GRACE_SECONDS = 30.0
@@ -77,6 +78,7 @@ class Reconciler:
     orphan_policy: str
     """keep, stop or remove."""
     log: logging.Logger | logging.LoggerAdapter[Any]
+    leftovers: Leftovers | None = None
 
     def begin(self) -> None:
         """Do it in the background."""
@@ -89,7 +91,11 @@ class Reconciler:
         await asyncio.sleep(GRACE_SECONDS)
         for document in self._found(Finding.LEFTOVER):
             self._settle(document, Finding.LEFTOVER, remove=not _to_keep(document))
-        orphans = [each for each in self._found(Finding.ORPHAN) if self._matters(each)]
+        unknown = self._found(Finding.ORPHAN)
+        if self.leftovers is not None:
+            kept = [each for each in unknown if not self._matters(each) and not self._has_row(each)]
+            await self.leftovers.tell(map(_name, kept))
+        orphans = [each for each in unknown if self._matters(each)]
         if not orphans:
             return
         self.log.warning(
@@ -118,6 +124,10 @@ class Reconciler:
     def _matters(document: JsonObject) -> bool:
         # One that is stopped and was made to be kept is a user's, or was put away for a user.
         return status.is_running(document) or not _to_keep(document)
+
+    def _has_row(self, document: JsonObject) -> bool:
+        owner = labels.owner_of(document["Config"].get("Labels"))
+        return owner is not None and (owner.username, owner.servername) in self.rows({owner.username})
 
     def _settle(self, document: JsonObject, finding: Finding, *, remove: bool) -> None:
         container_id = str(document["Id"])
