@@ -8,7 +8,7 @@ from typing import Any
 from tornado import web
 from traitlets import default
 
-from asyncdockerspawner import errors, hub_errors, lifecycle, options_form
+from asyncdockerspawner import errors, hub_errors, lifecycle, options_form, site_code
 from asyncdockerspawner.seams import Seams
 
 OPTION = "image"
@@ -21,12 +21,18 @@ class ImageChoice(Seams):
     overrides: Callable[..., bool]
     user_options: dict[str, Any]
     pre_spawn_hook: Any
+    _log_name: str
 
     def _default_options_form(self) -> str:
         """DockerSpawner's name for it: the form for `allowed_images` as it reads now."""
         return options_form.render(
             self.allowed_images, image=self.image, previous=self.user_options.get(OPTION)
         )
+
+    async def get_options_form(self) -> Any:
+        """Give the form, by whatever makes it. Raises the Hub's errors."""
+        with hub_errors.for_the_hub(self.log, self._log_name), site_code.of_option("options_form"):
+            return await super().get_options_form()  # type: ignore[misc]
 
     @default("options_form")
     def _options_form_of_each_visit(self) -> Any:
@@ -96,12 +102,9 @@ def is_refusal(exc: Exception) -> bool:
 
 async def form_of_this_visit(spawner: ImageChoice) -> str:
     """Give the form as it is now: images that were taken off the list since the last visit are not in it."""
-    try:
-        spawner.forget_spawn_values("allowed_images")
-        await spawner.resolve_spawn_values("allowed_images")
-        return str(await lifecycle.resolved(spawner._default_options_form()))
-    except errors.AsyncDockerSpawnerError as exc:
-        raise hub_errors.as_hub_error(exc) from exc
+    spawner.forget_spawn_values("allowed_images")
+    await spawner.resolve_spawn_values("allowed_images")
+    return str(await lifecycle.resolved(spawner._default_options_form()))
 
 
 def options_from_form(formdata: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
@@ -124,14 +127,12 @@ async def apply_user_options(spawner: ImageChoice, user_options: Mapping[str, An
     """
     if spawner.pre_spawn_hook or spawner.decides_late:
         return
-    try:
-        # The other options may need what a subclass does later.
-        await spawner.resolve_spawn_values("allowed_images")
-        await spawner.take_image(user_options)
-    except Exception as exc:
-        if spawner.overrides("check_allowed") and not is_refusal(exc):
+    with hub_errors.for_the_hub(spawner.log, spawner._log_name):
+        try:
+            # The other options may need what a subclass does later.
+            await spawner.resolve_spawn_values("allowed_images")
+            await spawner.take_image(user_options)
+        except Exception as exc:
             # The Hub would take it for the user's fault; `prepare` asks again.
-            return
-        if isinstance(exc, errors.AsyncDockerSpawnerError):
-            raise hub_errors.as_hub_error(exc) from exc
-        raise
+            if is_refusal(exc) or not spawner.overrides("check_allowed"):
+                raise

@@ -72,14 +72,15 @@ def internal_address(networks: Mapping[str, Any], network_name: str) -> str:
     if attached is None:
         found = ", ".join(repr(name) for name in sorted(networks)) or "none at all"
         raise NoEndpoint(
-            f"The server is not in network {network_name!r}; its networks: {found}. "
-            "Set network_name to the one that the Hub can reach."
+            "The Hub cannot reach the server: it is in another network.",
+            advice=f"The server is not in network {network_name!r}; its networks: {found}. Set "
+            "`network_name` to the one that the Hub can reach.",
         )
     address = attached.get("IPAddress") or attached.get("GlobalIPv6Address")
     if not address:
         raise NoAddressYet(
-            f"The server has no address in network {network_name!r}: "
-            "it has ended already, or the network gives out none."
+            "The Hub cannot reach the server: it has no address.",
+            advice=f"It has ended already, or the network {network_name!r} gives out none.",
         )
     return str(address)
 
@@ -90,9 +91,9 @@ def _published(inspect: JsonObject, port: int, engine_host: str) -> tuple[str, i
     usable = [binding for binding in bindings if binding.get("HostPort")]
     if not usable:
         raise NoEndpoint(
-            f"The server's port {port} is not published on the Engine's machine. Set use_internal_ip if "
-            "the Hub shares a network with the servers, or check that network_name and "
-            "extra_host_config.port_bindings leave the port published."
+            "The Hub cannot reach the server: its port is not published on the Engine's machine.",
+            advice=f"It is port {port}. Set `use_internal_ip` if the Hub shares a network with the servers, "
+            "or check that `network_name` and `extra_host_config.port_bindings` leave the port published.",
         )
     # The Engine publishes twice where it has IPv6; IPv4 is what the Hub's proxy surely speaks.
     binding = next((each for each in usable if ":" not in (each.get("HostIp") or "")), usable[0])

@@ -17,19 +17,32 @@ AsyncDockerSpawnerError
 │    ├─ BuildFailed            the image could not be built
 │    ├─ DiskFull               the Engine's machine has no space left
 │    └─ EngineRefused          any other answer of 4xx or 5xx
-└─ SpawnRefused                for the user: a sentence that says what to do
-     ├─ BadOption{BadTemplate} · BadReference · ImageNotAllowed · ImageUnavailable · ServerDied
-     └─ NoEndpoint{NoAddressYet} · NotOurs · QueueTimeout · RenameRefused
+└─ SpawnRefused                a spawn cannot go on
+     ├─ BadOption{BadTemplate, SiteCodeFailed} · BadReference · ImageNotAllowed · ImageUnavailable
+     └─ ServerDied · NoEndpoint{NoAddressYet} · NotOurs · QueueTimeout · RenameRefused
 
 A class exists because somebody catches it. `docs`: Docker Engine API v1.41, and what Engines
 really answer (`client/translate`).
+
+Two people read about a spawn that failed. The user who waits reads the `message` on the Hub's page: what
+happened, and what a user can do. The administrator reads the Hub's log, which has str(): the message, and the
+`advice` that names option and cure. Who reads what is decided in `hub_errors`.
 """
 
 from __future__ import annotations
 
 
 class AsyncDockerSpawnerError(Exception):
-    """Every error that this package raises on purpose."""
+    """Every error that this package raises on purpose.
+
+    `message` says what happened, in sentences that any user may read; `advice` is for the administrator
+    alone: which option, and what to do.
+    """
+
+    def __init__(self, message: str = "", *, advice: str = "") -> None:
+        self.message = message
+        self.advice = advice
+        super().__init__(f"{message} {advice}" if advice else message)
 
 
 class ProgramFailed(AsyncDockerSpawnerError):
@@ -44,12 +57,12 @@ class EngineError(AsyncDockerSpawnerError):
     """
 
     def __init__(self, operation: str, subject: str, message: str, *, status: int | None = None) -> None:
+        answer = f" [{status}]" if status is not None else ""
+        super().__init__(f"{operation} {subject!r}{answer}: {message}")
         self.operation = operation
         self.subject = subject
         self.message = message
         self.status = status
-        answer = f" [{status}]" if status is not None else ""
-        super().__init__(f"{operation} {subject!r}{answer}: {message}")
 
 
 class EngineUnavailable(EngineError):
@@ -136,17 +149,24 @@ class EngineRefused(EngineError):
 
 
 class SpawnRefused(AsyncDockerSpawnerError):
-    """A spawn cannot go on; the text is one or two sentences for the user or administrator."""
+    """A spawn cannot go on; with an `advice`, its user is sent to the administrator."""
 
     status = 500
 
 
 class BadOption(SpawnRefused):
-    """An option's value is not usable; the text names the option and what to do."""
+    """An option's value is not usable.
+
+    Without an `advice`, the whole text is the administrator's: it names the option and what to do.
+    """
 
 
 class BadTemplate(BadOption):
     """A template of the configuration cannot be rendered."""
+
+
+class SiteCodeFailed(BadOption):
+    """A function that a site has configured raised; its exception is the cause, which the log shows."""
 
 
 class BadReference(SpawnRefused):
@@ -176,10 +196,16 @@ class NoAddressYet(NoEndpoint):
 class ServerDied(SpawnRefused):
     """The server's process ended before the server answered; `lines` are the last it has written."""
 
-    def __init__(self, message: str, lines: str = "") -> None:
-        self.message = message
+    def __init__(self, message: str, lines: str = "", *, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
         self.lines = lines
-        super().__init__(f"{message} Its last words: {lines}" if lines else message)
+
+    def __str__(self) -> str:
+        return self.quoted(super().__str__())
+
+    def quoted(self, text: str) -> str:
+        """Give a text with the server's lines behind it."""
+        return f"{text} Its last words: {self.lines}" if self.lines else text
 
 
 class NotOurs(SpawnRefused):

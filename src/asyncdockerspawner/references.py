@@ -95,8 +95,8 @@ def split_reference(image: str) -> tuple[str, str]:
     """
     if is_image_id(image):
         raise ImageUnavailable(
-            f"The image {image} is given by its id, which no registry knows: load it on the Engine's "
-            "machine, or name it by tag or digest."
+            f"The image {image} is given by its id, which no registry knows.",
+            advice="Load it on the Engine's machine, or name it by tag or digest.",
         )
     found = parse(image)
     return found.name, found.digest or found.tag or "latest"
@@ -108,4 +108,6 @@ def _names_registry(first: str) -> bool:
 
 def _bad(image: str, why: str) -> BadReference:
     shown = image if len(image) <= MOST_CHARACTERS else f"{image[:MOST_CHARACTERS]}…"
-    return BadReference(f"{shown!r} is no image reference: {why}.")
+    return BadReference(
+        f"{shown!r} is no image reference: {why}.", advice="It is from `image` or `allowed_images`."
+    )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from jupyterhub.spawner import Spawner
 from jupyterhub.utils import maybe_future, url_escape_path, url_path_join
 
-from asyncdockerspawner import errors, facade, hub_errors, hub_records, labels, lifecycle
+from asyncdockerspawner import errors, facade, hub_errors, hub_records, labels, lifecycle, site_code
 from asyncdockerspawner.choosing import ImageChoice
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.engine.engine import Engine
@@ -18,8 +18,6 @@ from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.progress import SpawnLog
 from asyncdockerspawner.state import ServerState
 from asyncdockerspawner.workloads import ContainerWorkload, Workload
-
-LOOK_AT_THE_LOG = "Tell the administrator: the Hub's log says why."
 
 
 class DockerSpawner(ServerState, ImageChoice, Spawner):
@@ -114,33 +112,34 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
             for name in names
         )
 
+    async def run_auth_state_hook(self, auth_state: Any) -> None:
+        """Run the site's hook, before the spawn and before its form."""
+        with hub_errors.for_the_hub(self.log, self._log_name), site_code.of_option("auth_state_hook"):
+            await maybe_future(super().run_auth_state_hook(auth_state))
+
+    async def apply_group_overrides(self) -> None:
+        """Take what the site has configured for the user's groups."""
+        with hub_errors.for_the_hub(self.log, self._log_name), site_code.of_option("group_overrides"):
+            await maybe_future(super().apply_group_overrides())
+
     async def run_pre_spawn_hook(self) -> None:
         """Run the site's hook, then prepare; neither counts towards `start_timeout`."""
         self._spawn_log = SpawnLog()
         if self.last_end:
             self.report(f"Before: {self.last_end}")
             self.last_end = ""
-        try:
-            await maybe_future(super().run_pre_spawn_hook())
-        except Exception as exc:
-            hub_errors.say_something(exc, f"`pre_spawn_hook` failed. {LOOK_AT_THE_LOG}")
-            raise
-        try:
+        with hub_errors.for_the_hub(self.log, self._log_name):
+            with site_code.of_option("pre_spawn_hook"):
+                await maybe_future(super().run_pre_spawn_hook())
             if self.internal_ssl:
                 raise errors.BadOption("`internal_ssl` is not supported by this version of the spawner.")
             await lifecycle.prepare(self)
-        except errors.AsyncDockerSpawnerError as exc:
-            raise hub_errors.as_hub_error(exc) from exc
 
     async def start(self) -> tuple[str, int]:
         """Start the server and give its address."""
         try:
-            return await lifecycle.launch(self)
-        except errors.AsyncDockerSpawnerError as exc:
-            raise hub_errors.as_hub_error(exc) from exc
-        except Exception as exc:
-            hub_errors.say_something(exc, f"The server could not be started. {LOOK_AT_THE_LOG}")
-            raise
+            with hub_errors.for_the_hub(self.log, self._log_name):
+                return await lifecycle.launch(self)
         finally:
             self._spawn_log.end()
 

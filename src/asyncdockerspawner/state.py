@@ -29,6 +29,7 @@ class ServerState(Seams):
     """The saved state: DockerSpawner's keys, and what tells one spawn from others."""
 
     orm_spawner: Any
+    _log_name: str
 
     object_id = Unicode()
     object_name = ObjectName()
@@ -56,8 +57,8 @@ class ServerState(Seams):
     def _object_name_default(self) -> str:
         try:
             return self.render_object_name()
-        except errors.SpawnRefused:
-            # Pages and polls read the name too; the spawn itself is where a bad template is reported.
+        except Exception:  # noqa: BLE001 - a template's, or a site's own code's
+            # Pages and polls read the name too; the spawn itself is where it is reported.
             return ""
 
     def name_object(self) -> None:
@@ -87,15 +88,15 @@ class ServerState(Seams):
 
     async def rename(self, old_name: str, new_name: str) -> None:
         """Take another name (JupyterHub 6): volumes stay the same, a kept container is made anew."""
-        await maybe_future(super().rename(old_name, new_name))  # type: ignore[misc]
-        if self.object_id and not self.remove and self.on_drift == "reuse":
-            raise hub_errors.as_hub_error(
-                errors.RenameRefused(
-                    "The server's container was made for its present name, and `on_drift` is 'reuse'."
+        with hub_errors.for_the_hub(self.log, self._log_name):
+            await maybe_future(super().rename(old_name, new_name))  # type: ignore[misc]
+            if self.object_id and not self.remove and self.on_drift == "reuse":
+                raise errors.RenameRefused(
+                    "The server cannot have another name: its container was made for the present one.",
+                    advice="`on_drift` is 'reuse': choose 'warn' or 'recreate', or remove the container.",
                 )
-            )
-        templates = (*self.volumes, *self.read_only_volumes)
-        self.volume_names = {template: self._format_volume_name(template) for template in templates}
+            templates = (*self.volumes, *self.read_only_volumes)
+            self.volume_names = {template: self._format_volume_name(template) for template in templates}
         self.renamed = bool(self.object_id)
         self.keep_state(commit=True)
 

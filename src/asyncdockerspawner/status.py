@@ -51,10 +51,15 @@ class ExitStatus:
         return f"{clause} ({self.error})" if self.error else clause
 
     @property
+    def hint(self) -> str:
+        """Say what its user can do about it, where that is known."""
+        return "It needs more memory, or less to do." if self.oom_killed else ""
+
+    @property
     def advice(self) -> str:
-        """Say what to do about it, where that is known."""
+        """Say what an administrator can do about it, where that is known."""
         if self.oom_killed:
-            return "It needs a higher `mem_limit`, or less to do."
+            return "`mem_limit` says how much memory a server has."
         return _ADVICE.get(self.code, "")
 
     def _out_of_memory(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from asyncdockerspawner import errors, labels, lifecycle, naming, ports, templating, volumes
+from asyncdockerspawner import errors, labels, lifecycle, naming, ports, site_code, templating, volumes
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.spec import mounts
 from asyncdockerspawner.spec.compat_mount import engine_mounts
@@ -136,22 +136,14 @@ class Values(
     def _rendered_for(self, template: str, spawner: Any) -> str:
         if spawner is self and template in self.volume_names:
             return str(self.volume_names[template])
-        try:
+        with site_code.of_option(f"format_volume_name({template!r})"):
             return str(self.format_volume_name(template, spawner))
-        except errors.AsyncDockerSpawnerError:
-            raise
-        except Exception as exc:
-            raise errors.BadOption(
-                f"`format_volume_name` failed with {exc!r} for the template {template!r}."
-            ) from exc
 
     async def _extra(self, option: str) -> Mapping[str, Any]:
         value = getattr(self, option)
         if callable(value):
-            try:
+            with site_code.of_option(option):
                 value = await lifecycle.resolved(value(self))
-            except Exception as exc:
-                raise errors.BadOption(f"`{option}`: the configured function failed with {exc!r}.") from exc
         if not isinstance(value, Mapping):
             raise errors.BadOption(f"`{option}` has to give a dictionary, not {value!r}.")
         rendered: Mapping[str, Any] = templating.render(value, self.template_namespace(), option=option)

@@ -71,8 +71,9 @@ class ContainerWorkload:
                 raise
             names = ", ".join(await self._client.networks.names())
             raise errors.BadOption(
-                f"`network_name`, `extra_networks` (or network_mode in `extra_host_config`): {exc.message}. "
-                f"The Engine's networks are {names}."
+                "The server cannot be started: a network of its container does not exist.",
+                advice=f"`network_name`, `extra_networks` (or network_mode in `extra_host_config`): "
+                f"{exc.message}. The Engine's networks are {names}.",
             ) from exc
 
     async def stop(self, ref: str, *, grace: int | None = None) -> None:

@@ -22,6 +22,7 @@ from jupyterhub.objects import Hub
 from jupyterhub.user import User
 from tornado import netutil
 from traitlets.config import Config
+from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import registry
@@ -56,12 +57,12 @@ if jupyterhub.version_info[0] < 6:
     HUB_5_SETTINGS["statsd"] = importlib.import_module("jupyterhub.emptyclass").EmptyClass()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs no real Engine, and what does."""
-    for item in items:
-        site = getattr(item, "callspec", None) and item.callspec.params.get("site")  # type: ignore[attr-defined]
-        uses = {"fake", "fake_engine"} & set(getattr(item, "fixturenames", ()))
-        item.add_marker("fake_engine" if site == "fake" or (uses and site is None) else "real_engine")
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What the spawners log, from DEBUG on."""
+    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
+    caplog.set_level("DEBUG", logger=get_logger().name)
+    return caplog
 
 
 @dataclass

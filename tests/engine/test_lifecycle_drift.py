@@ -6,17 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from traitlets.log import get_logger
 
 from tests.engine.conftest import SHELL, Site, World
 
 MakeWorld = Callable[..., World]
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
-    return caplog
 
 
 async def kept(make_world: MakeWorld, name: str = "", **options: Any) -> tuple[World, str]:
@@ -138,8 +131,11 @@ async def test_a_renamed_server_keeps_its_volumes_and_gets_a_container_of_its_ne
     site.http.delete(f"/volumes/{bind[0].partition(':')[0]}", params={"force": 1})
 
 
-async def test_a_rename_is_refused_where_the_container_must_stay(make_world: MakeWorld) -> None:
+async def test_a_rename_is_refused_where_the_container_must_stay(
+    make_world: MakeWorld, log: pytest.LogCaptureFixture
+) -> None:
     world, _ = await kept(make_world, "old", on_drift="reuse")
-    with pytest.raises(Exception, match="on_drift") as caught:
+    with pytest.raises(Exception, match="its container was made for the present one") as caught:
         await world.new_spawner("old").rename("old", "new")
     assert caught.value.status_code == 409  # type: ignore[attr-defined]
+    assert "`on_drift`" in log.text

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from traitlets.log import get_logger
+from tornado import web
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.lifecycle import cleanup, readiness
@@ -136,7 +136,7 @@ async def test_a_container_made_after_its_create_timed_out_is_found_and_removed(
     monkeypatch.setattr(cleanup, "LATE_PAUSES", (0.2,) * 40)
     fake.rule("POST", "/containers/create", delay_before=4, times=1)
     world = make(client_kwargs={"base_url": site.url, "timeout": 1})
-    with pytest.raises(Exception, match="deadline"):
+    with pytest.raises(Exception, match="does not answer"):
         await world.spawn()
     assert fake.containers() == []
     await until(lambda: fake.requests("POST", "/containers/create")[0]["status"] == 201)
@@ -206,14 +206,13 @@ async def test_a_failing_hook_of_the_site_does_not_keep_what_is_left(
 
 
 async def test_advice_that_cannot_be_complete_does_not_fail_the_spawn(
-    make: Make, fake: FakeEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
     fake.rule("GET", "/networks/.*", status=403, message="forbidden")
     world = make(hub_connect_url="http://127.0.0.1:8081")
     await world.spawn()
     await world.user.stop("")
-    assert "cannot reach the Hub" in caplog.text
+    assert "cannot reach the Hub" in log.text
 
 
 @pytest.mark.parametrize(
@@ -224,34 +223,100 @@ async def test_advice_that_cannot_be_complete_does_not_fail_the_spawn(
         ({"volumes": {"v": "/w"}, "format_volume_name": lambda *_: 1 / 0}, ["format_volume_name", "zero"]),
     ],
 )
-async def test_what_the_configuration_does_wrong_is_told_to_the_user(
-    make: Make, site: Site, options: dict[str, Any], words: list[str]
+async def test_what_the_configuration_does_wrong_is_told_in_the_log_and_the_user_whom_to_ask(
+    make: Make, site: Site, log: pytest.LogCaptureFixture, options: dict[str, Any], words: list[str]
 ) -> None:
     world = make(**options)
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - any exception; its message is what counts
+    with pytest.raises(web.HTTPError) as caught:
         await world.spawn()
     message = caught.value.jupyterhub_message  # type: ignore[attr-defined]
-    assert [word for word in words if word not in message] == []
+    assert "Tell the administrator" in message
+    assert [word for word in words if word in message] == []
+    assert [word for word in words if word not in log.text] == []
     assert await nothing_left(site)
 
 
-async def test_internal_ssl_is_refused_before_anything_is_created(make: Make, site: Site) -> None:
+class Broken(DockerSpawner):
+    """A subclass one of whose methods fails."""
+
+    fails = ""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == type(self).fails:
+            raise LookupError(f"no {name} today")
+        return super().__getattribute__(name)
+
+
+SEAMS = """check_allowed template_namespace pull_image get_env get_command volume_binds create_object
+    start_object get_ip_and_port"""
+
+
+@pytest.mark.parametrize("seam", SEAMS.split())
+async def test_a_sites_own_code_that_fails_is_a_sentence_for_the_user_and_a_traceback_in_the_log(
+    make: Make, site: Site, log: pytest.LogCaptureFixture, seam: str
+) -> None:
+    world = make()
+    kind: Any = type("Broken", (Broken,), {"fails": seam})
+    world.settings["spawner_class"] = kind
+    world.settings["config"].DockerSpawner.allowed_images = {"one": site.kind("stub")["image"]}
+    with pytest.raises(web.HTTPError) as caught:
+        await world.spawn(image="one")
+    kind.fails = ""
+    assert "Tell the administrator" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    assert seam not in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    assert f"LookupError: no {seam} today" in log.text
+    assert "Traceback" in log.text
+    assert await nothing_left(site)
+
+
+@pytest.mark.parametrize("hook", ["pre_spawn_hook", "auth_state_hook", "group_overrides"])
+async def test_a_hook_that_fails_is_a_sentence_for_the_user_and_named_in_the_log(
+    make: Make, site: Site, log: pytest.LogCaptureFixture, hook: str
+) -> None:
+    async def failing(*given: Any) -> None:
+        raise LookupError("/nfs/secret is away")
+
+    with pytest.raises(web.HTTPError) as caught:
+        await make(**{hook: failing}).spawn()
+    assert "Tell the administrator" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    assert "secret" not in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    assert f"`{hook}`" in log.text
+    assert "LookupError: /nfs/secret is away" in log.text
+    assert site.containers() == []
+
+
+@pytest.mark.parametrize("hook", ["pre_spawn_hook", "mem_limit", "extra_host_config"])
+async def test_what_a_sites_code_says_to_its_user_is_shown(make: Make, hook: str) -> None:
+    def closed(spawner: Any) -> None:
+        raise web.HTTPError(403, "closed for the %s", "holidays")
+
+    with pytest.raises(web.HTTPError) as caught:
+        await make(**{hook: closed}).spawn()
+    assert caught.value.status_code == 403
+    assert caught.value.jupyterhub_message == "closed for the holidays"  # type: ignore[attr-defined]
+
+
+async def test_internal_ssl_is_refused_before_anything_is_created(
+    make: Make, site: Site, log: pytest.LogCaptureFixture
+) -> None:
     spawner = make().new_spawner("")
     spawner.internal_ssl = True
-    with pytest.raises(Exception, match="internal_ssl"):
+    with pytest.raises(web.HTTPError, match="configuration"):
         await spawner.run_pre_spawn_hook()
+    assert "`internal_ssl`" in log.text
     assert site.containers() == []
 
 
 async def test_a_hub_that_lost_its_cookie_secret_is_told_how_to_get_its_servers_back(
-    make: Make, site: Site
+    make: Make, site: Site, log: pytest.LogCaptureFixture
 ) -> None:
     world, made = await kept(make)
     spawner = world.new_spawner("")
     spawner.object_id, spawner.hub_id = "", "another"
-    with pytest.raises(Exception, match="taken by") as caught:
+    with pytest.raises(Exception, match="is taken") as caught:
         await spawner.start()
-    assert f"set `hub_id` to {site.hub_id!r}" in str(caught.value)
+    assert f"set `hub_id` to {site.hub_id!r}" in log.text
+    assert "hub" not in str(caught.value)
     assert [one["Id"] for one in site.containers()] == [made]
 
 

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
 from tests.engine.conftest import SHELL, Site, World
 
 MakeWorld = Callable[..., World]
 ON_THE_REAL = pytest.mark.parametrize("site", ["real"], indirect=True)
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
-    caplog.set_level("DEBUG", logger=get_logger().name)
-    return caplog
 
 
 def volumes(site: Site) -> dict[str, dict[str, str]]:
@@ -66,10 +59,13 @@ async def test_functions_are_called_once_for_each_spawn_and_seen_by_the_environm
 
 
 @pytest.mark.parametrize("option", ["mem_limit", "volumes", "network_name"])
-async def test_a_function_that_fails_is_named(make_world: MakeWorld, site: Site, option: str) -> None:
-    with pytest.raises(Exception, match=option) as caught:
+async def test_a_function_that_fails_is_named_in_the_log(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture, option: str
+) -> None:
+    with pytest.raises(Exception, match="code of the Hub's configuration failed"):
         await make_world(**{option: lambda _: 1 / 0}).spawn()
-    assert "division by zero" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    assert f"`{option}`" in log.text
+    assert "ZeroDivisionError: division by zero" in log.text
     assert site.containers() == []
 
 
@@ -188,8 +184,10 @@ async def test_a_command_that_fails_is_a_warning_unless_it_is_required(
     await world.user.stop("")
     assert "`post_start_cmd` failed with code" in log.text
     world.settings["config"].DockerSpawner.post_start_required = True
-    with pytest.raises(Exception, match="post_start_cmd"):
+    log.clear()
+    with pytest.raises(Exception, match="A command that prepares the server has failed"):
         await world.restarted().spawn()
+    assert "`post_start_cmd` failed with code" in log.text
     assert site.containers() == []
 
 
@@ -249,7 +247,9 @@ async def test_hostile_choices_create_nothing(make_world: MakeWorld, site: Site,
 
 
 @ON_THE_REAL
-async def test_a_container_is_in_all_its_networks_before_it_starts(make_world: MakeWorld, site: Site) -> None:
+async def test_a_container_is_in_all_its_networks_before_it_starts(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
+) -> None:
     names = [f"t{site.hub_id}-{word}" for word in ("one", "two")]
     for name in names:
         site.http.post("/networks/create", json={"Name": name, "CheckDuplicate": True}).raise_for_status()
@@ -259,8 +259,9 @@ async def test_a_container_is_in_all_its_networks_before_it_starts(make_world: M
         assert set(found) == {"bridge", *names}
         assert all(one["IPAddress"] for one in found.values())
         await world.user.stop("")
-        with pytest.raises(Exception, match=r"extra_networks.*networks are bridge"):
+        with pytest.raises(Exception, match=r"a network of its container does not exist"):
             await make_world(extra_networks=["nowhere"]).spawn()
+        assert re.search(r"`extra_networks`.*networks are bridge", log.text)
         assert site.containers() == []
     finally:
         for name in names:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from jupyterhub import orm
-from traitlets.log import get_logger
 
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.lifecycle import reconcile
@@ -24,12 +23,6 @@ def make(fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> M
     return lambda kind="stub", **options: new_world(
         Site(fake.url, fake.http, fake, hub_id="h"), tmp_path, kind, **options
     )
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
-    return caplog
 
 
 async def as_another_process(world: World) -> World:

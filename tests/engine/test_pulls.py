@@ -129,7 +129,7 @@ async def test_a_failed_pull_tells_image_and_reason_and_only_the_network_is_trie
         ("no matching manifest for linux/arm64/v8 in the manifest list entries", "kind of machine"),
         ("http: server gave HTTP response to HTTPS client", "insecure-registries"),
         ('Get "https://r/v2/": x509: certificate signed by unknown authority', "certificates"),
-        ("something else", "could not be pulled: something else"),
+        ("something else", "could not be pulled: the Engine could not get it"),
     ],
 )
 async def test_what_a_registry_says_is_told_apart(

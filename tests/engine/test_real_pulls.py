@@ -38,10 +38,16 @@ SECRETS = [
     for password in (ACCOUNT.password, WRONG)
     for secret in (password, base64.b64encode(f"{ACCOUNT.name}:{password}".encode()).decode())
 ]
-NOT_REACHED = "the registry was not reached, or the connection broke. Try again later."
+NOT_REACHED = (
+    "the registry was not reached, or the connection broke. Try again later. Is it up, and reached from the "
+    "Engine's machine?"
+)
 TRYING_AGAIN = "the connection to the registry broke, trying again"
-DENIED = "the registry denies it, or has no such image. Check the name and `registry_auth`."
-UNKNOWN = "the registry has no such image. Check its name and tag."
+DENIED = (
+    "the registry denies it, or has no such image. Check the name in `image` or `allowed_images`, and "
+    "`registry_auth`."
+)
+UNKNOWN = "the registry has no such image. Check its name and tag in `image` or `allowed_images`."
 CUTS_OF_A_TRY = 2
 """How often the Engine of a test's own fetches a layer before it gives up."""
 PULL = ("POST", "/images/create")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import docker
 import pytest
+from tornado import web
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
@@ -246,13 +248,13 @@ async def test_a_spawn_without_the_right_files_fails_with_what_to_look_at(
         "TLS": {},
     }
     world = world_of(tls_site, tmp_path, client_kwargs={"base_url": engine.tcp_url, **words[lacks]})
-    with pytest.raises(Exception, match="TLS") as caught:
+    with pytest.raises(web.HTTPError, match="tell the administrator") as caught:
         await world.spawn()
-    said = caught.value.jupyterhub_message  # type: ignore[attr-defined]
-    assert "tls_config" in said
+    logged = str(caught.value.__cause__)
+    assert re.search("TLS.*tls_config", logged)
     # Neither a socket nor the container's own options have a part in it.
-    assert "socket" not in said
-    assert "extra_host_config" not in said
+    assert "socket" not in logged
+    assert "extra_host_config" not in logged
     assert tls_site.containers() == []
     world.db.close()
 

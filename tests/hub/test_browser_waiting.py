@@ -62,6 +62,7 @@ async def test_a_server_that_runs_out_of_memory_while_it_starts_says_so(
     await log_in(page, hub, "alice")
     said = page.get_by_text("out of memory (limit 16 MiB)").first
     await expect(said).to_be_visible(timeout=LONG)
-    await expect(said).to_contain_text("`mem_limit`")
+    await expect(said).to_contain_text("It needs more memory, or less to do.")
+    assert "`mem_limit`" in hub.process.log_text()
     await picture("out-of-memory")
     await hub.nothing_left()

@@ -126,8 +126,9 @@ async def test_two_hubs_of_one_prefix_never_take_each_others_servers(make_hub: M
     second = make_hub(prefix=first.prefix)
     await second.create_users("alice")
     before = first.containers()[0]["Id"]
-    with pytest.raises((ServerFailed, httpx.HTTPError), match="taken by"):
+    with pytest.raises((ServerFailed, httpx.HTTPError), match="is taken"):
         await second.api.start_server("alice")
+    assert "is taken by user 'alice'" in second.process.log_text()
     assert [one["Id"] for one in first.containers()] == [before]
     assert await first.answers("alice")
 

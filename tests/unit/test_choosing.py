@@ -72,14 +72,34 @@ async def test_the_form_follows_an_async_function_from_visit_to_visit() -> None:
     assert "z:1" in await spawner.get_options_form()
 
 
-async def test_a_function_that_fails_is_an_error_of_the_hub_that_names_the_option() -> None:
-    def allowed(spawner: Any) -> list[str]:
-        raise OSError("no list today")
+def failing(*args: Any) -> Any:
+    raise OSError("no list today")
 
-    with pytest.raises(web.HTTPError, match="no list today") as caught:
-        await made(allowed_images=allowed).get_options_form()
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"allowed_images": failing}, "`allowed_images`"),
+        ({"options_form": failing}, "`options_form`"),
+    ],
+)
+async def test_a_form_whose_function_fails_is_a_sentence_and_the_log_names_the_option(
+    options: dict[str, Any], named: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(web.HTTPError) as caught:
+        await made(**options).get_options_form()
     assert caught.value.status_code == 500
-    assert "`allowed_images`" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    assert "dministrator" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    assert "no list today" not in caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    [record] = caplog.records
+    assert named in record.getMessage()
+    assert record.exc_info
+
+
+async def test_a_list_whose_function_fails_is_no_invalid_option_of_the_user() -> None:
+    error = await refused(made(allowed_images=failing), {"image": "A"})
+    assert error.status_code == 500
+    assert "dministrator" in error.jupyterhub_message  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -29,15 +29,33 @@ TELL_SECONDS = 2.0
 QUIET_SECONDS = 20.0
 """After so long without a word from the Engine, the waiters are told that there is none."""
 
-_ADVICE = {
-    "denied": "the registry denies it, or has no such image. Check the name and `registry_auth`",
-    "limited": "the registry limits how often images are pulled. Try again later, or set `registry_auth`",
-    "unknown": "the registry has no such image. Check its name and tag",
-    "platform": "the image is not made for the Engine's kind of machine",
-    "insecure": "the Engine does not trust the registry's TLS. See the Engine's `insecure-registries` and "
-    "certificates",
-    "network": "the registry was not reached, or the connection broke. Try again later",
+_REASONS = {
+    "denied": (
+        "the registry denies it, or has no such image",
+        "Check the name in `image` or `allowed_images`, and `registry_auth`.",
+    ),
+    "limited": (
+        "the registry limits how often images are pulled. Try again later",
+        "Set `registry_auth`, or have a mirror near the Engine.",
+    ),
+    "unknown": (
+        "the registry has no such image",
+        "Check its name and tag in `image` or `allowed_images`.",
+    ),
+    "platform": (
+        "the image is not made for the Engine's kind of machine",
+        "Give one that is in `image` or `allowed_images`.",
+    ),
+    "insecure": (
+        "the Engine does not trust the registry's TLS",
+        "See the Engine's `insecure-registries` and certificates.",
+    ),
+    "network": (
+        "the registry was not reached, or the connection broke. Try again later",
+        "Is it up, and reached from the Engine's machine?",
+    ),
 }
+"""By the pull's reason: why, and what an administrator can do."""
 Told = Callable[[str, float], None]
 Finder = Callable[[str], Awaitable[Credentials | None]]
 _log = logging.getLogger(__name__)
@@ -122,8 +140,8 @@ class Pulls:
             return
         if policy == "never":
             raise errors.ImageUnavailable(
-                f"The image {image} is not on the Engine's machine and `pull_policy` is 'never': pull it "
-                "there, or choose 'ifnotpresent'."
+                f"The image {image} is not on the Engine's machine, and is not pulled.",
+                advice="`pull_policy` is 'never': pull it there, or choose 'ifnotpresent'.",
             )
         try:
             async with asyncio.timeout(patience):
@@ -133,8 +151,9 @@ class Pulls:
                 await self._share(image, key, shown, told)
         except TimeoutError as exc:
             raise errors.ImageUnavailable(
-                f"The image {image} was not pulled within {patience:.0f} s (`pull_timeout`). Try again "
-                "later: what has been downloaded is kept."
+                f"The image {image} was not pulled within {patience:.0f} s. Try again later: what has been "
+                "downloaded is kept.",
+                advice="`pull_timeout` says how long a user waits for it.",
             ) from exc
 
     def forget(self, image: str) -> None:
@@ -277,6 +296,8 @@ async def _say_if_quiet(shared: _Shared) -> None:
 
 
 def _unavailable(image: str, exc: errors.PullError) -> errors.ImageUnavailable:
-    advice = _ADVICE.get(exc.reason)
-    why = f"{advice}. (The Engine says: {exc.message})" if advice else exc.message
-    return errors.ImageUnavailable(f"The image {image} could not be pulled: {why}")
+    why, advice = _REASONS.get(exc.reason, ("the Engine could not get it", ""))
+    return errors.ImageUnavailable(
+        f"The image {image} could not be pulled: {why}.",
+        advice=f"{advice} (The Engine says: {exc.message})".lstrip(),
+    )

@@ -38,14 +38,11 @@ def say_if_versions_differ(host: Host, version: str) -> None:
     ours = jupyterhub.__version__
     if not version or version.partition(".")[0] == ours.partition(".")[0]:
         return
-    text = (
-        f"The image {host.image} has JupyterHub {version}, but the Hub is {ours}: it may not work. Use an "
-        "image of the Hub's major version."
-    )
+    text = f"The image {host.image} has JupyterHub {version}, but the Hub is {ours}: it may not work."
     host.report(text)
     if text not in host.engine.told:
         host.engine.told.add(text)
-        host.log.warning("%s", text)
+        host.log.warning("%s Use an image of the Hub's major version.", text)
 
 
 def _loopback(host: str) -> bool:

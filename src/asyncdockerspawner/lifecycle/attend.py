@@ -52,9 +52,9 @@ def _settled(host: Host) -> bool:
 async def _ended(host: Host, document: JsonObject | None) -> None:
     if not _settled(host):
         return
-    text = str(await readiness.death(host, document))
-    host.log.warning("%s: %s", host.object_name, text)
-    host.note_end(text)
+    died = await readiness.death(host, document)
+    host.log.warning("%s: %s", host.object_name, str(died))
+    host.note_end(died.quoted(died.message))
     await host.poll_and_notify()
 
 

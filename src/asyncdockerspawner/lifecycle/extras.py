@@ -40,7 +40,7 @@ async def post_start(host: Host) -> None:
         return
     text = f"`post_start_cmd` failed with code {code}: {output.strip()}"
     if host.post_start_required:
-        raise errors.ServerDied(text)
+        raise errors.ServerDied("A command that prepares the server has failed.", advice=text)
     host.log.warning("%s: %s", host.object_name, text)
 
 

@@ -89,7 +89,8 @@ async def _create(host: Host, spawn: Spawn) -> None:
         host.engine.pulls.forget(host.image)
         if host.pull_policy == "skip":
             raise errors.ImageUnavailable(
-                f"The image {host.image} is not on the Engine's machine and `pull_policy` is 'skip'."
+                f"The image {host.image} is not on the Engine's machine, and is not pulled.",
+                advice="`pull_policy` is 'skip': pull it there, or choose 'ifnotpresent'.",
             ) from None
         # Who waits for a pull keeps nobody from starting.
         spawn.leave_gate()

@@ -33,8 +33,9 @@ async def own_object(host: Whose) -> JsonObject | None:
                 "if another Hub did, give each its own `prefix`."
             )
     raise errors.NotOurs(
-        f"The name {host.object_name} is taken by {holder}; this server is user {wanted.username!r}, server "
-        f"{wanted.servername!r} of the Hub {wanted.hub_id}. {advice}"
+        "The server cannot be started: the name of its container is taken.",
+        advice=f"The name {host.object_name} is taken by {holder}; this server is user {wanted.username!r}, "
+        f"server {wanted.servername!r} of the Hub {wanted.hub_id}. {advice}",
     )
 
 

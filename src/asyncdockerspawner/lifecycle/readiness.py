@@ -94,11 +94,12 @@ async def death(host: Host, document: JsonObject | None, when: str = "") -> erro
         return errors.ServerDied(f"The server was removed by somebody else{when}.")
     ended = status.exit_status(document)
     text = f"The server {ended.summary() if ended else 'stopped'}{when}."
-    if ended is not None and ended.advice:
-        text += f" {ended.advice}"
+    if ended is not None and ended.hint:
+        text += f" {ended.hint}"
+    advice = ended.advice if ended is not None else ""
     if not host.failure_log_lines:
-        return errors.ServerDied(text)
+        return errors.ServerDied(text, advice=advice)
     lines = await host.workload.last_lines(str(document["Id"]), host.failure_log_lines)
     environment = (document.get("Config") or {}).get("Env") or []
     lines = redact.redacted(lines.strip(), [host.api_token, *redact.secrets_of(environment)])
-    return errors.ServerDied(text, lines[-LOG_CHARACTERS:])
+    return errors.ServerDied(text, lines[-LOG_CHARACTERS:], advice=advice)

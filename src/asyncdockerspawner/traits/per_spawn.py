@@ -10,6 +10,7 @@ from typing import Any
 from traitlets import Callable, HasTraits, TraitError, TraitType, Union
 
 from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.site_code import of_option
 
 
 class FunctionOr(Union):
@@ -63,10 +64,8 @@ class PerSpawnValues(HasTraits):
             if isinstance(trait, PerSpawn) and callable(function) and not self._is_known(name, function):
                 value = self._call(name, function)
                 if inspect.isawaitable(value):
-                    try:
+                    with of_option(name):
                         value = await value
-                    except Exception as exc:
-                        raise _failed(name, exc) from exc
                 self._keep(trait, function, value)
 
     def spawn_value(self, trait: PerSpawn, function: Function[..., Any]) -> Any:
@@ -85,10 +84,8 @@ class PerSpawnValues(HasTraits):
         return name in self._spawn_values and self._spawn_values[name][0] is function
 
     def _call(self, name: str, function: Function[..., Any]) -> Any:
-        try:
+        with of_option(name):
             return function(self)
-        except Exception as exc:
-            raise _failed(name, exc) from exc
 
     def _keep(self, trait: PerSpawn, function: Function[..., Any], value: Any) -> None:
         name = str(trait.name)
@@ -98,7 +95,3 @@ class PerSpawnValues(HasTraits):
         except (TraitError, TypeError, ValueError) as exc:
             raise BadOption(f"`{name}`: the configured function gave {value!r}: {exc}") from exc
         self._spawn_values[name] = (function, validated)
-
-
-def _failed(name: str, exc: Exception) -> BadOption:
-    return BadOption(f"`{name}`: the configured function failed with {exc!r}.")
