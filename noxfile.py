@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
 
 import nox
 
@@ -16,12 +21,42 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.sessions = ["lint", "layers", "side_by_side"]
 
+
+def end(number: int, _frame: object) -> NoReturn:
+    """End on SIGINT and SIGTERM, and have the programs that run clean up.
+
+    A program that ctrl-C in a terminal has reached is not told twice: that would break off its cleaning.
+    """
+    told = number == signal.SIGINT and in_foreground()
+    tasks = Path("/proc/self/task")
+    for children in tasks.glob("*/children"):
+        for pid in map(int, children.read_text().split()):
+            if not told or os.getpgid(pid) != os.getpgrp():
+                os.kill(pid, signal.SIGINT)
+    raise KeyboardInterrupt
+
+
+def in_foreground() -> bool:
+    """Tell whether a terminal's ctrl-C reaches this process."""
+    try:
+        with open("/dev/tty") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+for each in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(each, end)
+
 PROJECT = nox.project.load_toml("pyproject.toml")
 HUBS = {"6": "jupyterhub>=6,<7", "5": "jupyterhub>=5.3,<6"}
 PATIENCE = 180
 """Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
-SIDE_BY_SIDE = ["types", "unit", "engine", "hub_6", "hub_5"]
-LIFECYCLE = ["tests/engine/test_lifecycle.py", "tests/engine/test_lifecycle_cancelled.py"]
+SIDE_BY_SIDE = ["hub_6", "hub_5", "browser", "engine", "newest", "fake", "unit", "types"]
+EVERYWHERE = ["client_*", "facade*", "fake_engine_answers", "lifecycle*"]
+"""What is tested over each Engine: files of tests/engine."""
+NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
+NEWER_PYTHONS = ["3.14", "3.13", "3.12"]
 PURE = [
     "errors", "jsontypes", "templating", "references", "naming", "labels", "spec/*", "status", "endpoint",
     "drift", "progress", "choice", "options_form", "credentials", "redact", "recipe", "engine/table",
@@ -38,11 +73,27 @@ def install(session: nox.Session, *groups: str, hub: str = "6") -> None:
     session.install("-e", ".", HUBS[hub], *(entry for name in groups for entry in group(name)))
 
 
-def test(session: nox.Session, *what: str) -> None:
+def run_tests(session: nox.Session, *what: str, through: Sequence[str] = ()) -> None:
     """Run these tests in a temporary folder of their own: pytest tidies up the one that all runs share."""
     with tempfile.TemporaryDirectory(prefix="pytest-") as folder:
-        words = [f"--basetemp={folder}/t", *(session.posargs or what)]
-        session.run("pytest", *words, interrupt_timeout=PATIENCE)
+        words = [*through, "pytest", f"--basetemp={folder}/t", *(session.posargs or what)]
+        session.run(*words, interrupt_timeout=PATIENCE)
+
+
+def files(names: Iterable[str]) -> list[str]:
+    """Find files of tests/engine."""
+    return sorted(str(path) for name in names for path in Path("tests/engine").glob(f"test_{name}.py"))
+
+
+def newer_python() -> str | None:
+    """Find the newest Python of this machine that is newer than the oldest one that is supported."""
+    for version in NEWER_PYTHONS:
+        of_pyenv = map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+        for python in filter(None, [shutil.which(f"python{version}"), *of_pyenv]):
+            # One of pyenv's names may stand for nothing.
+            if not subprocess.run([python, "--version"], capture_output=True, check=False).returncode:
+                return python
+    return None
 
 
 @nox.session
@@ -81,20 +132,28 @@ def unit(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def side_by_side(session: nox.Session) -> None:
-    """Run types, unit, engine, hub_6 and hub_5 at once: much of the time, the last three wait."""
+    """Run at once what takes long: much of the time, the parts with an Engine wait.
+
+    Not by nox's own `--parallel`: two seconds after ctrl-C it kills what still cleans up.
+    """
+    one = [sys.executable, "-m", "nox", "-s"]
+    parts = [*SIDE_BY_SIDE, *(["newer"] if newer_python() else [])]
+    # All environments stand before any test begins.
+    session.run(*one, *parts, "--install-only", external=True)
     running = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "nox", "-s", name],
+            [*one, name, "--no-install"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-        for name in SIDE_BY_SIDE
+        for name in parts
     }
     try:
         pass_on(running)
     except KeyboardInterrupt:
-        # They have heard of it too, and clean up.
+        # They have been told, and clean up.
         pass_on(running)
         raise
     failed = [name for name, process in running.items() if process.wait()]
@@ -120,27 +179,57 @@ def pass_on(running: dict[str, subprocess.Popen[bytes]]) -> None:
 
 
 @nox.session
+def fake(session: nox.Session) -> None:
+    """Test client, Engine and lifecycle over the fake Engine."""
+    install(session, "test")
+    run_tests(session, "tests/engine", "-m", "fake_engine")
+
+
+@nox.session
 def engine(session: nox.Session) -> None:
-    """Test client, Engine and lifecycle over the fake Engine and over a real one."""
+    """Test client, Engine and lifecycle over a real Engine, and what brings it up."""
     install(session, "test")
     session.run("python", "-m", "tests.testbed", "up")
-    test(session, "tests/engine", "tests/testbed")
+    run_tests(session, "tests/engine", "tests/testbed", "-m", "not fake_engine")
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Test client and lifecycle, and what the fake Engine answers, over the newest Engine of Debian."""
+    install(session, "test")
+    session.run("python", "-m", "tests.testbed", "up", "--newest")
+    run_tests(session, *files(EVERYWHERE), "-m", "real_engine", through=NEWEST_ENGINE)
 
 
 @nox.session
 def hub_6(session: nox.Session) -> None:
     """Test with a real Hub, the newest 6.x."""
     install(session, "test", "browser")
-    session.run("python", "-m", "tests.testbed", "up", "--singleuser")
-    test(session, "tests/hub")
+    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--newest")
+    run_tests(session, "tests/hub", "-m", "not browser", through=NEWEST_ENGINE)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Test what users see of a real Hub in a real browser."""
+    install(session, "test", "browser")
+    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--newest")
+    run_tests(session, "tests/hub", "-m", "browser", through=NEWEST_ENGINE)
 
 
 @nox.session
 def hub_5(session: nox.Session) -> None:
-    """Test with a real Hub, the newest 5.x, and the lifecycle on it."""
-    install(session, "test", "browser", hub="5")
+    """Test with a real Hub, the newest 5.x, where it differs from 6.x."""
+    install(session, "test", hub="5")
     session.run("python", "-m", "tests.testbed", "up", "--singleuser")
-    test(session, "tests/hub", *LIFECYCLE)
+    run_tests(session, "tests/hub", "-m", "hub_5")
+
+
+@nox.session(python=newer_python())
+def newer(session: nox.Session) -> None:
+    """Test with a newer Python, where this machine has one, what needs no real Engine."""
+    install(session, "test")
+    run_tests(session, "tests/unit", *files(["lifecycle*"]), "-m", "not real_engine")
 
 
 @nox.session

@@ -65,6 +65,14 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> py
     return caplog
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs no real Engine, and what does."""
+    for item in items:
+        site = getattr(item, "callspec", None) and item.callspec.params.get("site")  # type: ignore[attr-defined]
+        uses = {"fake", "fake_engine"} & set(getattr(item, "fixturenames", ()))
+        item.add_marker("fake_engine" if site == "fake" or (uses and site is None) else "real_engine")
+
+
 @dataclass
 class Site:
     """One Engine: how to reach it, and what to run on it for which kind of server."""

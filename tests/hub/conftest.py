@@ -23,6 +23,13 @@ from tests.testbed.singleuser import ensure_singleuser_image
 LOG_CHARACTERS = 60_000
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a browser."""
+    for item in items:
+        if "page" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 class MakeHub(Protocol):
     """Starts a Hub whose spawner has these options; `config` follows as Python text."""
 

@@ -30,6 +30,7 @@ async def request(hub: HubSite, user: str) -> None:
     assert (await hub.api.request_start(user)).status_code == 202
 
 
+@pytest.mark.hub_5
 async def test_a_server_that_never_answers_is_cancelled_at_any_moment(make_hub: MakeHub) -> None:
     hub = make_hub(config=AT_ONCE, cmd=SILENT)
     moments = [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5]

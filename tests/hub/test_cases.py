@@ -104,6 +104,7 @@ async def test_a_start_that_takes_too_long_at_the_engine_is_stopped_even_if_that
 # ---- B: the container is dead when the Hub polls: it does not call stop() ----
 
 
+@pytest.mark.hub_5
 async def test_a_server_that_dies_while_the_hub_waits_for_it_is_removed_without_a_stop(
     make_hub: MakeHub, fake: FakeEngine
 ) -> None:

@@ -96,6 +96,7 @@ async def start_again(hub: HubSite, user: str) -> httpx.Response:
     return await hub.api._send("POST", f"users/{user}/server")
 
 
+@pytest.mark.hub_5
 async def test_every_way_to_choose_gives_the_same_server(make_hub: MakeHub, images: FakeEngine) -> None:
     hub = make_hub(fake=images, allowed_images=ALLOWED, config=PATIENT)
     for way, ask in WAYS.items():
@@ -112,6 +113,7 @@ async def test_every_way_to_choose_gives_the_same_server(make_hub: MakeHub, imag
     assert "unhandled user_options" not in hub.process.log_text()
 
 
+@pytest.mark.hub_5
 async def test_a_wrong_choice_is_refused_with_what_may_be_chosen_and_creates_nothing(
     make_hub: MakeHub, images: FakeEngine
 ) -> None:
@@ -134,6 +136,7 @@ async def test_a_wrong_choice_is_refused_with_what_may_be_chosen_and_creates_not
     assert (await started(hub, "form"))[0] == "small:1"
 
 
+@pytest.mark.hub_5
 async def test_nothing_can_be_chosen_by_default(make_hub: MakeHub, images: FakeEngine) -> None:
     hub = make_hub(fake=images, config=PATIENT)
     for way in ("form", "rest"):
@@ -152,6 +155,7 @@ def allow(hub: HubSite, **allowed: Any) -> None:
     (hub.process.directory / "allowed.json").write_text(json.dumps(allowed))
 
 
+@pytest.mark.hub_5
 async def test_a_choice_that_was_taken_off_the_list_refuses_one_start_at_most(
     make_hub: MakeHub, images: FakeEngine
 ) -> None:
@@ -187,6 +191,7 @@ async def test_a_choice_that_was_taken_off_the_list_refuses_one_start_at_most(
     assert (await started(hub, "carol"))[0] == "stub:1"
 
 
+@pytest.mark.hub_5
 async def test_a_function_decides_for_each_user_and_visit(make_hub: MakeHub, images: FakeEngine) -> None:
     hub = make_hub(fake=images, config=PATIENT + FROM_A_FILE)
     allow(hub, alice=["stub:1", "odd:1"])
@@ -209,6 +214,7 @@ async def test_a_function_decides_for_each_user_and_visit(make_hub: MakeHub, ima
     assert await started(hub, "bob") == ("stub:1", {})
 
 
+@pytest.mark.hub_5
 async def test_where_any_image_goes_the_page_has_a_field_for_its_name(
     make_hub: MakeHub, images: FakeEngine
 ) -> None:
@@ -225,6 +231,7 @@ async def test_where_any_image_goes_the_page_has_a_field_for_its_name(
         assert (await started(hub, user))[0] == image
 
 
+@pytest.mark.hub_5
 async def test_a_hook_may_change_what_is_allowed(make_hub: MakeHub, images: FakeEngine) -> None:
     hub = make_hub(fake=images, config=PATIENT + BY_HOOK)
     await by_rest(hub, "alice", "small:1")

@@ -176,6 +176,7 @@ async def test_stopped_servers_that_were_kept_are_resumed(
         assert "started" in await hub.status(USER, name)
 
 
+@pytest.mark.hub_5
 async def test_one_server_goes_from_spawner_to_spawner_and_back_without_noticing(
     make_site: MakeSite, pythons: dict[str, Path], singleuser_image: str, remove: bool
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import jupyterhub
+import pytest
 
 from tests.hub.conftest import MakeHub
 
@@ -16,6 +17,7 @@ SERVER, ESCAPED_SERVER = (
 )
 
 
+@pytest.mark.hub_5
 async def test_servers_of_any_name_answer_under_their_own_address(
     make_hub: MakeHub, singleuser_image: str
 ) -> None:

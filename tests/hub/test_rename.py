@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jupyterhub
+import pytest
 
 from tests.hub.conftest import MakeHub
 from tests.hub.hub_site import HubSite, new_hub_id, prefix_of
@@ -20,6 +21,7 @@ def volume(hub_id: str) -> dict[str, str]:
     return {f"{prefix_of(hub_id)}-{{username}}-{{servername}}": "/home/work"}
 
 
+@pytest.mark.hub_5
 async def test_a_renamed_server_finds_its_files(make_hub: MakeHub) -> None:
     hub_id = new_hub_id()
     hub = make_hub(hub_id=hub_id, volumes=volume(hub_id), remove=False, on_drift="recreate")

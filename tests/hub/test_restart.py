@@ -23,6 +23,7 @@ LONG = 6
 FIVE = [f"user{number}" for number in range(5)]
 
 
+@pytest.mark.hub_5
 async def test_running_servers_are_found_after_the_hubs_restart(
     make_hub: MakeHub, singleuser_image: str
 ) -> None:
@@ -79,6 +80,7 @@ async def test_servers_that_were_starting_when_the_hub_was_killed_are_adopted_or
     assert hub.names() == FIVE
 
 
+@pytest.mark.hub_5
 async def test_real_servers_that_were_starting_when_the_hub_was_killed_keep_their_tokens(
     make_hub: MakeHub, singleuser_image: str
 ) -> None:

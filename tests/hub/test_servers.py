@@ -87,6 +87,7 @@ async def test_progress_ends_ready(make_hub: MakeHub) -> None:
     assert await hub.answers("alice")
 
 
+@pytest.mark.hub_5
 async def test_progress_of_a_server_that_dies_ends_with_its_last_words(make_hub: MakeHub) -> None:
     hub = make_hub(config=AT_ONCE, cmd=DIES)
     await hub.create_users("alice")
@@ -96,6 +97,7 @@ async def test_progress_of_a_server_that_dies_ends_with_its_last_words(make_hub:
     assert "notebook cupboard" in events[-1]["message"]
 
 
+@pytest.mark.hub_5
 async def test_a_server_that_dies_says_why_in_the_answer_and_on_the_page(make_hub: MakeHub) -> None:
     hub = make_hub(cmd=DIES)
     await hub.create_users("alice")
@@ -159,6 +161,7 @@ async def test_an_engine_that_is_not_there_is_said_to_the_user(make_hub: MakeHub
     assert caught.value.status == 503
 
 
+@pytest.mark.hub_5
 async def test_mistakes_of_a_user_do_not_end_the_hub(make_hub: MakeHub) -> None:
     hub = make_hub(config="c.Spawner.consecutive_failure_limit = 2")
     await hub.create_users("alice", "bob")
