@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from jupyterhub.utils import maybe_future
 from traitlets import Unicode
 
-from asyncdockerspawner import errors, hub_errors, hub_records, lifecycle
+from asyncdockerspawner import errors, hub_errors, hub_records, lifecycle, volumes
 from asyncdockerspawner.progress import SpawnLog
 from asyncdockerspawner.seams import Seams
 
-_KEPT = ("owed", "failed_id", "renamed", "last_end", "volume_names", "own_volumes")
+_KEPT = ("owed", "failed_id", "renamed", "last_end", "volume_names", "own_volumes", "former_names", "mounted")
 """Attributes that outlive a spawn in the saved state, under their own names."""
 
 
@@ -44,6 +45,8 @@ class ServerState(Seams):
     """The kept container was made for the server's former name."""
     last_end = ""
     """Why the last server ended, where it did so by itself."""
+    former_names: Sequence[str] = ()
+    mounted: Sequence[str] = ()
 
     def __init__(self, **kwargs: Any) -> None:
         self.volume_names: dict[str, str] = {}
@@ -95,10 +98,33 @@ class ServerState(Seams):
                     "The server cannot have another name: its container was made for the present one.",
                     advice="`on_drift` is 'reuse': choose 'warn' or 'recreate', or remove the container.",
                 )
-            templates = (*self.volumes, *self.read_only_volumes)
-            self.volume_names = {template: self._format_volume_name(template) for template in templates}
+            try:
+                await self.resolve_spawn_values("volumes", "read_only_volumes", "mounts")
+                self.volume_names |= self._names_to_keep(new_name)
+            except errors.AsyncDockerSpawnerError as exc:
+                raise errors.RenameRefused(
+                    "The server cannot have another name: which volumes it has cannot be told.",
+                    advice=str(exc),
+                ) from exc
+            finally:
+                self.forget_spawn_values()
+            self.former_names = [*self.former_names, old_name]
         self.renamed = bool(self.object_id)
         self.keep_state(commit=True)
+
+    def _names_to_keep(self, new_name: str) -> dict[str, str]:
+        """Give, by template, the names that would become others with the server's."""
+        then = volumes.StandIn(self, servername=new_name)
+
+        def stays(template: str, name: str) -> bool:
+            try:
+                return self._rendered_for(template, then) == name
+            except Exception:  # noqa: BLE001
+                # A site's function may expect a whole spawner.
+                return False
+
+        names = {each: self._format_volume_name(each) for each in self.source_templates("volume", "bind")}
+        return {each: name for each, name in names.items() if not stays(each, name)}
 
     def get_state(self) -> dict[str, Any]:
         """DockerSpawner's keys, and what tells this spawn from others."""

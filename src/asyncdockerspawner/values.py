@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from asyncdockerspawner import errors, labels, lifecycle, naming, ports, site_code, templating, volumes
@@ -37,6 +37,10 @@ class Values(
     object_name: str
     volume_names: dict[str, str]
     """Volumes of a server that was renamed, by template: its data stays where it is."""
+    former_names: Sequence[str]
+    """What the server was called before."""
+    mounted: Sequence[str]
+    """Volumes and host paths that the server had when it was started last."""
     user: Any
     name: str
     port: int
@@ -85,14 +89,15 @@ class Values(
 
     def personal_volumes(self) -> dict[str, str]:
         """Volume name → whether it is this user's (`user`) or this server's (`server`) alone."""
-        templates = [*self.volumes, *self.read_only_volumes]
-        templates += [
-            str(each["source"])
-            for each in self.mounts
-            if each.get("source") and each.get("type", "volume") == "volume"
-        ]
+        templates = self.source_templates("volume")
         named = [each for each in templates if mounts.is_volume(each)]
         return volumes.scopes(named, self, self._rendered_for)
+
+    def source_templates(self, *types: str) -> list[str]:
+        """Give the templates of what is mounted; of `mounts` those of these types."""
+        mounted = [each for each in self.mounts if each.get("source")]
+        wanted = [str(each["source"]) for each in mounted if each.get("type", "volume") in types]
+        return [*self.volumes, *self.read_only_volumes, *wanted]
 
     @property
     def server_port(self) -> int:
@@ -137,7 +142,16 @@ class Values(
         if spawner is self and template in self.volume_names:
             return str(self.volume_names[template])
         with site_code.of_option(f"format_volume_name({template!r})"):
-            return str(self.format_volume_name(template, spawner))
+            name = str(self.format_volume_name(template, spawner))
+        # A function, or a hook, may have written the server's present name where no template shows it.
+        return volumes.as_before(name, self._renamings(), self.mounted) if spawner is self else name
+
+    def _renamings(self) -> Iterator[tuple[str, str]]:
+        """Give the server's present and former names, as they are and escaped."""
+        for former in self.former_names:
+            yield self.name, former
+            now, before = (self.namespace_of(self.user.name, name) for name in (self.name, former))
+            yield now["servername"], before["servername"]
 
     async def _extra(self, option: str) -> Mapping[str, Any]:
         value = getattr(self, option)

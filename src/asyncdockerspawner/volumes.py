@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -43,8 +43,30 @@ def scopes(templates: Iterable[str], spawner: Any, render: Render) -> dict[str, 
         name = render(template, spawner)
         # A site's function may expect a whole spawner, and fail.
         with suppress(Exception):
+            # Not `name`: a renamed server's is what it was.
+            mine = render(template, StandIn(spawner))
             others = render(template, StandIn(spawner, username=_OTHER))
             sisters = render(template, StandIn(spawner, servername=f"{spawner.name}-{_OTHER}"))
-            if others != name:
-                found[name] = SERVER if sisters != name else USER
+            if others != mine:
+                found[name] = SERVER if sisters != mine else USER
     return found
+
+
+def as_before(name: str, renamings: Iterable[tuple[str, str]], had: Collection[str]) -> str:
+    """Give the name that a renamed server's volume or path `had`; `name` itself where it had no such one.
+
+    `renamings` are the server's present and former names: at one place of `name`, or at all, the former one
+    stands in what it had.
+    """
+    if name in had:
+        return name
+    return next(
+        (old for now, before in renamings for old in _replaced(name, now, before) if old in had), name
+    )
+
+
+def _replaced(text: str, now: str, before: str) -> Iterator[str]:
+    parts = text.split(now) if now else [text]
+    yield before.join(parts)
+    for at in range(1, len(parts)):
+        yield now.join(parts[:at]) + before + now.join(parts[at:])

@@ -18,6 +18,8 @@ async def ensure_volumes(host: Host, body: JsonObject) -> None:
     """Create the volumes that are this user's alone, with labels that say so; the Engine makes the others."""
     personal = host.personal_volumes()
     host.own_volumes = {**host.own_volumes, **personal}
+    # Only named servers are renamed.
+    host.mounted = sorted({source for source, _ in _mounted(body)}) if host.owner.servername else ()
     driver = str((body.get("HostConfig") or {}).get("VolumeDriver") or "")
     for name in _volumes_of(body):
         scope = personal.get(name)
@@ -53,12 +55,17 @@ def _labels(host: Host, scope: str) -> dict[str, str]:
 
 
 def _volumes_of(body: JsonObject) -> Iterator[str]:
+    for source, mount in _mounted(body):
+        # One with options of its own is created by the Engine, with them.
+        if is_volume(source) and mount.get("Type", "volume") == "volume" and not mount.get("VolumeOptions"):
+            yield source
+
+
+def _mounted(body: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    """Give the source of each bind and mount, and the mount."""
     host = body.get("HostConfig") or {}
     for bind in host.get("Binds") or ():
-        source = str(bind).partition(":")[0]
-        if is_volume(source):
-            yield source
+        yield str(bind).partition(":")[0], {}
     for mount in host.get("Mounts") or ():
-        # One with options of its own is created by the Engine, with them.
-        if mount.get("Type", "volume") == "volume" and mount.get("Source") and not mount.get("VolumeOptions"):
-            yield str(mount["Source"])
+        if mount.get("Source"):
+            yield str(mount["Source"]), mount

@@ -123,6 +123,7 @@ class Host(Protocol):
     object_name: str
     failed_id: str
     own_volumes: dict[str, str]
+    mounted: Sequence[str]
     owed: bool
     renamed: bool
     spawn: Spawn | None
