@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from asyncdockerspawner.jsontypes import JsonObject
@@ -156,6 +157,21 @@ def never_started(inspect: JsonObject) -> bool:
     started_at = state.get("StartedAt") or ""
     # Both engines write Go's zero time for "never".
     return state.get("Status") == "created" or not started_at or started_at.startswith("0001-01-01")
+
+
+def last_change(inspect: JsonObject) -> int:
+    """When the container was last started or ended, in nanoseconds since 1970; 0 where that is not known."""
+    state = _state(inspect)
+    return max(_nanoseconds(str(state.get(word) or "")) for word in ("StartedAt", "FinishedAt"))
+
+
+def _nanoseconds(stamp: str) -> int:
+    try:
+        seconds = datetime.fromisoformat(stamp).timestamp()
+    except ValueError:
+        return 0
+    # Go's zero time lies before 1970; a float holds microseconds of this century, not nanoseconds.
+    return max(int(seconds * 10**6) * 1000, 0)
 
 
 def exit_status(inspect: JsonObject) -> ExitStatus | None:

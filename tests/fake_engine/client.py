@@ -178,6 +178,15 @@ class FakeEngine:
         """Lose no more events; gives how many were lost."""
         return int(self._control("DELETE", "events/loss"))
 
+    @contextmanager
+    def holding_events(self) -> Iterator[None]:
+        """Within it, events are held back; behind it, all of them are told in their order."""
+        self._control("POST", "events/hold")
+        try:
+            yield
+        finally:
+            self._control("DELETE", "events/hold")
+
     def offline(self, seconds: float = UNTIL_CALLED) -> None:
         """Cut every connection, refuse new ones for so long, return when it is away; containers live on."""
         self._leave("offline", {"seconds": seconds})

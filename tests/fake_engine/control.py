@@ -52,6 +52,8 @@ class Control:
             web.post("/_fake/events/raw", self.emit_raw),
             web.post("/_fake/events/loss", self.lose_events),
             web.delete("/_fake/events/loss", self.deliver_events),
+            web.post("/_fake/events/hold", self.hold_events),
+            web.delete("/_fake/events/hold", self.let_events_go),
             web.post("/_fake/images", self.add_image),
             web.post("/_fake/pullable", self.add_pullable),
             web.post("/_fake/containers", self.populate),
@@ -133,6 +135,15 @@ class Control:
         """No more are lost; gives how many were."""
         lost, self._engine.events.loss = self._engine.events.loss.lost, Loss()
         return answer(lost)
+
+    async def hold_events(self, _request: web.Request) -> web.Response:
+        """Events come late."""
+        self._engine.events.hold()
+        return answer(None, 201)
+
+    async def let_events_go(self, _request: web.Request) -> web.Response:
+        """They come now; gives how many."""
+        return answer(self._engine.events.let_go())
 
     async def cut_events(self, _request: web.Request) -> web.Response:
         """Break off every event stream."""

@@ -47,6 +47,8 @@ class EventBus:
         self.past: deque[Json] = deque(maxlen=RING)
         self.subscribers: dict[asyncio.Queue[Json | str], web.Request] = {}
         self.loss = Loss()
+        self.held: list[Json] | None = None
+        """Events that come late, where they are held back; the ring has them at once."""
 
     def emit(self, event: Json) -> None:
         """Stamp an event and hand it out."""
@@ -57,8 +59,23 @@ class EventBus:
         self.past.append(told)
         if self.loss.takes(told):
             return
+        if self.held is not None:
+            self.held.append(told)
+            return
         for queue in self.subscribers:
             queue.put_nowait(told)
+
+    def hold(self) -> None:
+        """Hold back what happens from now on."""
+        self.held = self.held or []
+
+    def let_go(self) -> int:
+        """Tell all that was held back; gives how much that was."""
+        held, self.held = self.held or [], None
+        for event in held:
+            for queue in self.subscribers:
+                queue.put_nowait(event)
+        return len(held)
 
     def emit_raw(self, text: str) -> int:
         """Write this text as it is on every stream, past all filters; gives how many streams there are."""

@@ -169,6 +169,7 @@ class Server:
             held.clear()
         engine.events.past.clear()
         engine.events.loss = events.Loss()
+        engine.events.held = None
         engine.away = False
         images.furnish(engine)
         volumes_networks.furnish(engine)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from asyncdockerspawner import labels, status
+from asyncdockerspawner import errors, labels, status
+from asyncdockerspawner.client.changes import ContainerRequest, Heard, Verb
+from asyncdockerspawner.client.connection import Answer
 from asyncdockerspawner.client.events import ContainerEvent
+from asyncdockerspawner.engine.own_requests import OwnRequests
 from asyncdockerspawner.engine.table import Change, Table
 from asyncdockerspawner.jsontypes import JsonObject
 
@@ -48,6 +53,36 @@ def listed(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "n")
 
 
 OWNERS = {"a": OURS, "b": OURS, "c": {}}
+EPOCH = 1_700_000_000_000_000_000
+"""When the Engine's clock began, in nanoseconds; it goes on by a microsecond with all that happens."""
+LOST = errors.EngineLost("ask", "", "the connection broke")
+
+
+def stamp(when: int) -> str:
+    return f"2023-11-14T22:13:20.{when:06d}Z" if when else "0001-01-01T00:00:00Z"
+
+
+@dataclass
+class Made:
+    """A container at the Engine."""
+
+    name: str
+    port: int = 0
+    started: int = 0
+    finished: int = 0
+
+
+@dataclass
+class Asked:
+    """A request of our own: what came of it, and who is to hear that."""
+
+    heard: Heard
+    outcome: Answer | BaseException
+    what: tuple[str, str] = ("", "")
+    """Which container was changed, and in what: its `life` or its `name`."""
+    change: int = -1
+    """The number of that change among those of its kind."""
+    verb: Verb = Verb.INSPECT
 
 
 class Deliveries:
@@ -60,14 +95,24 @@ class Deliveries:
 
     def __init__(self) -> None:
         self.table = Table("h")
-        self.engine: dict[str, dict[str, Any]] = {}
+        self.engine: dict[str, Made] = {}
         self.numbers = itertools.count(1)
         self.ids = {letter: letter for letter in OWNERS}
         self.events: list[ContainerEvent] = []
         self.held: set[str] = set()
         self.questions: dict[str, int] = {}
         self.answers: dict[str, JsonObject | None] = {}
-        self.starts: list[tuple[str, int]] = []
+        self.own = OwnRequests(
+            table=self.table,
+            asking=self.questions.__contains__,
+            doubt=self.ask,
+            wake=lambda _: None,
+            tell=lambda _: None,
+        )
+        self.requests: list[Asked] = []
+        self.changes: Counter[tuple[str, str]] = Counter()
+        self.certain: dict[tuple[str, str], int] = {}
+        """What we have asked for and got an answer to: the number of the last such change."""
         self.later: list[str] = []
         self.replay: list[ContainerEvent] | None = None
         self.snapshot: list[JsonObject] | None = None
@@ -75,45 +120,49 @@ class Deliveries:
         self.create("c")
         self.subscribe("")
 
-    def shape(self, ref: str, as_told: Callable[..., JsonObject] = inspected) -> JsonObject | None:
-        return as_told(ref, owner=OWNERS[ref[0]], **self.engine[ref]) if ref in self.engine else None
+    def shape(self, ref: str) -> JsonObject | None:
+        if (made := self.engine.get(ref)) is None:
+            return None
+        document = inspected(ref, owner=OWNERS[ref[0]], name=made.name, port=made.port)
+        told = {"StartedAt": stamp(made.started), "FinishedAt": stamp(made.finished), "ExitCode": 0}
+        return {**document, "State": {**document["State"], **told}}
 
     def emit(self, action: str, ref: str) -> None:
-        self.events.append(ContainerEvent(ref, action, {**OWNERS[ref[0]], "name": self.engine[ref]["name"]}))
+        time = EPOCH + next(self.numbers) * 1000
+        told = {**OWNERS[ref[0]], "name": self.engine[ref].name}
+        self.events.append(ContainerEvent(ref, action, told, time))
+        self.changes[ref, "name" if action == "rename" else "life"] += 1
 
     def create(self, letter: str) -> None:
         if self.ids[letter] not in self.engine:
             ref = self.ids[letter] = f"{letter}{next(self.numbers)}"
-            self.engine[ref] = {"name": f"n{ref}", "port": 0}
+            self.engine[ref] = Made(f"n{ref}")
             self.emit("create", ref)
 
     def run(self, letter: str) -> None:
         ref = self.ids[letter]
-        if ref in self.engine and not self.engine[ref]["port"]:
-            self.engine[ref]["port"] = next(self.numbers)
+        if (made := self.engine.get(ref)) and not made.port:
+            made.port = made.started = next(self.numbers)
             self.emit("start", ref)
 
-    def run_on_request(self, letter: str) -> None:
+    def flash(self, letter: str) -> None:
+        """Run so shortly that the end has come before the Engine tells of the start."""
         ref = self.ids[letter]
-        if ref in self.engine and not self.engine[ref]["port"]:
-            self.held.add(ref)
-            self.table.expect(ref, self.engine[ref]["name"], OWNERS[ref[0]])
-            self.starts.append((ref, self.table.version(ref)))
-            self.run(letter)
-
-    def answer_the_starts(self, _letter: str) -> None:
-        while self.starts:
-            self.table.started(*self.starts.pop(0))
+        if (made := self.engine.get(ref)) and not made.port:
+            made.started, made.finished = next(self.numbers), next(self.numbers)
+            self.emit("start", ref)
+            self.emit("die", ref)
 
     def die(self, letter: str) -> None:
         ref = self.ids[letter]
-        if self.engine.get(ref, {}).get("port"):
-            self.engine[ref]["port"] = 0
+        if (made := self.engine.get(ref)) and made.port:
+            made.port, made.finished = 0, next(self.numbers)
             self.emit("die", ref)
 
     def stop(self, letter: str) -> None:
-        if self.engine.get(self.ids[letter], {}).get("port"):
-            self.emit("kill", self.ids[letter])
+        ref = self.ids[letter]
+        if (made := self.engine.get(ref)) and made.port:
+            self.emit("kill", ref)
             self.die(letter)
 
     def restart(self, letter: str) -> None:
@@ -128,8 +177,64 @@ class Deliveries:
 
     def rename(self, letter: str) -> None:
         if made := self.engine.get(self.ids[letter]):
-            made["name"] = f"m{next(self.numbers)}"
+            made.name = f"m{next(self.numbers)}"
             self.emit("rename", self.ids[letter])
+
+    def request(self, verb: Verb, letter: str, act: Callable[[str], None]) -> None:
+        """Ask something of the Engine, which does it at once and answers later; one after another."""
+        ref = self.ids[letter]
+        if ref not in self.engine or self.is_asked(ref):
+            return
+        made, what = self.engine[ref], (ref, "name" if verb is Verb.RENAME else "life")
+        before, asked = self.changes[what], ContainerRequest(verb, ref)
+        heard = self.own.asked(asked)
+        act(letter)
+        object.__setattr__(asked, "name", made.name)
+        answer = Answer(304 if self.changes[what] == before else 204, None)
+        self.requests.append(Asked(heard, answer, what, self.changes[what], verb))
+
+    def is_asked(self, ref: str) -> bool:
+        return any(each.what[0] == ref for each in self.requests)
+
+    def run_on_request(self, letter: str) -> None:
+        ref = self.ids[letter]
+        if ref in self.engine and not self.engine[ref].port and not self.is_asked(ref):
+            self.held.add(ref)
+            self.table.expect(ref, self.engine[ref].name, OWNERS[ref[0]])
+            self.request(Verb.START, letter, self.run)
+
+    def stop_on_request(self, letter: str) -> None:
+        self.request(Verb.STOP, letter, self.stop)
+
+    def restart_on_request(self, letter: str) -> None:
+        self.request(Verb.RESTART, letter, self.restart)
+
+    def rename_on_request(self, letter: str) -> None:
+        self.request(Verb.RENAME, letter, self.rename)
+
+    def remove_on_request(self, letter: str) -> None:
+        self.request(Verb.REMOVE, letter, self.remove)
+
+    def look_on_request(self, letter: str) -> None:
+        ref = self.ids[letter]
+        heard = self.own.asked(ContainerRequest(Verb.INSPECT, ref))
+        found = self.shape(ref)
+        missing = errors.ObjectNotFound("inspect", ref, "none", status=404)
+        self.requests.append(Asked(heard, missing if found is None else Answer(200, found)))
+
+    def lose_an_answer(self, _letter: str) -> None:
+        if self.requests:
+            self.requests[0].outcome, self.requests[0].change = LOST, -1
+
+    def answer_the_requests(self, _letter: str) -> None:
+        while self.requests:
+            one = self.requests.pop(0)
+            one.heard(one.outcome)
+            # Where something else was told meanwhile, the Engine is asked; but a stop always counts at once.
+            unclear = one.verb not in {Verb.STOP, Verb.REMOVE} and one.what[0] in self.questions
+            unknown = self.table.get(one.what[0]) is None and one.verb is Verb.RENAME
+            if one.change == self.changes[one.what] and not unclear and not unknown:
+                self.certain[one.what] = one.change
 
     def hold_or_let_go(self, letter: str) -> None:
         self.held ^= {self.ids[letter]}
@@ -142,9 +247,7 @@ class Deliveries:
         change, ref = self.table.take(one), one.container_id
         if change is Change.STOPPED and ref in self.held:
             self.later.append(ref)
-        elif change in {Change.MAYBE_ENDED, Change.STOPPED} or (
-            change is Change.STARTED and ref in self.held
-        ):
+        elif change in {Change.UNCLEAR, Change.STOPPED} or (change is Change.STARTED and ref in self.held):
             self.ask(ref)
 
     def ask_now(self, _letter: str) -> None:
@@ -174,12 +277,18 @@ class Deliveries:
 
     def begin_a_list(self, _letter: str) -> None:
         if self.replay is None:
+            self.table.begin_list()
             self.replay, self.filtered = [], not self.table.tracked
 
     def see_the_list(self, _letter: str) -> None:
         if self.replay is not None:
             seen = [ref for ref in self.engine if OWNERS[ref[0]] or not self.filtered]
-            self.snapshot = [each for ref in seen if (each := self.shape(ref, listed))]
+            self.snapshot = [self.entry(ref) for ref in seen]
+
+    def entry(self, ref: str) -> JsonObject:
+        made = self.engine[ref]
+        entry = listed(ref, owner=OWNERS[ref[0]], name=made.name, port=made.port)
+        return entry if made.started else {**entry, "State": "created"}
 
     def give_the_list(self, _letter: str) -> None:
         if self.replay is not None and self.snapshot is not None:
@@ -191,15 +300,15 @@ class Deliveries:
             self.replay = self.snapshot = None
 
     def subscribe(self, _letter: str) -> None:
-        # Without events, a start's late answer is not told from the last one's; and names are not compared.
+        # Without events, a late answer is not told from the last one's; and names are not compared.
         missed = [*self.events, *(self.replay or ())]
-        if not self.starts and all(each.action != "rename" for each in missed):
+        if not self.requests and all(each.action != "rename" for each in missed):
             self.events.clear()
             self.replay = self.snapshot = None
             self.begin_a_list("")
 
     def settle(self, _letter: str) -> None:
-        self.answer_the_starts("")
+        self.answer_the_requests("")
         if self.snapshot is None:
             self.see_the_list("")
         self.give_the_list("")
@@ -218,3 +327,14 @@ class Deliveries:
             assert (found["Name"], status.is_running(found)) == (truth["Name"], status.is_running(truth))
             # Until somebody asks for it, an address may be missing; it is never a former one.
             assert found.get("NetworkSettings") in (None, truth["NetworkSettings"])
+
+    def check(self) -> None:
+        """What we have done ourselves and got an answer to is never told otherwise, whatever comes late."""
+        for (ref, kind), change in self.certain.items():
+            found, truth = self.table.get(ref), self.shape(ref)
+            # One that nobody has asked about yet is unknown, which is no lie; one that is gone has no name.
+            if self.changes[ref, kind] != change or found is None or (kind == "name" and truth is None):
+                continue
+            assert truth is not None
+            told = {"name": found["Name"], "life": status.is_running(found)}
+            assert told[kind] == {"name": truth["Name"], "life": status.is_running(truth)}[kind]

@@ -13,6 +13,7 @@ from asyncdockerspawner.status import (
     exit_status,
     is_being_removed,
     is_running,
+    last_change,
     never_started,
     poll_status,
 )
@@ -253,3 +254,18 @@ def test_a_list_tells_of_a_containers_life_as_an_inspection_does(
     assert (poll_status(document), never_started(document)) == (polled, fresh)
     assert is_running(document) is (polled is None)
     assert is_being_removed(document) is (state == "removing")
+
+
+@pytest.mark.parametrize(
+    ("state", "when"),
+    [
+        ({"StartedAt": "2023-11-14T22:13:20.123456789Z", "FinishedAt": NEVER}, 1_700_000_000_123_456_000),
+        ({"StartedAt": NEVER, "FinishedAt": "2023-11-14T23:13:20.5+01:00"}, 1_700_000_000_500_000_000),
+        ({"StartedAt": STARTED, "FinishedAt": "2023-11-14T22:13:20Z"}, 1_767_261_600_000_000_000),
+        ({"StartedAt": NEVER, "FinishedAt": NEVER}, 0),
+        ({"StartedAt": "once"}, 0),
+        ({}, 0),
+    ],
+)
+def test_the_last_change_is_the_later_of_start_and_end(state: dict[str, Any], when: int) -> None:
+    assert last_change({"State": state}) == when

@@ -57,14 +57,14 @@ def test_a_tracked_container_enters_without_a_label() -> None:
 def test_an_end_is_a_question_and_changes_nothing_itself(action: str) -> None:
     table = holding(listed(port=1))
     before, version = table.get("a"), table.version("a")
-    assert table.take(event(action)) is Change.MAYBE_ENDED
+    assert table.take(event(action)) is Change.UNCLEAR
     assert table.get("a") == before
     assert table.version("a") > version
 
 
 @pytest.mark.parametrize(
     ("signals", "change"),
-    [("15", Change.STOPPED), ("15 9", Change.STOPPED), ("9", Change.MAYBE_ENDED), ("", Change.MAYBE_ENDED)],
+    [("15", Change.STOPPED), ("15 9", Change.STOPPED), ("9", Change.UNCLEAR), ("", Change.UNCLEAR)],
 )
 def test_an_end_that_was_asked_for_may_be_a_restart(signals: str, change: Change) -> None:
     table = holding(listed(port=1))
@@ -76,7 +76,7 @@ def test_an_end_that_was_asked_for_may_be_a_restart(signals: str, change: Change
     assert table.get("a") == before
     # What was asked of the last one is not asked of the next.
     table.take(event("start"))
-    assert table.take(event("die")) is Change.MAYBE_ENDED
+    assert table.take(event("die")) is Change.UNCLEAR
 
 
 @pytest.mark.parametrize("action", ["destroy", "remove"])
@@ -88,13 +88,23 @@ def test_a_removal_takes_the_container_out(action: str) -> None:
 
 
 @pytest.mark.parametrize("action", ["start", "restart", "unpause"])
-def test_a_start_makes_a_container_run_at_an_unknown_address(action: str) -> None:
-    table = holding(listed())
+def test_a_start_makes_an_address_unknown(action: str) -> None:
+    table = holding(listed(port=1))
     assert table.take(event(action)) is Change.STARTED
-    assert runs(table)
     document = status.document_of(listed())
     del document["NetworkSettings"]
     assert table.get("a") == {**document, "State": {"Running": True, "Status": "running"}}
+
+
+@pytest.mark.parametrize("action", ["start", "restart", "unpause"])
+def test_a_start_that_nobody_here_has_asked_for_is_a_question(action: str) -> None:
+    table = holding(listed())
+    version = table.version("a")
+    assert table.take(event(action)) is Change.UNCLEAR
+    assert (runs(table), table.version("a") > version) == (False, True)
+    table.starting("a")
+    assert table.take(event(action)) is Change.STARTED
+    assert runs(table)
 
 
 def test_a_rename_changes_the_name_alone() -> None:
@@ -116,25 +126,120 @@ def test_an_expected_container_is_there_before_its_events_and_replaces_nothing()
 
 
 @pytest.mark.parametrize(
-    ("between", "running"), [((), True), (("create",), True), (("start", "die"), True), (("die",), False)]
+    ("between", "running", "clear"),
+    [
+        ((), True, True),
+        (("create",), True, True),
+        (("start",), True, True),
+        (("die",), False, False),
+        (("start", "die"), True, True),
+    ],
 )
-def test_an_answered_start_counts_unless_an_event_came_first(between: tuple[str, ...], running: bool) -> None:
+def test_an_answered_start_counts_unless_an_event_came_first(
+    between: tuple[str, ...], running: bool, clear: bool
+) -> None:
     table = Table("h")
     table.expect("a", "n", OURS)
     version = table.version("a")
+    table.starting("a")
     for action in between:
         table.take(event(action))
-    table.started("a", version)
+    assert table.started("a", version) is clear
     assert runs(table) is running
     table.started("none", -1)
     assert table.get("none") is None
 
 
+def test_what_is_older_than_the_present_life_changes_nothing() -> None:
+    table, second = Table("h"), 1_700_000_000_000_000_000
+    living = {"Running": True, "StartedAt": "2023-11-14T22:13:20.000123456Z", "ExitCode": 0}
+    table.answer("a", {**inspected(port=1), "State": living}, -1)
+    before, version = table.get("a"), table.version("a")
+    for action in ("start", "kill", "die", "restart"):
+        late = ContainerEvent("a", action, {"name": "n", **OURS, "signal": "15"}, second + 122_999)
+        assert table.take(late) is Change.NOTHING
+    assert (table.get("a"), table.version("a")) == (before, version)
+    assert table.take(ContainerEvent("a", "die", OURS, second + 124_000)) is Change.UNCLEAR
+
+
+def test_an_answered_stop_counts_before_its_events_and_a_late_start_revives_nothing() -> None:
+    table = holding(listed(port=1))
+    version = table.version("a")
+    assert table.ended("a", version, ran=True)
+    assert not runs(table)
+    assert status.poll_status(table.get("a")) == 0
+    assert table.take(event("start")) is Change.UNCLEAR
+    assert table.take(event("kill", signal="15")) is Change.NOTHING
+    assert table.take(event("die")) is Change.STOPPED
+    assert not runs(table)
+    # What was asked before the stop was answered is out of date.
+    assert not table.answer("a", inspected(port=1), version)
+
+
+def test_an_end_that_is_known_with_its_code_stays_as_it_is_known() -> None:
+    table = holding(listed())
+    before, version = table.get("a"), table.version("a")
+    assert table.take(event("die")) is Change.NOTHING
+    assert table.ended("a", version, ran=False)
+    assert table.get("a") == before
+
+
+def test_an_answered_removal_counts_whatever_events_and_lists_come_late() -> None:
+    table = holding(listed(port=1))
+    table.begin_list()
+    table.gone("a")
+    assert table.install([listed(port=1)], held=()) == set()
+    for action in ("create", "start", "die", "destroy"):
+        assert table.take(event(action)) is Change.NOTHING
+    assert list(table) == []
+
+
+def test_removals_that_no_event_confirms_are_forgotten_in_the_end() -> None:
+    table = holding(listed(port=1))
+    table.gone("a")
+    for _ in range(3):
+        table.begin_list()
+        table.install([], held=())
+    assert table._removed == {}
+
+
+def test_an_answered_name_counts_and_events_of_former_ones_come_late() -> None:
+    table = holding(listed(port=1))
+    assert table.renamed("a", "n", "third")
+    table.take(event("rename", name="second"))
+    assert table.name_of("a") == "third"
+    table.take(event("rename", name="third"))
+    table.take(event("rename", name="fourth"))
+    assert table.name_of("a") == "fourth"
+    # Told by an event before the answer, it is another one's: the Engine has to be asked.
+    assert not table.renamed("a", "n", "x")
+    assert table.name_of("a") == "fourth"
+
+
+def test_a_list_that_was_under_way_when_a_request_was_answered_is_not_believed() -> None:
+    table = holding(listed(port=1))
+    table.begin_list()
+    table.told("a")
+    table.ended("a", table.version("a"), ran=True)
+    assert table.install([listed(port=1)], held=()) == {"a"}
+    assert not runs(table)
+    table.begin_list()
+    assert table.install([listed(port=1)], held=()) == set()
+    assert runs(table)
+
+
+@pytest.mark.parametrize(
+    ("ref", "found"), [("a" * 64, "a" * 64), ("n", "a" * 64), ("a" * 12, "a" * 64), ("a" * 11, ""), ("x", "")]
+)
+def test_a_container_is_known_by_id_name_and_short_id(ref: str, found: str) -> None:
+    assert holding(listed("a" * 64)).id_of(ref) == found
+
+
 def test_an_answer_is_taken_unless_an_event_has_overtaken_it() -> None:
     table = holding(listed(port=1))
     version = table.version("a")
-    assert table.answer("a", inspected(), version)
-    assert table.get("a") == inspected()
+    assert table.answer("a", inspected(port=2), version)
+    assert table.get("a") == inspected(port=2)
     table.take(event("start"))
     assert not table.answer("a", inspected(), version)
     assert runs(table)
@@ -148,7 +253,7 @@ def test_an_answer_about_an_unknown_container_makes_it_known() -> None:
     assert table.answer("none", None, -1)
     assert table.answer("a", inspected(port=1), -1)
     assert runs(table)
-    assert table.take(event("die")) is Change.MAYBE_ENDED
+    assert table.take(event("die")) is Change.UNCLEAR
     assert not table.answer("a", inspected(port=1), 0)
 
 
@@ -210,16 +315,23 @@ def test_what_differs_is_the_address_however_it_is_written(network: Any, same: b
     assert table.install([entry], held={"a"}) == (set() if same else {"a"})
 
 
-RARE = ["create", "remove", "rename", "hold_or_let_go", "find", "subscribe", "begin_a_list", "ask_now"]
+RARE = [
+    *(
+        "create",
+        "remove",
+        "rename",
+        "flash",
+        "hold_or_let_go",
+        "find",
+        "subscribe",
+        "begin_a_list",
+        "ask_now",
+    ),
+    *("remove_on_request", "restart_on_request", "rename_on_request", "look_on_request", "lose_an_answer"),
+]
 OFTEN = [
-    "run",
-    "run_on_request",
-    "stop",
-    "restart",
-    "see_the_list",
-    "give_the_list",
-    "answer_the_starts",
-    "settle",
+    *("run", "run_on_request", "stop", "stop_on_request", "restart"),
+    *("see_the_list", "give_the_list", "answer_the_requests", "settle"),
 ]
 MOSTLY = ["die", "deliver", "deliver", "deliver", "see_the_questions", "give_the_answers"]
 STEPS = st.tuples(st.sampled_from(RARE + 2 * OFTEN + 4 * MOSTLY), st.sampled_from("aaabc"))
@@ -231,3 +343,4 @@ def test_however_it_all_arrives_the_table_ends_up_telling_the_truth(steps: list[
     deliveries = Deliveries()
     for step, letter in [*steps, ("settle", "")]:
         getattr(deliveries, step)(letter)
+        deliveries.check()

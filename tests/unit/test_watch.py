@@ -288,8 +288,9 @@ async def test_an_id_that_no_list_has_told_of_is_asked_for(watch: Watch, server:
 async def test_a_container_to_be_started_is_there_before_its_events(watch: Watch, server: Server) -> None:
     await watch.find("a", "")
     with watch.starting("b", "n-b", OURS) as ended:
-        watch.started("b", watch.version("b"))
-        assert runs(await watch.find("", "n-b"))
+        assert await watch.find("", "n-b") is not None
+        server.tell("start", "b")
+        await until(lambda: runs(watch.known("b")))
         server.put("b", ExitCode=1)
         server.tell("die", "b")
         await ended.wait()

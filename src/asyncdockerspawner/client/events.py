@@ -27,12 +27,14 @@ WATCHED = ENDINGS | REMOVALS | SIGNALS | STARTS | CREATIONS | RENAMES
 class ContainerEvent:
     """One thing that happened to a container; `action` is the Engine's word.
 
-    `attributes` are the container's name, its labels, and what the action adds (`exitCode`, `oldName`).
+    `attributes` are the container's name, its labels, and what the action adds (`exitCode`, `oldName`);
+    `time` is the Engine's, in nanoseconds since 1970, or 0 where it tells none.
     """
 
     container_id: str
     action: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+    time: int = 0
 
 
 class Events:
@@ -83,4 +85,5 @@ def _event(event: Mapping[str, object]) -> ContainerEvent | None:
     attributes = known.get("Attributes") or {}
     if not (isinstance(container_id, str) and isinstance(action, str) and isinstance(attributes, dict)):
         return None
-    return ContainerEvent(container_id, action, attributes)
+    time = event.get("timeNano")
+    return ContainerEvent(container_id, action, attributes, time if isinstance(time, int) else 0)

@@ -46,7 +46,8 @@ class Engine:
     def watch(self, hub_id: str) -> Watch:
         """Give the watch of this Hub's containers."""
         if hub_id not in self._watches:
-            self._watches[hub_id] = Watch(self.client.events, self.client.containers, hub_id)
+            self._watches[hub_id] = watch = Watch(self.client.events, self.client.containers, hub_id)
+            self.client.connection.listeners.append(watch.own_requests.asked)
         return self._watches[hub_id]
 
     async def aclose(self) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from asyncdockerspawner import errors, labels, status
 from asyncdockerspawner.client.containers import Containers
 from asyncdockerspawner.client.events import ENDINGS, REMOVALS, ContainerEvent, Events
+from asyncdockerspawner.engine.own_requests import OwnRequests
 from asyncdockerspawner.engine.table import Change, Table
 from asyncdockerspawner.jsontypes import JsonObject
 
@@ -56,6 +57,13 @@ class Watch:
         self._followers: dict[str, Changed] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._replay: list[ContainerEvent] | None = None
+        self.own_requests = OwnRequests(
+            table=self._table,
+            asking=self._asking.__contains__,
+            doubt=self._doubt,
+            wake=self._wake,
+            tell=self._tell,
+        )
         self._failures = 0
         self._last_synced = 0.0
         self.on_synced: Callable[[], None] | None = None
@@ -113,14 +121,6 @@ class Watch:
         with self.waiting(container_id) as ended:
             yield ended
 
-    def version(self, container_id: str) -> int:
-        """A number to give to `started`, taken before the start is asked for."""
-        return self._table.version(container_id)
-
-    def started(self, container_id: str, version: int) -> None:
-        """The Engine has answered that it has started the container."""
-        self._table.started(container_id, version)
-
     @contextmanager
     def waiting(self, container_id: str) -> Iterator[asyncio.Event]:
         """Give an event that is set whenever this container may have ended; clear it to wait again."""
@@ -137,8 +137,7 @@ class Watch:
     def follow(self, container_id: str, changed: Changed) -> None:
         """Have `changed` called when the container has ended, is gone, or may be reached elsewhere."""
         self._followers[container_id] = changed
-        found = self._table.get(container_id)
-        if self._listed.is_set() and (found is None or not status.is_running(found)):
+        if self._listed.is_set() and not self._runs(container_id):
             self._doubt(container_id)
 
     def follows(self, container_id: str) -> bool:
@@ -218,6 +217,7 @@ class Watch:
         # What DockerSpawner has made carries no label, so a filter would hide it.
         filters = {} if self._table.tracked else {labels.HUB: self._hub_id}
         self._replay = []
+        self._table.begin_list()
         try:
             listed = await self._containers.list(filters)
             doubtful = self._table.install(listed, held=self._held())
@@ -226,7 +226,8 @@ class Watch:
         finally:
             self._replay = None
         self._listed.set()
-        for container_id in doubtful:
+        # Who follows what does not run has not been told of it yet, or has not acted on it.
+        for container_id in doubtful | {each for each in self._followers if not self._runs(each)}:
             self._doubt(container_id)
         self._tell_synced()
 
@@ -253,7 +254,7 @@ class Watch:
         change, followed = self._table.take(event), event.container_id in self._followers
         if change is Change.STOPPED and followed:
             asyncio.get_running_loop().call_later(RESTART_SECONDS, self._doubt, event.container_id)
-        elif change in {Change.MAYBE_ENDED, Change.STOPPED} or (change is Change.STARTED and followed):
+        elif change in {Change.UNCLEAR, Change.STOPPED} or (change is Change.STARTED and followed):
             self._doubt(event.container_id)
         elif change is Change.GONE:
             self._tell(event.container_id)
@@ -292,6 +293,10 @@ class Watch:
         changed = self._followers.get(container_id) if document else self._followers.pop(container_id, None)
         if changed is not None:
             changed(document)
+
+    def _runs(self, container_id: str) -> bool:
+        document = self._table.get(container_id)
+        return document is not None and status.is_running(document)
 
     def _wake(self, container_id: str) -> None:
         for waiter in self._waiters.get(container_id, ()):

@@ -74,12 +74,10 @@ async def _claim(host: Host, claimed: list[tuple[Engine, str]]) -> None:
 async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
     owner = labels.ownership_labels_of(host.owner)
     with host.watch.starting(host.object_id, host.object_name, owner) as ended:
-        version = host.watch.version(host.object_id)
         host.report("Starting the server", progress=60)
         spawn.starting = True
         await resolved(host.start_object())
         spawn.starting = False
-        host.watch.started(host.object_id, version)
         if host.post_start_cmd:
             await resolved(host.post_start_exec())
         if spawn.lease is not None:

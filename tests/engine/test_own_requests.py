@@ -1,0 +1,157 @@
+"""What our own requests have done is known when they are answered, whatever events tell and when."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncdockerspawner import DockerSpawner, errors
+from tests.engine.conftest import Site, World, new_world
+from tests.fake_engine import FakeEngine
+
+MakeWorld = Callable[..., World]
+TRIES = 5
+
+
+async def test_a_kept_server_that_was_stopped_does_not_run_and_one_that_was_started_does(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(remove=False)
+    polled: list[int | None] = []
+    for _ in range(TRIES):
+        spawner = await world.spawn()
+        polled.append(await spawner.poll())
+        await spawner.stop()
+        polled.append(await spawner.poll())
+    assert polled[::2] == [None] * TRIES
+    assert None not in polled[1::2]
+    await world.user.stop("")
+
+
+async def test_what_a_hook_does_by_itself_is_known_too(make_world: MakeWorld) -> None:
+    world = make_world(remove=False)
+    spawner = await world.spawn()
+    other = f"{spawner.object_name}-other"
+    await spawner.docker("stop", spawner.object_id, 0)
+    assert await spawner.poll() is not None
+    await spawner.docker("start", spawner.object_id)
+    assert await spawner.poll() is None
+    await spawner.docker("kill", spawner.object_id)
+    assert await spawner.poll() is not None
+    await spawner.docker("restart", spawner.object_id, 0)
+    assert await spawner.poll() is None
+    await spawner.docker("rename", spawner.object_id, other)
+    assert await spawner.watch.find("", other) is not None
+    await spawner.docker("remove_container", spawner.object_id, force=True)
+    assert spawner.watch.known(spawner.object_id) is None
+    assert await spawner.poll() == 0
+    await world.user.stop("")
+
+
+async def test_a_signal_that_need_not_end_a_server_does_not_end_it(make_world: MakeWorld) -> None:
+    spawner = await make_world().spawn()
+    await spawner.docker("kill", spawner.object_id, "WINCH")
+    assert await spawner.poll() is None
+    await spawner.user.stop("")
+
+
+@pytest.fixture
+def make(fake: FakeEngine, tmp_path: Path) -> MakeWorld:
+    return lambda kind="stub", **options: new_world(
+        Site(fake.url, fake.http, fake), tmp_path, kind, **options
+    )
+
+
+async def all_heard(fake: FakeEngine, spawner: DockerSpawner) -> None:
+    """Wait until the watch has heard all that was told so far, and has asked what it had to ask."""
+    with spawner.watch.waiting("mark") as mark:
+        actor = {"ID": "mark", "Attributes": {"name": "mark"}}
+        fake.emit_raw(json.dumps({"Type": "container", "Action": "die", "Actor": actor}) + "\n")
+        await asyncio.wait_for(mark.wait(), 20)
+    while spawner.watch._asking:
+        await asyncio.wait(spawner.watch._asking.values())
+
+
+def callback(spawner: DockerSpawner) -> asyncio.Event:
+    told = asyncio.Event()
+    spawner.add_poll_callback(told.set)
+    return told
+
+
+async def test_late_events_of_a_former_life_change_nothing(fake: FakeEngine, make: MakeWorld) -> None:
+    world = make(remove=False)
+    await world.spawn()
+    with fake.holding_events():
+        await world.user.stop("")
+        spawner = await world.spawn()
+        told = callback(spawner)
+        assert await spawner.poll() is None
+        fake.clear_requests()
+    await all_heard(fake, spawner)
+    assert await spawner.poll() is None
+    assert not told.is_set()
+    # Its new start may have moved it; of its former end there is nothing to ask.
+    assert len(fake.requests("GET", "/containers/{ref}/json")) <= 1
+    await world.user.stop("")
+
+
+async def test_a_late_start_revives_nothing(fake: FakeEngine, make: MakeWorld) -> None:
+    world = make(remove=False)
+    await world.spawn()
+    await world.user.stop("")
+    with fake.holding_events():
+        spawner = await world.spawn()
+        await spawner.stop()
+        assert await spawner.poll() is not None
+        # The Engine cannot even be asked.
+        fake.rule("GET", "/containers/[^/]+/json$", status=500, message="not now")
+    await all_heard(fake, spawner)
+    assert await spawner.poll() is not None
+    fake.clear_rules()
+    await world.user.stop("")
+
+
+async def test_late_events_of_what_was_removed_bring_nothing_back(fake: FakeEngine, make: MakeWorld) -> None:
+    world = make()
+    with fake.holding_events():
+        spawner = await world.spawn()
+        watch = spawner.watch
+        await world.user.stop("")
+        assert watch.all() == []
+        fake.drop_events("destroy")
+    await all_heard(fake, spawner)
+    assert watch.all() == []
+
+
+async def test_a_stop_whose_answer_is_lost_is_asked_about(fake: FakeEngine, make: MakeWorld) -> None:
+    world = make(remove=False)
+    spawner = await world.spawn()
+    fake.drop_events()
+    fake.rule("POST", "/stop$", reset_after=True)
+    with pytest.raises(errors.EngineLost):
+        await spawner.docker("stop", spawner.object_id, 0)
+    await all_heard(fake, spawner)
+    assert await spawner.poll() is not None
+    fake.clear_rules()
+    fake.deliver_events()
+    await world.user.stop("")
+
+
+async def test_who_follows_is_told_of_a_stop_of_our_own_that_no_event_tells(
+    fake: FakeEngine, make: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make(remove=False)
+    spawner = await world.spawn()
+    told = callback(spawner)
+    fake.drop_events()
+    await spawner.docker("stop", spawner.object_id, 0)
+    # The next list finds nothing new, and still there is somebody to be told.
+    fake.cut_events()
+    await asyncio.wait_for(told.wait(), 20)
+    fake.deliver_events()
+    await world.user.stop("")
