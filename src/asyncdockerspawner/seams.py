@@ -20,6 +20,8 @@ from asyncdockerspawner.spec import container
 from asyncdockerspawner.values import Values
 from asyncdockerspawner.workloads import Workload
 
+STARTING = frozenset({"pull", "create_container", "start"})
+"""docker-py's methods that a start is made of."""
 PULLED = 30
 """Of 100, where a spawn is when its image is there."""
 
@@ -44,7 +46,9 @@ class Seams(Values):
 
     def docker(self, method: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
         """Call a method of docker-py's `APIClient`, with its words and answers, at this spawner's Engine."""
-        return facade.docker(self, method, args, kwargs)  # type: ignore[arg-type]
+        task = facade.docker(self, method, args, kwargs)  # type: ignore[arg-type]
+        # Of a start that is given up, nothing more is to come; what it clears away may.
+        return lifecycle.as_step(self, task) if method in STARTING else task  # type: ignore[arg-type]
 
     def _docker(self, method: str, *args: Any, **kwargs: Any) -> Any:
         raise facade.needs_thread("_docker", method)
@@ -107,13 +111,14 @@ class Seams(Values):
             lines += 1
             self.report(f"Pulling {image}: {text}", progress=round(PULLED * fraction), topic="pull")
 
-        await self.engine.pulls.ensure(
-            image,
-            self.pull_policy,
-            credentials=self.registry_credentials,
-            patience=self.pull_timeout,
-            told=told,
-        )
+        with lifecycle.step(self):  # type: ignore[arg-type]
+            await self.engine.pulls.ensure(
+                image,
+                self.pull_policy,
+                credentials=self.registry_credentials,
+                patience=self.pull_timeout,
+                told=told,
+            )
         if lines:
             self.report(f"{image} is there, after {time.monotonic() - begin:.0f} s", progress=PULLED)
 
@@ -158,10 +163,15 @@ class Seams(Values):
 
     async def get_object(self) -> JsonObject | None:
         """Give the object's document by id where it is known, else by name; None where there is none."""
-        return await self.workload.find(self.object_id or self.object_name)
+        found = await self.workload.find(self.object_id or self.object_name)
+        return lifecycle.seen(self, found)  # type: ignore[arg-type]
 
     async def create_object(self) -> JsonObject:
         """Create the object from the values that stand now; gives at least its `Id`."""
+        with lifecycle.step(self):  # type: ignore[arg-type]
+            return await self._created()
+
+    async def _created(self) -> JsonObject:
         body = await self.object_body()
         kept = {} if self.remove else {labels.KEEP: "true"}
         body["Labels"] = {**body["Labels"], labels.CONFIG_HASH: drift.fingerprint(body), **kept}
@@ -179,7 +189,8 @@ class Seams(Values):
 
     async def start_object(self) -> None:
         """Start the object."""
-        await self.workload.start(self.object_id)
+        with lifecycle.step(self):  # type: ignore[arg-type]
+            await self.workload.start(self.object_id)
 
     async def stop_object(self) -> None:
         """Stop the object with its own grace, or `stop_timeout`."""
@@ -191,7 +202,8 @@ class Seams(Values):
 
     async def post_start_exec(self) -> None:
         """Run `post_start_cmd` inside the object."""
-        await lifecycle.post_start(self)  # type: ignore[arg-type]
+        with lifecycle.step(self):  # type: ignore[arg-type]
+            await lifecycle.post_start(self)  # type: ignore[arg-type]
 
     async def get_ip_and_port(self) -> tuple[str, int]:
         """Give the address at which the Hub reaches the server."""

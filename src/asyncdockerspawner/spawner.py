@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -20,10 +23,38 @@ from asyncdockerspawner.state import ServerState
 from asyncdockerspawner.workloads import ContainerWorkload, Workload
 
 
+def _followed(start: Callable[..., Any]) -> Callable[..., Any]:
+    """Have what is done around our own `start` done around a subclass's, which may never come to ours."""
+
+    async def run(self: DockerSpawner, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with hub_errors.for_the_hub(self.log, self._log_name):
+                return await lifecycle.attempt(self, lambda: start(self, *args, **kwargs))
+        finally:
+            self._spawn_log.end()
+
+    if inspect.iscoroutinefunction(start):
+        followed: Callable[..., Any] = functools.wraps(start)(run)
+    else:
+
+        @functools.wraps(start)
+        def followed(self: DockerSpawner, *args: Any, **kwargs: Any) -> Any:
+            # Called, it has begun, and so has a `gen.coroutine`.
+            return asyncio.ensure_future(run(self, *args, **kwargs))
+
+    followed._is_followed = True  # type: ignore[attr-defined]
+    return followed
+
+
 class DockerSpawner(ServerState, ImageChoice, Spawner):
     """Starts each server in a container of its own, without ever keeping another user waiting."""
 
     object_type = "container"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.start is not DockerSpawner.start and not hasattr(cls.start, "_is_followed"):
+            cls.start = _followed(cls.start)  # type: ignore[method-assign]
 
     @property
     def engine(self) -> Engine:
@@ -103,7 +134,7 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
     @property
     def will_resume(self) -> bool:
         """A kept container is resumed, so the Hub keeps its tokens."""
-        return not self.remove
+        return not self.removes
 
     def overrides(self, *names: str) -> bool:
         """Tell whether a subclass, or somebody for this spawner alone, has put something else for these."""

@@ -37,6 +37,9 @@ class ServerState(Seams):
     name_is_given = False
     """Somebody else than this package has set `object_name`."""
     spawn: lifecycle.Spawn | None = None
+    start_call: lifecycle.StartCall | None = None
+    removal: bool | None = None
+    """What `remove` was when the object was made."""
     owed = False
     """A stop was asked for and could not be done yet."""
     failed_id = ""
@@ -63,6 +66,11 @@ class ServerState(Seams):
         except Exception:  # noqa: BLE001 - a template's, or a site's own code's
             # Pages and polls read the name too; the spawn itself is where it is reported.
             return ""
+
+    @property
+    def removes(self) -> bool:
+        """Whether the container goes with its server: what `remove` was when it was made."""
+        return bool(self.remove if self.removal is None else self.removal)
 
     def name_object(self) -> None:
         """Name a new object: as a hook or a subclass has said, else by the default. Raises BadTemplate."""
@@ -93,7 +101,7 @@ class ServerState(Seams):
         """Take another name (JupyterHub 6): volumes stay the same, a kept container is made anew."""
         with hub_errors.for_the_hub(self.log, self._log_name):
             await maybe_future(super().rename(old_name, new_name))  # type: ignore[misc]
-            if self.object_id and not self.remove and self.on_drift == "reuse":
+            if self.object_id and not self.removes and self.on_drift == "reuse":
                 raise errors.RenameRefused(
                     "The server cannot have another name: its container was made for the present one.",
                     advice="`on_drift` is 'reuse': choose 'warn' or 'recreate', or remove the container.",
@@ -133,6 +141,8 @@ class ServerState(Seams):
             state["object_name"] = self.object_name
             if self.object_id:
                 state["object_id"] = self.object_id
+                if self.removal is not None:
+                    state["remove"] = self.removal
             if self.spawn is not None:
                 state["spawn_id"] = self.spawn.spawn_id
                 state["phase"] = self.spawn.phase
@@ -143,6 +153,7 @@ class ServerState(Seams):
         """Take up what a former Hub process, or DockerSpawner, has saved."""
         super().load_state(state)  # type: ignore[misc]
         self.object_id = state.get("object_id") or state.get("container_id") or ""
+        self.removal = state.get("remove")
         if state.get("object_name"):
             self._take_name(state["object_name"])
         if state.get("spawn_id"):

@@ -338,7 +338,7 @@ async def test_a_hook_that_fails_and_a_full_queue_are_final_whatever_start_would
     world = of(
         make_world(pre_spawn_hook=hook, concurrent_starts=1, queue_timeout=0.1), that_sets(image="stub:1")
     )
-    with pytest.raises(RuntimeError):
+    with pytest.raises(Exception, match="configuration failed"):
         await world.spawn("hooked")
     fake.rule("POST", "/start$", hang=True, times=1)
     first = asyncio.ensure_future(world.spawn("first"))

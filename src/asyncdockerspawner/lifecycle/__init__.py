@@ -4,9 +4,10 @@ from asyncdockerspawner.lifecycle.attend import unfollow
 from asyncdockerspawner.lifecycle.cleanup import sweep
 from asyncdockerspawner.lifecycle.deletion import delete_forever
 from asyncdockerspawner.lifecycle.extras import ensure_volumes, post_start
-from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Choice, Host, Spawn, resolved
+from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Choice, Host, Spawn, StartCall, resolved
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.lifecycle.obtain import create
+from asyncdockerspawner.lifecycle.own_start import as_step, attempt, seen, step
 from asyncdockerspawner.lifecycle.preparation import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
 from asyncdockerspawner.lifecycle.walks import halt, launch, locate, poll
@@ -21,6 +22,9 @@ __all__ = [
     "Reconciler",
     "Row",
     "Spawn",
+    "StartCall",
+    "as_step",
+    "attempt",
     "create",
     "delete_forever",
     "ensure_volumes",
@@ -31,6 +35,8 @@ __all__ = [
     "post_start",
     "prepare",
     "resolved",
+    "seen",
+    "step",
     "sweep",
     "unfollow",
 ]

@@ -19,7 +19,7 @@ LATE_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 async def sweep(host: Host) -> None:
     """Remove what a spawn that is over has left, where the Hub did not call `stop()`."""
     spawn, ref, workload = host.spawn, host.object_id, host.workload
-    if not host.remove or (not ref and spawn is None) or is_kept(host, spawn):
+    if not host.removes or (not ref and spawn is None) or is_kept(host, spawn):
         return
     name, owner = host.object_name, host.owner
     if host.engine.janitor.busy(name):
@@ -128,7 +128,7 @@ def _look_later(workload: Workload, name: str, owner: labels.Owner, janitor: Jan
 
 def owe(host: Host) -> None:
     """Have the object stopped, and removed with `remove`, as soon as the Engine is back."""
-    workload, remove, ref = host.workload, host.remove, host.object_id
+    workload, remove, ref = host.workload, host.removes, host.object_id
     name, owner = host.object_name, host.owner
 
     async def work() -> None:

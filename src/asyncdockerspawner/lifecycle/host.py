@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -67,6 +68,8 @@ class Spawn:
     """A create's answer was lost, maybe with the Hub: the Engine may have made something, or be about to."""
     starting: bool = False
     """The Engine was asked to start the object and has not answered."""
+    begun: bool = False
+    """`start` was called."""
     launching: asyncio.Task[Any] | None = None
     choice: Choice | None = None
     """What `check_allowed` has said last."""
@@ -80,6 +83,33 @@ class Spawn:
         """Give the place in the start gate back, if there is one."""
         if self.lease is not None:
             self.lease.release()
+
+
+@dataclass(slots=True)
+class StartCall:
+    """A call of a subclass's own `start`, until that has ended."""
+
+    future: asyncio.Future[Any] | None = None
+    """What it gave; None before it has given anything."""
+    steps: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Those of its tasks that are in a step of ours."""
+    given_up: bool = False
+    over: bool = False
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether what asks is part of it; each task of it knows that by its context."""
+        return calling.get() is self
+
+    def give_up(self) -> None:
+        """Have it end: cancel it, or where that is no use the step that it is in."""
+        self.given_up = True
+        for task in (*self.steps, *([self.future] if isinstance(self.future, asyncio.Task) else ())):
+            task.cancel()
+
+
+calling: ContextVar[StartCall | None] = ContextVar("calling", default=None)
+"""The call of a `start` that the running code belongs to."""
 
 
 class Whose(Protocol):
@@ -127,7 +157,11 @@ class Host(Protocol):
     owed: bool
     renamed: bool
     spawn: Spawn | None
+    start_call: StartCall | None
+    removal: bool | None
 
+    @property
+    def removes(self) -> bool: ...
     @property
     def engine(self) -> Engine: ...
     @property

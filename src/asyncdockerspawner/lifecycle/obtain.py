@@ -53,7 +53,10 @@ async def create(workload: Workload, name: str, body: JsonObject, spawn: Spawn |
     task = asyncio.create_task(_surely_created(workload, name, body, spawn))
     if spawn is not None:
         spawn.creating = task
-    return await asyncio.shield(task)
+    made = await asyncio.shield(task)
+    if spawn is not None:
+        spawn.made = made
+    return made
 
 
 async def _surely_created(workload: Workload, name: str, body: JsonObject, spawn: Spawn | None) -> str:
@@ -98,6 +101,7 @@ async def _create(host: Host, spawn: Spawn) -> None:
         await turns.take(host, spawn)
         made = await resolved(host.create_object())
     host.object_id = spawn.made = str(made[host.object_id_key])
+    host.removal = host.remove
     for network in host.extra_networks:
         # Before the start, so that the server finds all of them.
         await host.workload.connect(host.object_id, network)

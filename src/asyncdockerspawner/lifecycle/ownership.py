@@ -10,7 +10,11 @@ from asyncdockerspawner.workloads import Workload
 
 async def own_object(host: Whose) -> JsonObject | None:
     """Give the object of this server, or None. Raises NotOurs for somebody else's under its name."""
-    document: JsonObject | None = await resolved(host.get_object())
+    return checked(host, await resolved(host.get_object()))
+
+
+def checked(host: Whose, document: JsonObject | None) -> JsonObject | None:
+    """Give the object that `get_object` has given. Raises NotOurs."""
     if document is None or str(document["Id"]) == host.object_id:
         return document
     config, wanted = document["Config"], host.owner
@@ -55,9 +59,14 @@ async def known_object(host: Host) -> JsonObject | None:
 
 
 def adopt(host: Host, document: JsonObject) -> None:
-    """Take the object over, with the spawn id of its creation."""
+    """Take the object over, with what its creation has said of it."""
     host.object_id = str(document["Id"])
     owner = labels.owner_of(document["Config"].get("Labels"))
+    if owner is not None:
+        host.removal = labels.KEEP not in document["Config"]["Labels"]
+    else:
+        # DockerSpawner sends its `remove` to the Engine; a list does not tell.
+        host.removal = (document.get("HostConfig") or {}).get("AutoRemove")
     if owner is not None and host.spawn is not None:
         host.spawn.spawn_id = owner.spawn_id
 

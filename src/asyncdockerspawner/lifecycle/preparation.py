@@ -84,7 +84,8 @@ async def _ensure_image(host: Host, spawn: Spawn, *, final: bool) -> None:
             host.image = before.image
             return
         # A site's own code may need what its `start` has set, so that is asked again.
-        if isinstance(before.error, errors.AsyncDockerSpawnerError) or not host.overrides("start"):
+        ours = isinstance(before.error, errors.AsyncDockerSpawnerError)
+        if (ours and not isinstance(before.error, errors.SiteCodeFailed)) or not host.overrides("start"):
             raise before.error
     if not final and host.engine.pulls.is_put_off(host.image):
         return

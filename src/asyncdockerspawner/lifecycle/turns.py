@@ -44,7 +44,7 @@ def _leave_to_the_start(spawn: Spawn, lease: Lease) -> None:
     """
 
     def look() -> None:
-        if spawn.launching is None:
+        if not spawn.begun:
             lease.release()
 
     asyncio.get_running_loop().call_later(TAKEN_OVER_SECONDS, look)

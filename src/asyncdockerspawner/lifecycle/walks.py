@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from asyncdockerspawner import errors, labels, status
 from asyncdockerspawner.engine.engine import Engine
@@ -17,6 +18,7 @@ from asyncdockerspawner.lifecycle import (
     attend,
     cleanup,
     obtain,
+    own_start,
     ownership,
     preparation,
     readiness,
@@ -27,9 +29,15 @@ from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Host, Spawn, re
 
 async def launch(host: Host) -> tuple[str, int]:
     """Create or resume the object, start it, and give the address at which its server answers."""
+    with own_start.step(host):
+        return await _launch(host)
+
+
+async def _launch(host: Host) -> tuple[str, int]:
     await preparation.prepare(host)
     spawn = host.spawn
     assert spawn is not None  # noqa: S101 - prepare has just made it
+    spawn.begun = True
     spawn.launching = asyncio.current_task()
     end = time.monotonic() + max(host.start_timeout - 1.0, 1.0)
     claimed = list[tuple[Engine, str]]()
@@ -41,6 +49,7 @@ async def launch(host: Host) -> tuple[str, int]:
             # It may have got another name, and needs a turn where a kept one does not.
             await _claim(host, claimed)
             await turns.take(host, spawn)
+        host.owed = False
         # On disk before anything is created: a Hub that is killed mid-start knows what it was making. Most
         # often there is nothing left to write, but the end of another request may have rolled it back.
         host.keep_state(commit=True)
@@ -72,8 +81,10 @@ async def _claim(host: Host, claimed: list[tuple[Engine, str]]) -> None:
 
 
 async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
-    owner = labels.ownership_labels_of(host.owner)
-    with host.watch.starting(host.object_id, host.object_name, owner) as ended:
+    known = labels.ownership_labels_of(host.owner)
+    if not host.removes:
+        known[labels.KEEP] = "true"
+    with host.watch.starting(host.object_id, host.object_name, known) as ended:
         host.report("Starting the server", progress=60)
         spawn.starting = True
         await resolved(host.start_object())
@@ -91,9 +102,7 @@ async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
 async def halt(host: Host) -> None:
     """Stop the server and, with `remove`, its object. What cannot be done now is owed by the janitor."""
     spawn = host.spawn
-    if spawn is not None and spawn.launching not in {None, asyncio.current_task()}:
-        spawn.launching.cancel()
-        await asyncio.wait([spawn.launching], timeout=cleanup.SWEEP_SECONDS)
+    await _end_start(host)
     attend.unfollow(host)
     if not host.object_id and spawn is None:
         return
@@ -111,12 +120,28 @@ async def halt(host: Host) -> None:
         cleanup.owe(host)
 
 
+async def _end_start(host: Host) -> None:
+    """End a start that is under way: a `gen.coroutine` goes on inside when the Hub has given it up."""
+    spawn, call = host.spawn, host.start_call
+    under_way = list[asyncio.Future[Any]]()
+    # A start may stop its server itself, and go on.
+    if call is not None and call.future is not None and not call.over and not call.is_ours:
+        call.give_up()
+        under_way.append(call.future)
+    if spawn is not None and spawn.launching not in {None, asyncio.current_task()}:
+        spawn.launching.cancel()
+        under_way.append(spawn.launching)
+    if under_way:
+        await asyncio.wait(under_way, timeout=cleanup.SWEEP_SECONDS)
+
+
 async def poll(host: Host) -> int | None:
     """Answer None while the server runs or may run, 0 or its exit code once it certainly does not.
 
     Asks nothing of the Engine while the watch is in step with it, but about a start that was cut off.
     """
-    if host.spawn is not None and host.spawn.live:
+    call = host.start_call
+    if (host.spawn is not None and host.spawn.live) or (call is not None and not call.over):
         return None
     if not host.object_id and host.spawn is None:
         return 0
@@ -150,7 +175,7 @@ async def locate(host: Host) -> tuple[str, int]:
 
 async def _end(host: Host) -> None:
     await resolved(host.stop_object())
-    if host.remove:
+    if host.removes:
         await resolved(host.remove_object())
         host.object_id = ""
 

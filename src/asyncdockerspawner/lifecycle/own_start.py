@@ -1,0 +1,136 @@
+"""A subclass's own `start`, which may take upstream's steps itself and never come to ours.
+
+What `launch` does around the steps is done around the whole: while it runs the server is starting; what it
+made is adopted when the Hub gets the server, and removed where it fails. A `gen.coroutine` goes on inside
+when the Hub has cancelled what it gave, so such a start is ended by its steps: the one under way is
+cancelled, and no other begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asyncdockerspawner import labels
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.lifecycle import attend, cleanup, ownership
+from asyncdockerspawner.lifecycle.host import RUNNING, Host, Spawn, StartCall, calling, resolved
+
+
+async def attempt(host: Host, start: Callable[[], Any]) -> Any:
+    """Run a subclass's `start` as one spawn and give what it gives; called within one, just run it."""
+    if _of_the_caller(host) is not None:
+        return await resolved(start())
+    spawn = host.spawn
+    if spawn is None or not spawn.live:
+        host.spawn = spawn = Spawn(labels.new_spawn_id(), live=True)
+    spawn.begun = True
+    host.start_call = call = StartCall()
+    mark = calling.set(call)
+    try:
+        if not host.object_id:
+            host.name_object()
+        begun = start()
+        # What a `gen.coroutine` gives is no task; cancelled, it would tell nobody any more when it has ended.
+        apart = asyncio.isfuture(begun) and not isinstance(begun, asyncio.Task)
+        call.future = begun if apart else asyncio.ensure_future(resolved(begun))
+        result = await (asyncio.shield(call.future) if apart else call.future)
+    except BaseException:
+        if call.future is not None and not call.future.done():
+            call.give_up()
+            call.future.add_done_callback(lambda done: _fallen(host, call, done))
+        else:
+            call.over = True
+            _failed(host)
+        raise
+    finally:
+        calling.reset(mark)
+    call.over = True
+    _hand_over(host)
+    return result
+
+
+@contextmanager
+def step(host: Host) -> Iterator[None]:
+    """Within it, a step of a start is done: it can be cancelled, and is not begun where that is given up."""
+    call, task = _of_the_caller(host), asyncio.current_task()
+    if call is None or task is None:
+        yield
+        return
+    if call.given_up:
+        raise asyncio.CancelledError
+    call.steps.add(task)
+    try:
+        yield
+    finally:
+        call.steps.discard(task)
+
+
+def as_step(host: Host, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
+    """Give a task that has not had its first turn, as a step of the start that has made it, if one has."""
+    call = _of_the_caller(host)
+    if call is not None and call.given_up:
+        task.cancel()
+    elif call is not None:
+        call.steps.add(task)
+        task.add_done_callback(call.steps.discard)
+    return task
+
+
+def _of_the_caller(host: Host) -> StartCall | None:
+    call = host.start_call
+    return call if call is not None and call.is_ours else None
+
+
+def seen(host: Host, document: JsonObject | None) -> JsonObject | None:
+    """Have a start that takes the steps itself go on with what it has found, as it does in DockerSpawner.
+
+    Raises NotOurs for what is somebody else's.
+    """
+    spawn = host.spawn
+    if _of_the_caller(host) is None or spawn is None or spawn.launching is not None:
+        return document
+    found = ownership.checked(host, document)
+    if found is None:
+        host.object_id = ""
+    else:
+        ownership.adopt(host, found)
+    return found
+
+
+def _fallen(host: Host, call: StartCall, done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        # Nobody waits for it any more.
+        done.exception()
+    call.over = True
+    _failed(host)
+
+
+def _failed(host: Host) -> None:
+    """Remove what was made, unless `launch` has seen to that, or has handed a server over."""
+    spawn = host.spawn
+    if spawn is not None and spawn.live:
+        cleanup.abandon(host, spawn)
+        _end(spawn)
+
+
+def _hand_over(host: Host) -> None:
+    """Adopt what a start has made or found without `launch`: the Hub has its server."""
+    spawn = host.spawn
+    if spawn is None or spawn.phase == RUNNING:
+        return
+    host.object_id = host.object_id or spawn.made
+    if host.object_id and host.object_id == spawn.made:
+        host.removal = host.remove
+    _end(spawn)
+    spawn.phase = RUNNING
+    if host.object_id:
+        host.watch.begin()
+        attend.follow(host)
+
+
+def _end(spawn: Spawn) -> None:
+    spawn.live = False
+    spawn.leave_gate()
