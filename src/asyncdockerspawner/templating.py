@@ -17,6 +17,17 @@ Namespace: TypeAlias = Mapping[str, str]
 
 _FIELD = re.compile(r"(?P<name>[^.\[]*)(?P<access>.*)", re.DOTALL)
 _CHARACTER = re.compile(r"\[(?P<index>[0-9]+)\]")
+_OF_THE_ENGINE = re.compile(
+    r"""(?<!\{) (
+        \{\{-?\s*
+        (?: (?: (?:json|upper|lower|title|len|println|split|join|index|if|with|range) \s+ )?
+            \.(?:[A-Z][^{}]*)?
+          | else | end )
+        \s*-?\}\}
+    ) (?!\})""",
+    re.VERBOSE,
+)
+"""`{{.Name}}` and its like, which the Engine fills in itself: a log's tag, a service's mounts."""
 
 
 class _Unusable(Exception):
@@ -50,12 +61,12 @@ class _Filler(string.Formatter):
 _FILLER = _Filler()
 
 
-def render(value: Any, namespace: Namespace, *, option: str) -> Any:
+def render(value: Any, namespace: Namespace, *, option: str = "") -> Any:
     """Fill templates wherever `value` holds strings: in lists, tuples, and keys and values of mappings.
 
     A string that names an unknown field or holds a lone brace is likely no template of ours (JSON, a
     shell snippet), so it stays as it is. Fields without a name and look-ups inside values are mistakes:
-    `BadTemplate`, naming `option`.
+    `BadTemplate`, naming `option`. The Engine's own templates (`{{.Name}}`) arrive as they are written.
     """
     if isinstance(value, str):
         return _render_text(value, namespace, option)
@@ -75,7 +86,7 @@ def render(value: Any, namespace: Namespace, *, option: str) -> Any:
 def render_strict(template: str, namespace: Namespace, *, option: str) -> str:
     """Fill one template in which everything must be known, such as a volume's name."""
     try:
-        return _FILLER.vformat(template, (), namespace)
+        return _filled(template, namespace)
     except KeyError as exc:
         raise _bad(option, template, f"there is no {{{exc.args[0]}}}", namespace) from exc
     except (ValueError, _Unusable) as exc:
@@ -84,13 +95,21 @@ def render_strict(template: str, namespace: Namespace, *, option: str) -> str:
 
 def _render_text(template: str, namespace: Namespace, option: str) -> str:
     try:
-        return _FILLER.vformat(template, (), namespace)
+        return _filled(template, namespace)
     except (KeyError, ValueError):
         return template
     except _Unusable as exc:
         raise _bad(option, template, str(exc), namespace) from exc
 
 
+def _filled(template: str, namespace: Namespace) -> str:
+    parts = _OF_THE_ENGINE.split(template)
+    return "".join(
+        part if number % 2 else _FILLER.vformat(part, (), namespace) for number, part in enumerate(parts)
+    )
+
+
 def _bad(option: str, template: str, reason: str, namespace: Namespace) -> BadTemplate:
     fields = ", ".join(f"{{{name}}}" for name in sorted(namespace))
-    return BadTemplate(f"{option}: the template {template!r} cannot be used: {reason}. Available: {fields}.")
+    where = f"{option}: " if option else ""
+    return BadTemplate(f"{where}the template {template!r} cannot be used: {reason}. Available: {fields}.")

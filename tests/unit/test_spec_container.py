@@ -47,6 +47,20 @@ def test_the_usual_body_holds_what_is_needed_and_no_more() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("extra", "exposed"),
+    [
+        ({"port_bindings": {9999: 9999, "53/udp": None}}, {"8888/tcp", "9999/tcp", "53/udp"}),
+        ({"PortBindings": {"9999": []}}, {"8888/tcp", "9999/tcp"}),
+        ({"port_bindings": None}, {"8888/tcp"}),
+    ],
+)
+def test_what_is_published_is_exposed(extra: dict[str, Any], exposed: set[str]) -> None:
+    assert set(build_container(inputs(extra_host=extra))["ExposedPorts"]) == exposed
+    unset = build_container(inputs(extra_host=extra, extra_create={"ports": None}))
+    assert unset.get("ExposedPorts", {}).keys() == (exposed if extra != {"port_bindings": None} else set())
+
+
 def test_a_full_launch_is_sent_in_full() -> None:
     body = build_container(
         inputs(

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from asyncdockerspawner.spec import compat_create, compat_host, words
 from asyncdockerspawner.spec.words import nearest, unknown_word
 
-KNOWN = ["shm_size", "ShmSize", "mem_limit", "Memory", "cap_add"]
+KNOWN = [
+    "shm_size",
+    "ShmSize",
+    "mem_limit",
+    "Memory",
+    "cap_add",
+    "cpuset_mems",
+    "cpuset_cpus",
+    "memswap_limit",
+]
 
 
 @pytest.mark.parametrize(
@@ -17,12 +27,20 @@ KNOWN = ["shm_size", "ShmSize", "mem_limit", "Memory", "cap_add"]
         ("SHMSize", "ShmSize"),
         ("mem-limit", "mem_limit"),
         ("cap_ad", "cap_add"),
+        ("cpuset", "cpuset_cpus"),
+        ("--memory-swap", "memswap_limit"),
+        ("restart", None),
         ("wholly_different", None),
         (5, None),
     ],
 )
 def test_the_nearest_known_word_is_found_in_the_style_of_the_asking(word: object, meant: str | None) -> None:
     assert nearest(word, KNOWN) == meant
+
+
+def test_words_of_dockers_command_and_of_compose_mean_words_that_there_are() -> None:
+    assert {*words._ELSEWHERE.values()} <= {*compat_create.WORDS, *compat_host.WORDS}
+    assert {*words._ELSEWHERE} & {*compat_create.WORDS, *compat_host.WORDS} == set()
 
 
 def test_a_refusal_names_option_word_and_what_was_meant() -> None:

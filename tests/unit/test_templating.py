@@ -37,6 +37,42 @@ def test_a_bad_volume_template_is_refused_with_option_template_and_fields(templa
     assert all(word in str(caught.value) for word in ("volumes", template, "username", "prefix"))
 
 
+OF_THE_ENGINE = [
+    "{{.Name}}",
+    "{{ .Name }}",
+    "{{.ImageName}}/{{.Name}}/{{.ID}}",
+    "{{json .}}",
+    "{{.}}",
+    '{{index .Config.Labels "a.b"}}',
+    "{{.Node.Hostname}}-{{.Task.Slot}}",
+    "{{if .Name}}x{{else}}y{{end}}",
+]
+
+
+@pytest.mark.parametrize("template", OF_THE_ENGINE)
+def test_the_engines_own_templates_arrive_as_they_are_written(template: str) -> None:
+    assert render(template, FIELDS, option="x") == template
+    assert render_strict(template, FIELDS, option="x") == template
+    assert render(f"{{username}}/{template}/{{prefix}}", FIELDS, option="x") == f"alice/{template}/jupyter"
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{x}}", "{x}"),
+        ("{{username}}", "{username}"),
+        ("{{{username}}}", "{alice}"),
+        # What DockerSpawner needed for the Engine's own.
+        ("{{{{.Name}}}}", "{{.Name}}"),
+        ('{{"a": 1.5}}', '{"a": 1.5}'),
+        ("{{ ./run; }}", "{ ./run; }"),
+        ("{{.Name}} {nosuch}", "{{.Name}} {nosuch}"),
+    ],
+)
+def test_other_doubled_braces_are_braces(template: str, text: str) -> None:
+    assert render(template, FIELDS, option="x") == text
+
+
 @given(st.text())
 def test_what_a_user_wrote_is_never_rendered_again(text: str) -> None:
     assert render("{username}", {"username": text}, option="x") == text

@@ -10,6 +10,7 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.spec.compat_create import create_config, env_strings
 from asyncdockerspawner.spec.compat_host import OPTION, host_config
 from asyncdockerspawner.spec.compat_mount import engine_mounts
+from asyncdockerspawner.spec.convert import port_key
 from asyncdockerspawner.spec.inputs import LaunchInputs
 from asyncdockerspawner.spec.merge import deep_merge
 from asyncdockerspawner.spec.mounts import bind_strings, join_binds
@@ -22,8 +23,12 @@ def build_container(inputs: LaunchInputs) -> JsonObject:
     config = deep_merge(_computed_config(inputs), _without(site.config, "Env"))
     config["Env"] = _joined_env(env_strings(inputs.environment), site.config.get("Env") or [])
     config["Labels"] = {**(config.get("Labels") or {}), **inputs.labels}
-    config["HostConfig"] = _host_config(inputs, site.host)
-    if str(config["HostConfig"].get("NetworkMode")).startswith("container:"):
+    host = config["HostConfig"] = _host_config(inputs, site.host)
+    if published := host.get("PortBindings"):
+        # The Engine publishes only what is exposed, and does not say so.
+        exposed: JsonObject = {port_key(port): {} for port in published}
+        config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **exposed}
+    if str(host.get("NetworkMode")).startswith("container:"):
         # The ports are the other container's; the Engine refuses to expose any here.
         config.pop("ExposedPorts", None)
     return _sent(config)
