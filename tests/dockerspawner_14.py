@@ -6,6 +6,7 @@ tests ask ours the same questions.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import itertools
 import json
@@ -14,6 +15,8 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
+from tornado import web
+from traitlets import EventHandler, HasTraits
 from traitlets.config import Config
 
 ALIASES: dict[str, tuple[Any, Any]] = {
@@ -100,14 +103,16 @@ class Messages(logging.Handler):
         self.lines.append(f"{record.levelname}: {record.getMessage()}")
 
 
-def make(cls: Any, options: Any = None, name: str = "", **traits: Any) -> tuple[Any, list[str]]:
+def make(
+    cls: Any, options: Any = None, name: str = "", username: str = "alice", **traits: Any
+) -> tuple[Any, list[str]]:
     """Make a spawner as the Hub does, with options from the configuration; gives it and what it logs."""
     config = Config()
     config[cls.__name__].update(Config(options or {}))
     messages = Messages()
     log = logging.getLogger(f"spawner-{next(_numbers)}")
     log.addHandler(messages)
-    user = SimpleNamespace(name="alice", settings={}, url="/user/alice/")
+    user = SimpleNamespace(name=username, settings={}, url="/user/alice/")
     orm_spawner = SimpleNamespace(name=name, state=None, user_options=None, server=None)
     made = cls(config=config, log=log, user=user, orm_spawner=orm_spawner, **traits)
     return made, messages.lines
@@ -193,6 +198,111 @@ def told_by(cls: Any, name: str, new: str) -> dict[str, Any]:
     return {way: [shown(getattr(each, new)), lines] for way, (each, lines) in made.items()}
 
 
+def members_of(cls: Any) -> set[str]:
+    """Give what a spawner class adds to JupyterHub's own that is neither an option nor Python's own."""
+    added: set[str] = set()
+    for each in cls.__mro__:
+        if each.__module__.partition(".")[0] not in {"jupyterhub", "traitlets", "builtins"}:
+            added |= vars(each).keys() - vars(HasTraits).keys()
+    return {name for name in added if not name.startswith("__") and name not in cls.class_traits()}
+
+
+def signature_of(cls: Any, name: str) -> Any:
+    """Say what a member is: its kind, and the parameters where it is called; else its value."""
+    member = inspect.getattr_static(cls, name, None)
+    if isinstance(member, property):
+        return "property"
+    kind = "method"
+    if isinstance(member, staticmethod):
+        kind, member = "static method", member.__func__
+    if isinstance(member, EventHandler):
+        member = member.func
+    if not callable(member):
+        return shown(member)
+    parameters = inspect.signature(member).parameters.values()
+    written = ", ".join(str(each.replace(annotation=inspect.Parameter.empty)) for each in parameters)
+    return f"{'coroutine ' if inspect.iscoroutinefunction(member) else ''}{kind} ({written})"
+
+
+STORAGE = {
+    "volumes": {"v-{username}": "/v", "/host/{raw_username}": {"bind": "/h", "mode": "z"}},
+    "read_only_volumes": {"r": "/r", "s": {"bind": "/s", "propagation": "rslave"}},
+    "mounts": [
+        {"source": "m-{username}", "target": "/m", "type": "volume", "read_only": True},
+        {"source": "/x/{servername}", "target": "/x", "type": "bind", "propagation": "rslave"},
+    ],
+}
+NETWORKS = {"Networks": {"bridge": {"IPAddress": "172.17.0.5"}}}
+ANSWERS: dict[str, tuple[dict[str, Any], Any]] = {
+    "_escape": ({}, lambda s: [s._escape(text) for text in ("Al-ice@x.org", "jos\xe9", "")]),
+    "_legacy_escape": ({}, lambda s: [s._legacy_escape(text) for text in ("Al-ice@x.org", "jos\xe9", "")]),
+    "_eval_if_callable": ({}, lambda s: [s._eval_if_callable(x) for x in (5, lambda s: s.user.name, None)]),
+    "_get_allowed_images": (
+        {"allowed_images": ["a:1", "b:1"]},
+        lambda s: s._get_allowed_images(),
+    ),
+    "_get_allowed_images of a function": (
+        {"allowed_images": lambda s: [s.user.name]},
+        lambda s: s._get_allowed_images(),
+    ),
+    "_get_allowed_images of any": ({"allowed_images": "*"}, lambda s: s._get_allowed_images()),
+    "_render_templates": (
+        {},
+        lambda s: s._render_templates({"{username}": ["{prefix}", ("{x}", "{"), 5, {"a": "{servername}"}]}),
+    ),
+    "_render_templates with a namespace": ({}, lambda s: s._render_templates("{a}{username}", {"a": "b"})),
+    "_render_templates with all of it": ({}, lambda s: s._render_templates("{a}", ns={"a": "b"})),
+    "_validate_allowed_images": ({}, lambda s: s._validate_allowed_images({"value": ["a"]})),
+    "_volumes_to_binds": (
+        STORAGE,
+        lambda s: s._volumes_to_binds(s.volumes, {"/there": {"bind": "/t", "mode": "rw"}}),
+    ),
+    "_volumes_to_binds with a mode": ({}, lambda s: s._volumes_to_binds({"/a": "/b"}, {}, mode="ro")),
+    "check_allowed": ({"allowed_images": {"A": "a:1"}}, lambda s: asyncio.run(s.check_allowed("A"))),
+    "check_allowed of another": ({"allowed_images": ["a:1"]}, lambda s: _status(s.check_allowed("b:1"))),
+    "check_allowed where nothing may be chosen": ({}, lambda s: _status(s.check_allowed("b:1"))),
+    "container_id": ({}, lambda s: [s.container_id, _set(s, "object_id", "abc").container_id]),
+    "container_name": ({}, lambda s: s.container_name),
+    "escaped_name": ({}, lambda s: s.escaped_name),
+    "format_string": ({}, lambda s: s.format_string("/home/{username}")),
+    "get_command": ({"cmd": ["start"], "args": ["--x"]}, lambda s: asyncio.run(s.get_command())),
+    "get_network_ip": ({}, lambda s: s.get_network_ip(NETWORKS)),
+    "internal_hostname": ({}, lambda s: s.internal_hostname),
+    "mount_binds": (STORAGE, lambda s: s.mount_binds),
+    "object_id": ({}, lambda s: [s.object_id, bool(_set(s, "object_id", None).object_id)]),
+    "object_name": ({"prefix": "hub"}, lambda s: [s.object_name, s._object_name_default()]),
+    "template_namespace": ({}, lambda s: s.template_namespace()),
+    "tls_client": ({"tls_cert": "x.pem", "tls_key": "x.pem"}, lambda s: s.tls_client),
+    "tls_client without": ({}, lambda s: s.tls_client),
+    "volume_binds": (STORAGE, lambda s: s.volume_binds),
+    "volume_mount_points": (STORAGE, lambda s: s.volume_mount_points),
+    "will_resume": ({"remove": True}, lambda s: [s.will_resume, _set(s, "remove", False).will_resume]),
+}
+"""What is asked of members that need no Engine: options, and the question."""
+
+
+def _status(refused: Any) -> int:
+    try:
+        asyncio.run(refused)
+    except web.HTTPError as error:
+        return error.status_code
+    return 200
+
+
+def _set(spawner: Any, name: str, value: Any) -> Any:
+    setattr(spawner, name, value)
+    return spawner
+
+
+def answers_of(cls: Any) -> dict[str, Any]:
+    """Give the answers to `ANSWERS`, of a named server of a user whose name needs escaping."""
+    found = {}
+    for label, (options, question) in ANSWERS.items():
+        spawner, _ = make(cls, {"image": "image:1", **options}, name="My Server", username="Al@x")
+        found[label] = json.loads(json.dumps(question(spawner)))
+    return found
+
+
 def main() -> None:
     """Print the answers of DockerSpawner 14."""
     import dockerspawner  # noqa: PLC0415 - it is only in its own environment
@@ -211,6 +321,8 @@ def main() -> None:
             name: [new, told_by(cls, name, new)] for name, (new, _) in cls._deprecated_aliases.items()
         },
         "computed": computed_by(cls),
+        "members": {name: signature_of(cls, name) for name in sorted(members_of(cls))},
+        "answers": answers_of(cls),
         "without_effect": {name: make(cls, {name: value})[1] for name, value in WITHOUT_EFFECT.items()},
     }
     print(json.dumps(document))  # noqa: T201 - its answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tornado import web
@@ -18,7 +18,6 @@ class ImageChoice(Seams):
     """What the Hub asks about the options of users; the answers are DockerSpawner's, checked."""
 
     orm_spawner: Any
-    overrides: Callable[..., bool]
     user_options: dict[str, Any]
     pre_spawn_hook: Any
     _log_name: str
@@ -26,7 +25,7 @@ class ImageChoice(Seams):
     def _default_options_form(self) -> str:
         """DockerSpawner's name for it: the form for `allowed_images` as it reads now."""
         return options_form.render(
-            self.allowed_images, image=self.image, previous=self.user_options.get(OPTION)
+            self._get_allowed_images(), image=self.image, previous=self.user_options.get(OPTION)
         )
 
     async def get_options_form(self) -> Any:
@@ -39,7 +38,7 @@ class ImageChoice(Seams):
         return form_of_this_visit
 
     @default("options_from_form")
-    def _options_from_form_by_default(self) -> Any:
+    def _default_options_from_form(self) -> Any:
         return options_from_form
 
     @default("apply_user_options")

@@ -21,7 +21,7 @@ def resolve(
 
     `engine_host` is the name under which the Hub reaches the Engine's machine.
     """
-    if _on_the_machine(inspect):
+    if on_the_machine(inspect):
         # Nothing is published and no address is its own: the server listens on the machine itself.
         return _reachable("", engine_host), _own_port(inspect) or port
     networks = (inspect.get("NetworkSettings") or {}).get("Networks") or {}
@@ -47,10 +47,11 @@ def is_complete(document: JsonObject) -> bool:
     """Tell whether the document has all that `resolve` reads; a list's entry has no environment."""
     if "NetworkSettings" not in document:
         return False
-    return not _on_the_machine(document) or "Env" in (document.get("Config") or {})
+    return not on_the_machine(document) or "Env" in (document.get("Config") or {})
 
 
-def _on_the_machine(document: JsonObject) -> bool:
+def on_the_machine(document: JsonObject) -> bool:
+    """Tell whether a container is in its machine's own network."""
     networks = (document.get("NetworkSettings") or {}).get("Networks") or {}
     return (document.get("HostConfig") or {}).get("NetworkMode") == "host" or "host" in networks
 

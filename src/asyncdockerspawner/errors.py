@@ -31,6 +31,8 @@ happened, and what a user can do. The administrator reads the Hub's log, which h
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class AsyncDockerSpawnerError(Exception):
     """Every error that this package raises on purpose.
@@ -43,6 +45,20 @@ class AsyncDockerSpawnerError(Exception):
         self.message = message
         self.advice = advice
         super().__init__(f"{message} {advice}" if advice else message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Most are not made of their text alone.
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(
+    kind: type[AsyncDockerSpawnerError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> AsyncDockerSpawnerError:
+    """Make an error that was pickled or copied."""
+    found = kind.__new__(kind)
+    found.args = args
+    found.__dict__.update(attributes)
+    return found
 
 
 class ProgramFailed(AsyncDockerSpawnerError):

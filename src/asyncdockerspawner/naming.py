@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import escapism
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.templating import Namespace, render, render_strict
+from asyncdockerspawner.templating import Namespace, render_strict
 
 EscapeScheme: TypeAlias = Callable[[str], str]
 
@@ -35,12 +35,12 @@ def escape_legacy(text: str) -> str:
     return str(escapism.escape(text, safe=_LEGACY_SAFE, escape_char="_"))
 
 
-def scheme(value: object) -> EscapeScheme:
+def scheme(value: object, legacy: EscapeScheme = escape_legacy) -> EscapeScheme:
     """Read the `escape` option: a callable, or the word for the old scheme."""
     if callable(value):
         return _checked(value)
     if value == "legacy":
-        return escape_legacy
+        return legacy
     raise BadOption(
         f"escape is {value!r}, but it must be a callable that takes and gives a string, or 'legacy'."
     )
@@ -71,11 +71,6 @@ def default_name_template(servername: str) -> str:
     if servername:
         return "{prefix}-{username}--{servername}"
     return "{prefix}-{username}"
-
-
-def object_name(template: str, namespace: Namespace) -> str:
-    """Name a container."""
-    return str(render(template, namespace, option="name_template"))
 
 
 def default_format_volume_name(template: str, spawner: HasNamespace) -> str:

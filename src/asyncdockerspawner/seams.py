@@ -9,14 +9,26 @@ import asyncio
 import os
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from asyncdockerspawner import choice, credentials, drift, endpoint, errors, facade, labels, lifecycle, status
+from asyncdockerspawner import (
+    choice,
+    credentials,
+    drift,
+    endpoint,
+    errors,
+    facade,
+    hub_errors,
+    labels,
+    lifecycle,
+    status,
+)
 from asyncdockerspawner.credentials import Credentials
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.spec import container
+from asyncdockerspawner.spec import compat_create, container
 from asyncdockerspawner.values import Values
 from asyncdockerspawner.workloads import Workload
 
@@ -33,6 +45,7 @@ class Seams(Values):
     object_name: str
     spawn: lifecycle.Spawn | None
     report: Any
+    overrides: Callable[..., bool]
 
     @property
     def engine(self) -> Engine:
@@ -91,17 +104,28 @@ class Seams(Values):
         """The server's host name in the Engine's networks."""
         return self.object_name
 
-    def check_allowed(self, image: str) -> Any:
-        """Give the image that a user's choice means, by `allowed_images`; choosing is denied by default."""
-        return choice.chosen(image, self.allowed_images)
+    def _get_allowed_images(self) -> Any:
+        """Give name → image of what may be chosen, None, or "*"."""
+        return self.allowed_images
 
-    def check_image_whitelist(self, image: str) -> Any:
+    async def check_allowed(self, image: str) -> str:
+        """Give the image that a user's choice means; choosing is denied by default.
+
+        Raises ImageNotAllowed, which is an HTTPError too.
+        """
+        try:
+            return choice.chosen(image, await lifecycle.resolved(self._get_allowed_images()))
+        except errors.ImageNotAllowed as exc:
+            raise facade.in_both(hub_errors.as_hub_error(exc), exc) from exc
+
+    def check_image_whitelist(self, *args: Any, **kwargs: Any) -> Any:
         """Former name of `check_allowed`."""
         owner = type(self).__name__
         told = f"{owner}.check_image_whitelist is deprecated in DockerSpawner 12.0, use {owner}.check_allowed"
         warnings.warn(told, DeprecationWarning, stacklevel=2)
-        return self.check_allowed(image)
+        return self.check_allowed(*args, **kwargs)
 
+    @facade.raises_docker_pys
     async def pull_image(self, image: str) -> None:
         """Bring the image to the Engine's machine, as `pull_policy` says."""
         begin, lines = time.monotonic(), 0
@@ -138,16 +162,22 @@ class Seams(Values):
             found = credentials.from_option(given, registry)
         return found or await self.engine.docker_config.credentials_for(registry)
 
-    async def get_command(self) -> list[str] | None:
-        """Words of the command; None is the image's own."""
-        cmd = getattr(self, "cmd", None)
-        args = list(await lifecycle.resolved(self.get_args()))
-        if cmd:
-            return [*cmd, *args]
-        if not args:
+    @facade.raises_docker_pys
+    async def get_command(self) -> list[str]:
+        """Give the words of the whole command; that of an image is asked of the Engine."""
+        command = getattr(self, "cmd", None)
+        if not command:
+            document = await self.engine.pulls.document(self.image)
+            command = document["Config"].get("Cmd") or []
+        return [*command, *await lifecycle.resolved(self.get_args())]
+
+    async def launch_command(self) -> Sequence[str] | None:
+        """Give the words of the server's command; None is the image's own, of which nobody is asked."""
+        own = not getattr(self, "cmd", None) and not await lifecycle.resolved(self.get_args())
+        if own and not self.overrides("get_command"):
             return None
-        document = await self.engine.pulls.document(self.image)
-        return [*(document["Config"].get("Cmd") or []), *args]
+        words: Sequence[str] | None = await lifecycle.resolved(self.get_command())
+        return words
 
     def get_args(self) -> list[str]:
         """Words after the command; the Hub's own method, further along the method resolution order."""
@@ -161,11 +191,13 @@ class Seams(Values):
             env["JUPYTERHUB_SERVICE_URL"] = str(url).replace(f":{self.port}/", f":{self.server_port}/", 1)
         return env
 
+    @facade.raises_docker_pys
     async def get_object(self) -> JsonObject | None:
         """Give the object's document by id where it is known, else by name; None where there is none."""
         found = await self.workload.find(self.object_id or self.object_name)
         return lifecycle.seen(self, found)  # type: ignore[arg-type]
 
+    @facade.raises_docker_pys
     async def create_object(self) -> JsonObject:
         """Create the object from the values that stand now; gives at least its `Id`."""
         with lifecycle.step(self):  # type: ignore[arg-type]
@@ -176,7 +208,12 @@ class Seams(Values):
         kept = {} if self.remove else {labels.KEEP: "true"}
         body["Labels"] = {**body["Labels"], labels.CONFIG_HASH: drift.fingerprint(body), **kept}
         await lifecycle.ensure_volumes(self, body)  # type: ignore[arg-type]
-        made = await lifecycle.create(self.workload, self.object_name, body, self.spawn)
+        if self.overrides("docker"):
+            # Whoever looks into what is created finds it in docker-py's words.
+            words = compat_create.words_of(body)
+            answer = self.docker("create_container", name=self.container_name, **words)
+            return dict(await lifecycle.resolved(answer))
+        made = await lifecycle.create(self.workload, self.container_name, body, self.spawn)
         return {self.object_id_key: made}
 
     object_id_key = "Id"
@@ -187,24 +224,29 @@ class Seams(Values):
         """Give what the object is made from, as the Engine takes it, from the values that stand now."""
         return container.build_container(await self.launch_inputs())
 
+    @facade.raises_docker_pys
     async def start_object(self) -> None:
         """Start the object."""
         with lifecycle.step(self):  # type: ignore[arg-type]
             await self.workload.start(self.object_id)
 
+    @facade.raises_docker_pys
     async def stop_object(self) -> None:
         """Stop the object with its own grace, or `stop_timeout`."""
         await self.workload.stop(self.object_id, grace=0 if self._now else self.stop_timeout)
 
+    @facade.raises_docker_pys
     async def remove_object(self) -> None:
         """Remove the object, and wait until it is gone."""
         await self.workload.remove(self.object_id, force=True)
 
+    @facade.raises_docker_pys
     async def post_start_exec(self) -> None:
         """Run `post_start_cmd` inside the object."""
         with lifecycle.step(self):  # type: ignore[arg-type]
             await lifecycle.post_start(self)  # type: ignore[arg-type]
 
+    @facade.raises_docker_pys
     async def get_ip_and_port(self) -> tuple[str, int]:
         """Give the address at which the Hub reaches the server."""
         if self.use_internal_hostname:
@@ -215,6 +257,9 @@ class Seams(Values):
             document = await lifecycle.resolved(self.get_object())
         if document is None:
             raise errors.NoEndpoint(f"There is no {self.object_name} at the Engine.")
+        if self.use_internal_ip and not endpoint.on_the_machine(document):
+            ip = await lifecycle.resolved(self.get_network_ip(document.get("NetworkSettings") or {}))
+            return str(ip), self.port
         return endpoint.resolve(
             document,
             port=self.port,
@@ -223,6 +268,6 @@ class Seams(Values):
             engine_host=self.engine.settings.host,
         )
 
-    async def get_network_ip(self, network_settings: JsonObject) -> str:
+    def get_network_ip(self, network_settings: JsonObject) -> str:
         """Give the address that an inspected container's `NetworkSettings` have in `network_name`."""
         return endpoint.internal_address(network_settings.get("Networks") or {}, self.network_name)

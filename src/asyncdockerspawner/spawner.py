@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from jupyterhub.spawner import Spawner
 from jupyterhub.utils import maybe_future, url_escape_path, url_path_join
+from tornado import web
 
 from asyncdockerspawner import errors, facade, hub_errors, hub_records, labels, lifecycle, site_code
 from asyncdockerspawner.choosing import ImageChoice
@@ -171,6 +172,12 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
         try:
             with hub_errors.for_the_hub(self.log, self._log_name):
                 return await lifecycle.launch(self)
+        except web.HTTPError as shown:
+            exc = shown.__cause__
+            if not self.overrides("start") or not isinstance(exc, errors.AsyncDockerSpawnerError):
+                raise
+            # A subclass's `start` may catch what DockerSpawner's would raise.
+            raise facade.in_both(shown, exc) from exc
         finally:
             self._spawn_log.end()
 

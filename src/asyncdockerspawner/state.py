@@ -26,13 +26,21 @@ class ObjectName(Unicode[str, str]):
         obj.name_is_given = True
 
 
+class ObjectId(Unicode[str, str | None]):
+    """An object's id; None, which DockerSpawner's takes, is that there is none."""
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Give the text."""
+        return "" if value is None else str(super().validate(obj, value))
+
+
 class ServerState(Seams):
     """The saved state: DockerSpawner's keys, and what tells one spawn from others."""
 
     orm_spawner: Any
     _log_name: str
 
-    object_id = Unicode()
+    object_id = ObjectId()
     object_name = ObjectName()
     name_is_given = False
     """Somebody else than this package has set `object_name`."""

@@ -45,9 +45,13 @@ class Values(
     name: str
     port: int
 
+    _escaped_name: str | None = None
+    """A subclass may keep its own here."""
+
     def template_namespace(self) -> dict[str, str]:
         """Fields that every template may use."""
-        return self.namespace_of(self.user.name, self.name)
+        fields = self.namespace_of(self.user.name, self.name)
+        return {**fields, "username": self.escaped_name, "safe_username": self.escaped_name}
 
     def namespace_of(self, username: str, servername: str) -> dict[str, str]:
         """Give the fields that another user or another server would have."""
@@ -62,11 +66,15 @@ class Values(
     @property
     def escaped_name(self) -> str:
         """The user's name, escaped."""
-        return self.template_namespace()["username"]
+        return self._escaped_name or str(self.escape(self.user.name))
 
     def render_object_name(self) -> str:
         """Render `name_template`."""
-        return naming.object_name(self.name_template, self.template_namespace())
+        return str(self._rendered(self.name_template, "name_template"))
+
+    def _render_templates(self, obj: Any, ns: Mapping[str, str] | None = None) -> Any:
+        """Fill templates wherever there are texts in `obj`; what is no template of ours stays as it is."""
+        return templating.render(obj, self.template_namespace() if ns is None else ns)
 
     def format_string(self, s: str) -> str:
         """Fill templates into one of the Hub's own options, such as `notebook_dir`."""
@@ -75,7 +83,14 @@ class Values(
     @property
     def volume_binds(self) -> dict[str, dict[str, Any]]:
         """Volume name or host path → {"bind", "mode", …}, rendered."""
-        return mounts.volume_binds(self.volumes, self.read_only_volumes, self._format_volume_name)
+        binds = self._volumes_to_binds(self.volumes, {})
+        return self._volumes_to_binds(self.read_only_volumes, binds, mode="ro")
+
+    def _volumes_to_binds(
+        self, volumes: Mapping[str, Any], binds: dict[str, dict[str, Any]], mode: str = "rw"
+    ) -> dict[str, dict[str, Any]]:
+        """Add `volumes` to `binds`, rendered, and give them back; with the mode `ro` none is writable."""
+        return mounts.add_binds(volumes, binds, mode, self._format_volume_name)
 
     @property
     def volume_mount_points(self) -> list[str]:
@@ -108,6 +123,10 @@ class Values(
             self._machine_port = ports.free_port()
         return self._machine_port
 
+    async def launch_command(self) -> Sequence[str] | None:
+        """Give the words of the server's command; None is the image's own."""
+        raise NotImplementedError
+
     async def launch_inputs(self) -> LaunchInputs:
         """Take every value that decides what is created."""
         # The Hub reads limits in get_env(), and a site's get_env() may set what comes after it.
@@ -117,14 +136,14 @@ class Values(
         return LaunchInputs(
             name=self.object_name,
             image=self.image,
-            command=await lifecycle.resolved(self.get_command()),  # type: ignore[attr-defined]
+            command=await self.launch_command(),
             environment=environment,
             labels=labels.ownership_labels_of(self.owner),  # type: ignore[attr-defined]
             port=self.server_port,
             publish_on=None if self.use_internal_ip else self.host_ip,
             network_name=self.network_name,
             binds=self.volume_binds,
-            mounts=mounts.rendered_mounts(self.mounts, self._format_volume_name),
+            mounts=self.mount_binds,
             links=self.links,
             mount_points=self.volume_mount_points,
             mem_limit=self.mem_limit,
@@ -157,8 +176,14 @@ class Values(
         value = getattr(self, option)
         if callable(value):
             with site_code.of_option(option):
-                value = await lifecycle.resolved(value(self))
+                value = await lifecycle.resolved(self._eval_if_callable(value))
         if not isinstance(value, Mapping):
             raise errors.BadOption(f"`{option}` has to give a dictionary, not {value!r}.")
-        rendered: Mapping[str, Any] = templating.render(value, self.template_namespace(), option=option)
+        rendered: Mapping[str, Any] = self._rendered(value, option)
         return rendered
+
+    def _rendered(self, value: Any, option: str) -> Any:
+        try:
+            return self._render_templates(value)
+        except errors.BadTemplate as exc:
+            raise errors.BadTemplate(f"{option}: {exc}") from exc

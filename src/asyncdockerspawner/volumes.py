@@ -25,9 +25,14 @@ class StandIn:
         self.user = spawner.user if username is None else SimpleNamespace(name=username)
 
     def template_namespace(self) -> Mapping[str, str]:
-        """Give the spawner's fields with the other names in them."""
-        namespace: Mapping[str, str] = self._spawner.namespace_of(self.user.name, self.name)
-        return namespace
+        """Give the spawner's fields with the other names in them, as far as they are made in our way.
+
+        What a subclass fills in itself may be the same for somebody else.
+        """
+        spawner = self._spawner
+        own, usual = spawner.template_namespace(), spawner.namespace_of(spawner.user.name, spawner.name)
+        others = spawner.namespace_of(self.user.name, self.name)
+        return {field: text for field, text in others.items() if own.get(field) == usual[field]}
 
     def __getattr__(self, word: str) -> Any:
         return getattr(self._spawner, word)

@@ -163,6 +163,38 @@ async def test_a_volume_in_use_stays_and_is_told(
 
 
 @ON_THE_REAL
+async def test_ports_that_a_site_binds_are_published_though_the_image_exposes_none(
+    make_world: MakeWorld, site: Site
+) -> None:
+    world = make_world(extra_host_config={"port_bindings": {9999: ("127.0.0.1",), "53/udp": None}})
+    found = site.inspect((await world.spawn()).object_id)["NetworkSettings"]["Ports"]
+    assert set(found) == {"8888/tcp", "9999/tcp", "53/udp"}
+    assert all(int(binding["HostPort"]) for bindings in found.values() for binding in bindings)
+    await world.user.stop("")
+
+
+@ON_THE_REAL
+@pytest.mark.parametrize("way", ["mounts", "extra_host_config"])
+async def test_names_are_filled_into_the_options_of_volume_drivers_and_not_into_the_engines_templates(
+    make_world: MakeWorld, site: Site, way: str
+) -> None:
+    driver = {"name": "local", "options": {"type": "tmpfs", "device": "for-{username}", "o": "size=1m"}}
+    name = f"t{site.hub_id}-{{username}}"
+    mount = {"source": name, "target": "/x", "driver_config": driver, "labels": {"of": "{username}"}}
+    options = {"log_config": {"type": "json-file", "config": {"tag": "{{.Name}}/{{.ID}}"}}}
+    if way == "mounts":
+        world = make_world(mounts=[mount], extra_host_config=options)
+    else:
+        world = make_world(extra_host_config={**options, "mounts": [mount]})
+    found = site.inspect((await world.spawn()).object_id)
+    assert found["HostConfig"]["LogConfig"]["Config"]["tag"] == "{{.Name}}/{{.ID}}"
+    made = site.http.get(f"/volumes/t{site.hub_id}-alice").json()
+    assert made["Options"]["device"] == "for-alice"
+    assert made["Labels"] == {"of": "alice"}
+    await world.user.stop("")
+
+
+@ON_THE_REAL
 async def test_a_command_after_the_start_runs_inside_and_is_logged(
     make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
 ) -> None:

@@ -209,6 +209,6 @@ def test_a_list_is_read_as_the_names_of_themselves() -> None:
     assert made(allowed_images=lambda _: ["a"]).allowed_images == {"a": "a"}
 
 
-def test_the_former_name_of_check_allowed_says_so() -> None:
+async def test_the_former_name_of_check_allowed_says_so() -> None:
     with pytest.warns(DeprecationWarning, match=r"12\.0, use DockerSpawner\.check_allowed"):
-        assert made().check_image_whitelist("A") == "a:1"
+        assert await made().check_image_whitelist("A") == "a:1"

@@ -5,9 +5,6 @@ What it is like there is asked of DockerSpawner 14 itself, in an environment of 
 
 from __future__ import annotations
 
-import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +12,6 @@ import pytest
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.traits import deprecated
-from benchmarks.environments import dockerspawner_python
 from tests import dockerspawner_14 as questions
 
 LATER = {"certs_volume_name", "move_certs_image"}
@@ -57,18 +53,6 @@ WORDS_IN_COMMON = 7
 @pytest.fixture(autouse=True)
 def no_engine_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-
-
-@pytest.fixture(scope="module")
-def theirs() -> dict[str, Any]:
-    """DockerSpawner 14's answers."""
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
-    program = Path(questions.__file__)
-    done = subprocess.run(
-        [dockerspawner_python(), program], env=environment, check=True, capture_output=True, timeout=120
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def own(theirs: dict[str, Any]) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 import requests
 
 from asyncdockerspawner import errors, hub_errors
-from asyncdockerspawner.facade.failures import as_docker_py
+from asyncdockerspawner.facade.failures import as_docker_py, in_both
 
 DO = ("do something", "x", "because")
 NOT_FOUND = errors.ObjectNotFound(*DO, status=404)
@@ -72,6 +74,98 @@ def test_each_class_is_made_once() -> None:
 def test_the_hub_is_told_as_of_any_error_of_ours() -> None:
     ours = errors.InvalidConfig(*DO, status=400)
     assert str(hub_errors.as_hub_error(as_docker_py(ours))) == str(hub_errors.as_hub_error(ours))
+
+
+def caused(exc: errors.SpawnRefused, cause: Exception) -> errors.SpawnRefused:
+    exc.__cause__ = cause
+    return exc
+
+
+MISSING = errors.StartFailed(*DO, status=404)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "status"),
+    [
+        (errors.ImageUnavailable("not there"), docker.errors.ImageNotFound, 404),
+        (
+            caused(errors.ImageUnavailable("no"), errors.PullError(*DO, reason="denied")),
+            docker.errors.ImageNotFound,
+            404,
+        ),
+        (
+            caused(errors.ImageUnavailable("no"), errors.PullError(*DO, reason="network")),
+            docker.errors.APIError,
+            500,
+        ),
+        (caused(errors.BadOption("`network_name`"), MISSING), docker.errors.NotFound, 404),
+    ],
+)
+def test_a_sentence_for_the_user_is_caught_as_what_is_behind_it(
+    ours: errors.SpawnRefused, theirs: type[Exception], status: int
+) -> None:
+    found: Any = as_docker_py(ours)
+    assert {type(ours), theirs} <= set(type(found).__mro__)
+    assert isinstance(found, docker.errors.ImageNotFound) is (theirs is docker.errors.ImageNotFound)
+    assert (found.status_code, found.response.status_code) == (status, status)
+    assert str(found) == found.explanation == str(ours)
+
+
+def test_what_the_engine_has_not_said_is_not_docker_pys() -> None:
+    for ours in (errors.BadOption("x"), errors.ServerDied("dead", "lines"), errors.QueueTimeout("x")):
+        assert as_docker_py(ours) is ours
+
+
+REFUSED = errors.InvalidConfig(*DO, status=400)
+DIED = errors.ServerDied("dead", "last <lines>")
+
+
+@pytest.mark.parametrize(
+    ("ours", "kind", "theirs"),
+    [
+        (REFUSED, errors.InvalidConfig, docker.errors.APIError),
+        (as_docker_py(REFUSED), errors.InvalidConfig, docker.errors.APIError),
+        (errors.EngineLost(*DO), errors.EngineLost, requests.exceptions.ConnectionError),
+        (errors.ImageUnavailable("x"), errors.ImageUnavailable, docker.errors.ImageNotFound),
+        (DIED, errors.ServerDied, errors.ServerDied),
+    ],
+)
+def test_the_hubs_error_is_caught_as_all_three_and_shows_what_it_showed(
+    ours: Any, kind: type[Exception], theirs: type[Exception]
+) -> None:
+    shown: Any = hub_errors.as_hub_error(ours)
+    found: Any = in_both(shown, ours)
+    assert {type(shown), kind, theirs} <= set(type(found).__mro__)
+    assert isinstance(found, requests.exceptions.RequestException) is (ours is not DIED)
+    assert str(found) == found.jupyterhub_message == shown.jupyterhub_message
+    # Tornado fills them into what it logs.
+    assert (found.log_message, found.args) == (shown.log_message, shown.args)
+    assert found.reason == shown.reason
+    assert found.status_code == (found.response.status_code if found.response else shown.status_code)
+    html = "jupyterhub_html_message"
+    assert getattr(found, html, None) == getattr(shown, html, None)
+    again: Any = hub_errors.as_hub_error(found)
+    assert type(again) is type(shown)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        REFUSED,
+        errors.NameConflict(*DO, status=409, holder="abc"),
+        DIED,
+        as_docker_py(REFUSED),
+        as_docker_py(errors.EngineTimeout(*DO)),
+        as_docker_py(errors.ImageUnavailable("x")),
+        in_both(hub_errors.as_hub_error(REFUSED), REFUSED),
+        in_both(hub_errors.as_hub_error(DIED), DIED),
+    ],
+)
+@pytest.mark.parametrize("again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy])  # noqa: S301 - ours
+def test_errors_are_the_same_after_a_pickle_and_a_copy(error: Any, again: Any) -> None:
+    found = again(error)
+    assert type(found) is type(error)
+    assert (str(found), found.args, found.__dict__) == (str(error), error.args, error.__dict__)
 
 
 def test_an_odd_status_has_no_words() -> None:

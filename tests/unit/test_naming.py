@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from asyncdockerspawner import naming
 from asyncdockerspawner.errors import BadOption, BadTemplate
+from asyncdockerspawner.templating import render
 
 WITH_IMAGE = "{prefix}-{username}-{imagename}"
 VECTORS: list[tuple[str, str, str | None, str, str, str]] = [
@@ -66,7 +67,7 @@ def name_of(
 ) -> str:
     values = {"image": "img", "prefix": "jupyter", **fields}
     found = naming.namespace(username=username, servername=servername, escape=escape, **values)
-    return naming.object_name(template or naming.default_name_template(servername), found)
+    return str(render(template or naming.default_name_template(servername), found, option="name_template"))
 
 
 @pytest.mark.parametrize("vector", VECTORS)

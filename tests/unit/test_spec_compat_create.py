@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.spec.compat_create import KEYS, WORDS, create_config, env_strings
+from asyncdockerspawner.spec.compat_create import KEYS, WORDS, create_config, env_strings, words_of
 
 CHECK = {"Test": ["CMD-SHELL", "true"], "Interval": 10**9, "StartPeriod": 5}
 
@@ -103,6 +103,7 @@ def test_none_unsets_every_word(word: str) -> None:
         ({"comand": "x"}, "extra_create_kwargs has the unknown key 'comand'; did you mean 'command'?"),
         ({"mem_limit": "1g"}, "'mem_limit', which belongs in extra_host_config"),
         ({"ShmSize": 1}, "'ShmSize', which belongs in extra_host_config"),
+        ({"cpuset": "0-3"}, "'cpuset', which belongs in extra_host_config as 'cpuset_cpus'."),
         ({"command": "it's"}, "extra_create_kwargs.command"),
         ({"command": 5}, "extra_create_kwargs.command"),
         ({"ports": 8888}, "extra_create_kwargs.ports"),
@@ -124,3 +125,29 @@ def test_what_cannot_be_used_is_refused_with_the_option(words: dict[str, Any], s
 
 def test_an_environment_is_written_as_names_and_values() -> None:
     assert env_strings({"A": "x=y", "NB_UID": 1000, "BARE": None}) == ["A=x=y", "NB_UID=1000", "BARE"]
+
+
+BODY = {
+    "Image": "image:1",
+    "Cmd": ["start", "--x"],
+    "Env": ["A=x=y", "BARE", "EMPTY="],
+    "ExposedPorts": {"8888/tcp": {}},
+    "Healthcheck": {"Test": ["CMD", "true"], "Interval": 5},
+    "HostConfig": {"Memory": 1, "PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}},
+    "Labels": {"a": "b"},
+    "NetworkingConfig": {"EndpointsConfig": {"n": {}}},
+    "OnBuild": ["x"],
+    "StopTimeout": 3,
+    "User": "1000",
+    "Volumes": {"/v": {}, "/w": {}},
+    "WorkingDir": "/w",
+}
+
+
+def test_a_body_is_given_in_the_words_that_come_to_it() -> None:
+    words = words_of(BODY)
+    assert {word for word in words if not word.islower()} == {"OnBuild"}
+    assert words["environment"] == {"A": "x=y", "BARE": None, "EMPTY": ""}
+    assert words["volumes"] == ["/v", "/w"]
+    made = create_config(words)
+    assert {**made.config, "HostConfig": made.host} == BODY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,17 +11,24 @@ import pytest
 from asyncdockerspawner import naming
 from asyncdockerspawner.errors import BadOption, BadTemplate
 from asyncdockerspawner.spec.mounts import (
+    add_binds,
     bind_strings,
     is_volume,
     join_binds,
     mount_points,
     rendered_mounts,
-    volume_binds,
 )
 from asyncdockerspawner.templating import render_strict
 
 WORK = {"jupyterhub-user-{username}": "/home/jovyan/work"}
 CERTS = {"{prefix}ssl-{username}": {"bind": "/certs", "mode": "ro"}}
+
+
+def volume_binds(
+    volumes: dict[str, Any], read_only: dict[str, Any], format_name: Callable[[str], str]
+) -> dict[str, Any]:
+    """What the spawner's `volume_binds` gives."""
+    return add_binds(read_only, add_binds(volumes, {}, "rw", format_name), "ro", format_name)
 
 
 class FakeSpawner:
@@ -257,9 +265,17 @@ def test_a_servers_name_cannot_lead_a_path_out_of_its_folder(template: str) -> N
     assert volume_binds({"/data/../x": "/w"}, {}, render) == {"/data/../x": {"bind": "/w", "mode": "rw"}}
 
 
-def test_every_text_of_a_mount_is_a_template_and_nothing_deeper() -> None:
-    mount = {"target": "/{u}", "source": "v-{u}", "read_only": True, "labels": {"a": "{u}"}, "{u}": 1}
-    rendered = {"target": "/alice", "source": "v-alice", "read_only": True, "labels": {"a": "{u}"}, "{u}": 1}
+def test_every_text_of_a_mount_is_a_template_also_those_for_its_driver() -> None:
+    driver = {"name": "local", "options": {"type": "nfs", "device": ":/home/{u}", "o": ["rw,uid={u}", 1]}}
+    mount = {"target": "/{u}", "source": "v-{u}", "read_only": True, "driver_config": driver, "{u}": 1}
+    options = {"type": "nfs", "device": ":/home/alice", "o": ["rw,uid=alice", 1]}
+    rendered = {
+        "target": "/alice",
+        "source": "v-alice",
+        "read_only": True,
+        "driver_config": {"name": "local", "options": options},
+        "{u}": 1,
+    }
     assert rendered_mounts([mount], lambda template: template.replace("{u}", "alice")) == [rendered]
 
 

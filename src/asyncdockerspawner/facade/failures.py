@@ -1,4 +1,4 @@
-"""Our errors as code written for docker-py catches them.
+"""Our errors as code written for docker-py and DockerSpawner catches them.
 
 `except docker.errors.APIError as e: if e.response.status_code == 404` works, and so does everything that
 catches ours. docker-py is never imported here: code that names its errors has done that itself, and the
@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from asyncdockerspawner import errors
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Error = TypeVar("Error", bound=errors.AsyncDockerSpawnerError)
 
 
 class Unsupported(errors.BadOption, AttributeError):
@@ -45,18 +51,26 @@ class Response:
         return json.loads(self.text)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a class of errors is made of."""
+
+    ours: type[errors.AsyncDockerSpawnerError]
+    theirs: tuple[str, str] | None = None
+    """Module and name of the class that docker-py, or requests below it, would have raised."""
+    shown: type[Exception] | None = None
+    """The Hub's."""
+
+
 class DockerPyWords:
     """The attributes of docker-py's `APIError`; `response` is None where there was no answer."""
 
-    response: Response | None
+    parts: ClassVar[Parts]
+    response: Response | None = None
+    status_code: int | None = None
     explanation: str
     request = None
-    args: tuple[Any, ...]
-
-    @property
-    def status_code(self) -> int | None:
-        """The HTTP status."""
-        return None if self.response is None else self.response.status_code
+    said: str
 
     def is_error(self) -> bool:
         """Tell whether the Engine answered with an error."""
@@ -72,50 +86,109 @@ class DockerPyWords:
 
     def __str__(self) -> str:
         # docker-py's own would tell of a URL that there is none of.
-        return str(self.args[0])
+        return self.said
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Its class is made when it is needed, and so cannot be imported.
+        return _made, (self.parts, self.args, self.__dict__)  # type: ignore[attr-defined]
 
 
-def as_docker_py(exc: errors.EngineError) -> errors.EngineError:
-    """Give the error again, as one of its own class and of docker-py's, where docker-py is in use."""
-    status = _status(exc)
-    ours = next(each for each in type(exc).__mro__ if not issubclass(each, DockerPyWords))
-    kind: Any = _kind(ours, _foreign(exc, status))
-    found = kind.__new__(kind)
-    found.__dict__.update(exc.__dict__)
-    found.args = exc.args
-    found.explanation = exc.message
-    found.response = None if status is None else Response(status, json.dumps({"message": exc.message}))
-    return cast("errors.EngineError", found)
+def as_docker_py(exc: Error) -> Error:
+    """Give an error of the Engine's again, as one of its own class and of docker-py's, where that is in use.
+
+    Any other error stays what it is.
+    """
+    found: Error
+    if parts := _parts(exc):
+        # docker-py may have been imported since it was made.
+        found = _made(parts, exc.args, exc.__dict__)
+        return exc if type(found) is type(exc) else found
+    answer = _answer_behind(exc)
+    if answer is None:
+        return exc
+    status, theirs = answer
+    said = exc.message if isinstance(exc, errors.EngineError) else str(exc)
+    response = None if status is None else Response(status, json.dumps({"message": said}))
+    words = {"said": str(exc), "explanation": said, "response": response, "status_code": status}
+    found = _made(Parts(type(exc), theirs), exc.args, {**exc.__dict__, **words})
+    return found
+
+
+def in_both(shown: Exception, exc: errors.AsyncDockerSpawnerError) -> Exception:
+    """Give the Hub's error again, as one that is caught as `exc`, and as docker-py's, too.
+
+    `status_code` is the Engine's where it has answered: whoever catches docker-py's looks at that.
+    """
+    ours: Any = as_docker_py(exc)
+    parts = _parts(ours) or Parts(type(ours))
+    words = {**ours.__dict__, **shown.__dict__}
+    if status := ours.__dict__.get("status_code"):
+        words["status_code"] = status
+    words["said"] = getattr(shown, "jupyterhub_message", str(exc))
+    found: Exception = _made(Parts(parts.ours, parts.theirs, type(shown)), shown.args, words)
+    return found
+
+
+def raises_docker_pys(seam: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Have a seam raise errors that are docker-py's too."""
+
+    @wraps(seam)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await seam(*args, **kwargs)
+        except errors.AsyncDockerSpawnerError as exc:
+            found = as_docker_py(exc)
+            if found is exc:
+                raise
+            raise found from exc
+
+    return call
+
+
+def _parts(exc: Any) -> Parts | None:
+    return exc.parts if isinstance(exc, DockerPyWords) else None
+
+
+_UNKNOWN = ("docker.errors", "ImageNotFound")
+
+
+def _answer_behind(exc: errors.AsyncDockerSpawnerError) -> tuple[int | None, tuple[str, str]] | None:
+    """Give the status of the Engine's answer, and the class that would have been raised for it."""
+    found = exc if isinstance(exc, errors.EngineError) else exc.__cause__
+    if not isinstance(found, errors.EngineError):
+        return (404, _UNKNOWN) if isinstance(exc, errors.ImageUnavailable) else None
+    status = _status(found)
+    if status is None:
+        name = "ReadTimeout" if isinstance(found, errors.EngineTimeout) else "ConnectionError"
+        return None, ("requests.exceptions", name)
+    if status != 404:
+        return status, ("docker.errors", "APIError")
+    unknown = isinstance(found, errors.ImageNotFound | errors.PullError)
+    return status, _UNKNOWN if unknown else ("docker.errors", "NotFound")
 
 
 def _status(exc: errors.EngineError) -> int | None:
     if exc.status is not None:
         return exc.status
-    if isinstance(exc, errors.ObjectNotFound):
-        return 404
-    # What fails inside a stream comes after a status of 200.
-    return 500 if isinstance(exc, errors.PullError) else None
+    if isinstance(exc, errors.PullError):
+        # What fails inside a stream comes after a status of 200.
+        return 404 if exc.reason in {"denied", "unknown"} else 500
+    return 404 if isinstance(exc, errors.ObjectNotFound) else None
 
 
-def _foreign(exc: errors.EngineError, status: int | None) -> type[Exception] | None:
-    """Find the class that docker-py, or requests below it, would have raised."""
-    if status is None:
-        name = "ReadTimeout" if isinstance(exc, errors.EngineTimeout) else "ConnectionError"
-        return getattr(sys.modules.get("requests.exceptions"), name, None)
-    if status != 404:
-        name = "APIError"
-    elif isinstance(exc, errors.ImageNotFound | errors.PullError):
-        name = "ImageNotFound"
-    else:
-        name = "NotFound"
-    return getattr(sys.modules.get("docker.errors"), name, None)
+_kinds: dict[tuple[Parts, type | None], Any] = {}
 
 
-_kinds: dict[tuple[type, type | None], type] = {}
-
-
-def _kind(ours: type, foreign: type | None) -> type:
-    if (ours, foreign) not in _kinds:
-        bases = (DockerPyWords, ours) if foreign is None else (DockerPyWords, ours, foreign)
-        _kinds[ours, foreign] = type(ours.__name__, bases, {"__module__": ours.__module__})
-    return _kinds[ours, foreign]
+def _made(parts: Parts, args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+    """Make an error without calling what makes one of any of its classes."""
+    module, name = parts.theirs or ("", "")
+    theirs = getattr(sys.modules.get(module), name, None)
+    kind: Any = _kinds.get((parts, theirs))
+    if kind is None:
+        bases: list[Any] = [DockerPyWords, parts.shown, parts.ours, theirs]
+        members = {"__module__": parts.ours.__module__, "parts": parts}
+        kind = _kinds[parts, theirs] = type(parts.ours.__name__, tuple(filter(None, bases)), members)
+    found = kind.__new__(kind)
+    found.args = args
+    found.__dict__.update(attributes)
+    return found

@@ -23,6 +23,7 @@ from asyncdockerspawner.spec.convert import (
     texts,
 )
 from asyncdockerspawner.spec.resources import whole_number
+from asyncdockerspawner.spec.words import elsewhere
 
 OPTION = "extra_create_kwargs"
 
@@ -40,14 +41,26 @@ class CreateWords:
 def create_config(words: Mapping[str, Any]) -> CreateWords:
     """Convert docker-py's words for a container."""
     for word in words:
-        if word in _HOST_ONLY:
-            raise BadOption(f"{OPTION} has the key {word!r}, which belongs in extra_host_config.")
+        if (meant := word if word in _HOST_ONLY else elsewhere(word)) in _HOST_ONLY:
+            name = "" if meant == word else f" as {meant!r}"
+            raise BadOption(f"{OPTION} has the key {word!r}, which belongs in extra_host_config{name}.")
     config = convert(words, WORDS, KEYS, OPTION)
     host: JsonObject = config.pop("HostConfig", None) or {}
     # docker-py sends it beside the HostConfig, where no Engine reads it.
     if runtime := config.pop("Runtime", None):
         host = {"Runtime": runtime, **host}
     return CreateWords(config=config, host=host)
+
+
+def words_of(body: Mapping[str, Any]) -> JsonObject:
+    """Give the words that come to this body, as DockerSpawner gives them: the environment is a dict."""
+    words: JsonObject = {_WORD_OF.get(key, key): value for key, value in body.items()}
+    if "environment" in words:
+        parted = (str(entry).partition("=") for entry in words["environment"])
+        words["environment"] = {name: value if equals else None for name, equals, value in parted}
+    if "volumes" in words:
+        words["volumes"] = list(words["volumes"])
+    return words
 
 
 def env_strings(value: Any, option: str = f"{OPTION}.environment") -> list[str]:
@@ -171,5 +184,7 @@ KEYS: frozenset[str] = frozenset(key for key, _ in WORDS.values() if key) | {
     "Shell",
     "StdinOnce",
 }
+
+_WORD_OF = {key: word for word, (key, _) in WORDS.items() if key and word.islower()}
 
 _HOST_ONLY = {*compat_host.WORDS, *compat_host.KEYS} - {*WORDS, *KEYS, NOTHING}

@@ -33,7 +33,7 @@ class LaunchInputs:
     binds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Volume name or host path → {"bind", "mode" or "ro", "propagation"}, as `volume_binds` gives it."""
     mounts: Sequence[Mapping[str, Any]] = ()
-    """Dictionaries of docker-py's words for a `Mount`, rendered."""
+    """Mounts with the Engine's keys, or docker-py's words, as `mount_binds` gives them."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Container name → alias inside."""
     mount_points: Sequence[str] = ()

@@ -16,23 +16,21 @@ _ONE_PATH = re.compile(r"([A-Za-z]:[\\/])?[^:]*")
 _WRITTEN_BIND = re.compile(r"([A-Za-z]:\\)?[^:]*:(?P<path>([A-Za-z]:\\)?[^:]*)")
 
 
-def volume_binds(
-    volumes: Mapping[str, Any], read_only_volumes: Mapping[str, Any], format_name: Callable[[str], str]
+def add_binds(
+    volumes: Mapping[str, Any], binds: dict[str, JsonObject], mode: str, format_name: Callable[[str], str]
 ) -> dict[str, JsonObject]:
-    """Join `volumes` and `read_only_volumes` as source → `{"bind", "mode"[, "propagation"]}`.
+    """Add `volumes` to `binds`, which is given back: source → `{"bind", "mode"[, "propagation"]}`.
 
-    Sources and paths go through `format_name`. A source in both is the read-only one's, and nothing of
-    `read_only_volumes` is ever writable, whatever mode an entry names.
+    Sources and paths go through `format_name`. `mode` is that of entries that name none; with `ro` nothing is
+    ever writable, whatever mode an entry names. A source that is there already is replaced.
     """
-    binds: dict[str, JsonObject] = {}
-    options = (("volumes", volumes, "rw"), ("read_only_volumes", read_only_volumes, "ro"))
-    for option, entries, mode in options:
-        for source, target in entries.items():
-            bind = _bind(target, mode, f"{option}[{source!r}]")
-            if mode == "ro":
-                bind["mode"] = _read_only(str(bind["mode"]))
-            name = _rendered(source, format_name, option)
-            binds[name] = {**bind, "bind": _rendered(bind["bind"], format_name, option)}
+    option = "read_only_volumes" if mode == "ro" else "volumes"
+    for source, target in volumes.items():
+        bind = _bind(target, mode, f"{option}[{source!r}]")
+        if mode == "ro":
+            bind["mode"] = _read_only(str(bind["mode"]))
+        name = _rendered(source, format_name, option)
+        binds[name] = {**bind, "bind": _rendered(bind["bind"], format_name, option)}
     return binds
 
 
@@ -62,14 +60,18 @@ def _upwards(path: str) -> int:
 def rendered_mounts(
     mounts: Iterable[Mapping[str, Any]], format_name: Callable[[str], str]
 ) -> list[JsonObject]:
-    """Fill templates into every text of each mount; what is nested deeper stays as it is."""
-    return [
-        {
-            word: _rendered(value, format_name, "mounts") if isinstance(value, str) else value
-            for word, value in mount.items()
-        }
-        for mount in mounts
-    ]
+    """Fill templates into every text of each mount, also deeper down, as in the options of its driver."""
+    return [{word: _rendered_deep(value, format_name) for word, value in mount.items()} for mount in mounts]
+
+
+def _rendered_deep(value: Any, format_name: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return _rendered(value, format_name, "mounts")
+    if isinstance(value, Mapping):
+        return {key: _rendered_deep(item, format_name) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rendered_deep(item, format_name) for item in value]
+    return value
 
 
 def mount_points(binds: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -58,8 +58,15 @@ class DeprecatedTraits(HasTraits):
     )
     extra_start_kwargs = Any(help="Has gone: see `extra_host_config`.").tag(config=True)
 
+    _deprecated_aliases = ALIASES
+
+    @property
+    def tls_client(self) -> tuple[AnyValue, AnyValue] | None:
+        """The former options for a client's certificate, where both are set."""
+        return (self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None
+
     @observe(*ALIASES)
-    def _alias_changed(self, change: dict[str, AnyValue]) -> None:
+    def _deprecated_trait(self, change: dict[str, AnyValue]) -> None:
         old, value = change["name"], change["new"]
         new, version = ALIASES[old]
         # A subclass may have handed it over already.

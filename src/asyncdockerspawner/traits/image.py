@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import jupyterhub
@@ -23,6 +24,9 @@ class Images(Union):
         """Give the mapping that a list stands for."""
         value = super().validate(obj, value)
         return {image: image for image in value} if isinstance(value, list) else value
+
+
+_IMAGES = Images()
 
 
 class _Secret(FunctionOr):
@@ -53,7 +57,7 @@ class ImageTraits(HasTraits):
         return f"{REPOSITORY}:{major}.{minor}"
 
     allowed_images = PerSpawn(
-        Images(),
+        _IMAGES,
         {},
         help="""Images that users may choose from.
 
@@ -66,6 +70,10 @@ class ImageTraits(HasTraits):
         `{"image": ...}` and the address of that page `?image=...`. May be a function of the spawner.
         """,
     ).tag(config=True)
+
+    def _validate_allowed_images(self, proposal: Mapping[str, Any]) -> Any:
+        """Give what `proposal["value"]` is as `allowed_images`. Raises TraitError where it cannot be that."""
+        return _IMAGES.validate(self, proposal["value"])
 
     pull_policy = CaselessStrEnum(
         ["always", "ifnotpresent", "never", "skip"],

@@ -30,7 +30,7 @@ class NamingTraits(HasTraits):
     ).tag(config=True)
 
     @default("name_template")
-    def _name_template_default(self) -> str:
+    def _default_name_template(self) -> str:
         return naming.default_name_template(str(getattr(self, "name", "")))
 
     escape = Any(
@@ -42,14 +42,17 @@ class NamingTraits(HasTraits):
         """
     ).tag(config=True)
 
+    _escape = staticmethod(naming.escape_dns)
+    _legacy_escape = staticmethod(naming.escape_legacy)
+
     @default("escape")
     def _escape_default(self) -> naming.EscapeScheme:
-        return naming.escape_dns
+        return self._escape
 
     @validate("escape")
-    def _escape_validate(self, proposal: dict[str, object]) -> naming.EscapeScheme:
+    def _validate_escape(self, proposal: dict[str, object]) -> naming.EscapeScheme:
         try:
-            return naming.scheme(proposal["value"])
+            return naming.scheme(proposal["value"], self._legacy_escape)
         except BadOption as exc:
             # Configuration errors of traitlets' own kinds are what the Hub knows to report at its start.
             raise ValueError(str(exc)) from exc

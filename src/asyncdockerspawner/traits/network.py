@@ -30,9 +30,6 @@ class NetworkTraits(HasTraits):
     ).tag(config=True)
 
     @default("host_ip")
-    def _host_ip_default(self) -> str:
-        return self._default_host_ip()
-
     def _default_host_ip(self) -> str:
         address = urlsplit(os.environ.get("DOCKER_HOST", ""))
         return (address.hostname if address.scheme == "tcp" else None) or "127.0.0.1"
@@ -82,9 +79,9 @@ class NetworkTraits(HasTraits):
     ).tag(config=True)
 
     @default("use_internal_hostname")
-    def _use_internal_hostname_default(self) -> bool:
+    def _default_use_hostname(self) -> bool:
         return bool(getattr(self, "internal_ssl", False))
 
     @default("use_internal_ip")
-    def _use_internal_ip_default(self) -> bool:
+    def _default_use_ip(self) -> bool:
         return self.network_name not in {"bridge", "host"}

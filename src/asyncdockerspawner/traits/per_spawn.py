@@ -83,9 +83,13 @@ class PerSpawnValues(HasTraits):
     def _is_known(self, name: str, function: Function[..., Any]) -> bool:
         return name in self._spawn_values and self._spawn_values[name][0] is function
 
+    def _eval_if_callable(self, x: Any) -> Any:
+        """Give what a function gives for this spawner, and anything else as it is."""
+        return x(self) if callable(x) else x
+
     def _call(self, name: str, function: Function[..., Any]) -> Any:
         with of_option(name):
-            return function(self)
+            return self._eval_if_callable(function)
 
     def _keep(self, trait: PerSpawn, function: Function[..., Any], value: Any) -> None:
         name = str(trait.name)

@@ -13,10 +13,9 @@ class RuntimeTraits(HasTraits):
     """The container and its Engine."""
 
     @default("cmd")
-    def _cmd_default(self) -> None:
+    def _default_cmd(self) -> None:
         """Leave the command to the image."""
 
-    @default("env_keep")
     def _env_keep_default(self) -> list[str]:
         # What surrounds the Hub's process has no meaning inside a container.
         return []

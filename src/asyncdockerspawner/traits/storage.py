@@ -63,5 +63,5 @@ class StorageTraits(HasTraits):
     ).tag(config=True)
 
     @default("format_volume_name")
-    def _format_volume_name_default(self) -> object:
+    def _get_default_format_volume_name(self) -> object:
         return naming.default_format_volume_name
