@@ -167,7 +167,8 @@ class Seams(Values):
         """Give the words of the whole command; that of an image is asked of the Engine."""
         command = getattr(self, "cmd", None)
         if not command:
-            document = await self.engine.pulls.document(self.image)
+            # Where it is not there, this is what has it pulled.
+            document = await lifecycle.resolved(self.docker("inspect_image", self.image))
             command = document["Config"].get("Cmd") or []
         return [*command, *await lifecycle.resolved(self.get_args())]
 
