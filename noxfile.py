@@ -73,11 +73,11 @@ def install(session: nox.Session, *groups: str, hub: str = "6") -> None:
     session.install("-e", ".", HUBS[hub], *(entry for name in groups for entry in group(name)))
 
 
-def run_tests(session: nox.Session, *what: str, through: Sequence[str] = ()) -> None:
+def run_tests(session: nox.Session, *what: str, through: Sequence[str] = (), fake: str = "") -> None:
     """Run these tests in a temporary folder of their own: pytest tidies up the one that all runs share."""
     with tempfile.TemporaryDirectory(prefix="pytest-") as folder:
         words = [*through, "pytest", f"--basetemp={folder}/t", *(session.posargs or what)]
-        session.run(*words, interrupt_timeout=PATIENCE)
+        session.run(*words, interrupt_timeout=PATIENCE, env={"FAKE_ENGINE": fake})
 
 
 def files(names: Iterable[str]) -> list[str]:
@@ -222,14 +222,14 @@ def hub_5(session: nox.Session) -> None:
     """Test with a real Hub, the newest 5.x, where it differs from 6.x."""
     install(session, "test", hub="5")
     session.run("python", "-m", "tests.testbed", "up", "--singleuser")
-    run_tests(session, "tests/hub", "-m", "hub_5")
+    run_tests(session, "tests/hub", "-m", "hub_5", fake="20.10")
 
 
 @nox.session(python=newer_python())
 def newer(session: nox.Session) -> None:
     """Test with a newer Python, where this machine has one, what needs no real Engine."""
     install(session, "test")
-    run_tests(session, "tests/unit", *files(["lifecycle*"]), "-m", "not real_engine")
+    run_tests(session, "tests/unit", *files(["lifecycle*"]), "-m", "not real_engine", fake="20.10")
 
 
 @nox.session

@@ -50,21 +50,22 @@ async def test_a_taken_name_is_a_conflict_that_tells_the_holder(site: Site) -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "kind", "status", "message"),
+    ("words", "kind", "statuses", "message"),
     [
-        ({"Image": "nobody/none:1"}, errors.ImageNotFound, 404, "nobody/none:1"),
-        ({"HostConfig": {"Memory": 1000}}, errors.InvalidConfig, 400, "[Mm]inimum memory"),
-        ({"HostConfig": {"Memory": "x"}}, errors.InvalidConfig, 500, "cannot unmarshal"),
-        ({"HostConfig": {"Binds": ["rel/x:/y"]}}, errors.InvalidConfig, 400, "rel/x"),
+        ({"Image": "nobody/none:1"}, errors.ImageNotFound, {404}, "nobody/none:1"),
+        ({"HostConfig": {"Memory": 1000}}, errors.InvalidConfig, {400}, "[Mm]inimum memory"),
+        ({"HostConfig": {"Memory": "x"}}, errors.InvalidConfig, {500, 400}, "cannot unmarshal"),  # since 23
+        ({"HostConfig": {"Binds": ["rel/x:/y"]}}, errors.InvalidConfig, {400}, "rel/x"),
     ],
 )
 async def test_what_cannot_be_created_is_refused_and_leaves_nothing(
-    site: Site, words: dict[str, Any], kind: type[errors.EngineError], status: int, message: str
+    site: Site, words: dict[str, Any], kind: type[errors.EngineError], statuses: set[int], message: str
 ) -> None:
     async with opened(site.url) as client:
         with pytest.raises(errors.EngineError, match=message) as caught:
             await client.containers.create(f"t{site.hub_id}-x", body(site, **words))
-    assert (type(caught.value), caught.value.status) == (kind, status)
+    assert type(caught.value) is kind
+    assert caught.value.status in statuses
     assert site.containers() == []
 
 
@@ -154,7 +155,7 @@ async def test_a_running_container_is_removed_only_by_force(site: Site) -> None:
     async with opened(site.url) as client:
         made = await client.containers.create(f"t{site.hub_id}-x", body(site))
         await client.containers.start(made)
-        with pytest.raises(errors.EngineRefused, match="running container") as caught:
+        with pytest.raises(errors.EngineRefused, match=r"running container|container is running") as caught:
             await client.containers.remove(made)
         assert caught.value.status == 409
         await client.containers.remove(made, force=True)

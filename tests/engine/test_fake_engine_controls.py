@@ -17,10 +17,11 @@ import httpx
 import pytest
 
 from tests.fake_engine import FakeEngine
+from tests.fake_engine.dialects import nearest
 from tests.fake_engine.documents import human
 from tests.fake_engine.scripts import DEAF, PUBLISHED
 from tests.testbed.images import ensure_stub_image
-from tests.testbed.own_engine import TEST_SECONDS, own_engine
+from tests.testbed.own_engine import TEST_SECONDS, own_engine, own_version
 from tests.testbed.steps import wait_until
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
@@ -185,6 +186,7 @@ def at_the_fake(fake: FakeEngine, *, live_restore: bool, graceful: bool) -> dict
 def test_an_engine_that_restarts(
     fake: FakeEngine, tmp_path: Path, live_restore: bool, graceful: bool
 ) -> None:
+    fake.reset(like=nearest(own_version()))
     faked = at_the_fake(fake, live_restore=live_restore, graceful=graceful)
     assert faked == at_the_real_one(tmp_path, live_restore=live_restore, graceful=graceful)
     assert faked["/dies"][:2] == ["exited", 137]

@@ -1,4 +1,4 @@
-"""An HTTP Engine on a Unix socket, a process of its own, that answers like Docker 20.10.
+"""An HTTP Engine on a Unix socket, a process of its own: Docker 20.10, 28.5 or 29, as `dialects` has it.
 
 `python -m tests.fake_engine SOCKET` serves; tests use `FakeEngine`. How a container behaves is said by labels
 of its image or its own, or by its environment (`fake.exit` is `FAKE_EXIT`):

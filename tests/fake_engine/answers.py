@@ -12,12 +12,13 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refused(Exception):
-    """The Engine says no: status and message of its answer."""
+    """The Engine says no: status and message of its answer, and what it is about."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, about: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.about = about
 
 
 def answer(data: object, status: int = 200) -> web.Response:

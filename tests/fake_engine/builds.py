@@ -97,7 +97,8 @@ class _Build:
             await self._text(f" ---> Running in {container}\n")
         code = await self._carried_out(word, rest)
         if word not in QUIET:
-            await self._text(f"Removing intermediate container {container}\n")
+            words = " ---> Removed" if self.engine.dialect.new else "Removing"
+            await self._text(f"{words} intermediate container {container}\n")
         if code:
             raise _Failed(f"The command '/bin/sh -c {rest}' returned a non-zero code: {code}", code)
         if word == "LABEL":
@@ -147,7 +148,7 @@ class Builds:
         instructions = _instructions(await request.read())
         name = request.query.get("t", "")
         if name:
-            _check_name(name)
+            _check_name(name, 500)
         labels: dict[str, str] = json.loads(request.query.get("labels") or "{}")
         instructions += [("LABEL", f"{key}={value}") for key, value in labels.items()]
         await request["linger"]()
@@ -162,7 +163,10 @@ class Builds:
             done = await build.run(instructions)
         except (_Failed, Refused) as failed:
             code = {"code": failed.code} if isinstance(failed, _Failed) and failed.code else {}
-            await say({"errorDetail": {**code, "message": failed.message}, "error": failed.message})
+            message = failed.message
+            if isinstance(failed, Refused):
+                message = self._engine.dialect.refused(failed).message
+            await say({"errorDetail": {**code, "message": message}, "error": message})
             return response
         finally:
             build.leave()
@@ -184,7 +188,7 @@ class Builds:
         if image is None:
             raise Refused(404, f"No such image: {with_tag(ref)}")
         name = f"{request.query.get('repo', '')}:{request.query.get('tag') or 'latest'}"
-        _check_name(name)
+        _check_name(name, 400 if self._engine.dialect.new else 500)
         self._name(image, name)
         return nothing(201)
 
@@ -202,11 +206,11 @@ class Builds:
         return answer({"ImagesDeleted": deleted or None, "SpaceReclaimed": 0})
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str, status: int) -> None:
     try:
         check_reference(name)
     except Refused as refused:
-        raise Refused(500, refused.message) from refused
+        raise Refused(status, refused.message, refused.about) from refused
 
 
 def _instructions(context: bytes) -> list[tuple[str, str]]:

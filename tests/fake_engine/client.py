@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -16,13 +17,14 @@ from typing import Any, Self
 
 import httpx
 
+from tests.fake_engine.dialects import NEWEST
 from tests.fake_engine.shapes import Json
 from tests.testbed.steps import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_SOCKET = 100
 """Linux takes 107 bytes; pytest's folders may be longer."""
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 UNTIL_CALLED = 120.0
 """Longer than a test is away."""
 
@@ -39,12 +41,16 @@ class FakeEngine:
         """For requests of one's own, to the Engine's API or the control routes."""
 
     @classmethod
-    def start(cls, directory: Path) -> FakeEngine:
-        """Start a process with a socket in this folder, and wait until it answers."""
+    def start(cls, directory: Path, like: str = "") -> FakeEngine:
+        """Start a process with a socket in this folder, and wait until it answers.
+
+        It answers `like` one of `dialects.ENGINES`; else like the one that FAKE_ENGINE names, or the newest.
+        """
         path = directory / "docker.sock"
         if len(bytes(path)) > LONGEST_SOCKET:
             path = Path(tempfile.mkdtemp(prefix="fake-engine-")) / "docker.sock"
-        command = [sys.executable, "-m", "tests.fake_engine", str(path), "--leashed"]
+        like = like or os.environ.get("FAKE_ENGINE") or NEWEST
+        command = [sys.executable, "-m", "tests.fake_engine", str(path), "--leashed", f"--like={like}"]
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
         made = cls(process, path)
         try:
@@ -229,9 +235,9 @@ class FakeEngine:
         if not wait_until(lambda: self.online, START_SECONDS, every=0.01):
             raise RuntimeError("the fake Engine does not come back")
 
-    def reset(self) -> None:
-        """As if just started."""
-        self._control("POST", "reset")
+    def reset(self, like: str = "") -> None:
+        """As if just started; it answers like another Engine until the next time, where one is given."""
+        self._control("POST", "reset", {"like": like})
 
     def stop(self) -> None:
         """End the process."""

@@ -45,7 +45,8 @@ class Containers:
         body = validation.read_body(request.content_type, await request.read())
         host = body.get("HostConfig") or {}
         validation.check_host_config(host)
-        validation.check_networks(body)
+        if not self._engine.dialect.new:
+            validation.check_networks(body)
         name = request.query.get("name") or f"fake_{secrets.token_hex(4)}"
         name = name.removeprefix("/")
         await request["linger"]()
@@ -87,11 +88,11 @@ class Containers:
         async with container.lock:
             if container.removed:
                 raise Refused(404, f"No such container: {request.match_info['ref']}")
-            return answer(documents.inspect(container))
+            return answer(self._engine.dialect.container(documents.inspect(container)))
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
         """`GET /containers/REF/logs`."""
-        return await logs.stream(request, self._find(request))
+        return await logs.stream(request, self._find(request), typed=self._engine.dialect.new)
 
     async def start(self, request: web.Request) -> web.Response:
         """`POST /containers/REF/start`."""
@@ -119,7 +120,7 @@ class Containers:
     async def kill(self, request: web.Request) -> web.Response:
         """`POST /containers/REF/kill`."""
         ref = request.match_info["ref"]
-        signal = _signal(request.query.get("signal") or "KILL")
+        signal = _signal(request.query.get("signal") or "KILL", ref)
         try:
             container = self._find(request)
         except Refused as refused:
@@ -142,7 +143,9 @@ class Containers:
             if condition == "removed" and not container.removed:
                 await asyncio.sleep(0.01)
         if not gone(request):
-            done = answer({"Error": None, "StatusCode": container.state["ExitCode"]})
+            done = answer(
+                self._engine.dialect.waited({"Error": None, "StatusCode": container.state["ExitCode"]})
+            )
             await request["drip"](response, done.body)
         return response
 
@@ -152,7 +155,7 @@ class Containers:
         name = request.query.get("name", "").removeprefix("/")
         if not name:
             raise Refused(400, "Neither old nor new names may be empty")
-        if container.waiting:
+        if container.waiting and not self._engine.dialect.new:
             raise Refused(404, f"sandbox {new_id()} not found")
         if name == container.name:
             raise Refused(400, "Renaming a container with the same name as its current name")
@@ -181,12 +184,12 @@ def _grace(container: Container, asked: str | None) -> float:
     return float(asked or (10 if own is None else own))
 
 
-def _signal(word: str) -> int:
+def _signal(word: str, ref: str) -> int:
     name = word.upper().removeprefix("SIG")
     if name.isdigit() and 0 < int(name) <= 64:
         return int(name)
     if name not in lifetime.SIGNALS:
-        raise Refused(400, f"Invalid signal: {word}")
+        raise Refused(400, f"Invalid signal: {word}", ref)
     return lifetime.SIGNALS[name]
 
 

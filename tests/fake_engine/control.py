@@ -29,7 +29,7 @@ class Control:
         self,
         engine: EngineState,
         desk: Desk,
-        reset: Callable[[], Awaitable[None]],
+        reset: Callable[[str], Awaitable[None]],
         offline: Offline,
     ) -> None:
         self._engine = engine
@@ -86,7 +86,9 @@ class Control:
         engine = self._engine
         return answer(
             {
-                "containers": [documents.inspect(each) for each in engine.containers.values()],
+                "containers": [
+                    engine.dialect.container(documents.inspect(each)) for each in engine.containers.values()
+                ],
                 "images": [tag for each in engine.images.values() for tag in each.tags],
                 "volumes": list(engine.volumes.values()),
                 "networks": [each["Name"] for each in engine.networks.values()],
@@ -97,9 +99,9 @@ class Control:
             }
         )
 
-    async def reset(self, _request: web.Request) -> web.Response:
-        """As if just started; event streams go on."""
-        await self._reset()
+    async def reset(self, request: web.Request) -> web.Response:
+        """`{like}`: as if just started, with the answers of this Engine; event streams go on."""
+        await self._reset((await request.json())["like"])
         return answer(None)
 
     async def offline(self, request: web.Request) -> web.Response:

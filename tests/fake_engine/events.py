@@ -117,7 +117,7 @@ def matches(event: Json, filters: Mapping[str, list[str]]) -> bool:
     return all(word not in _MATCHERS or _MATCHERS[word](event, wanted) for word, wanted in filters.items())
 
 
-async def stream(request: web.Request, bus: EventBus) -> web.StreamResponse:
+async def stream(request: web.Request, bus: EventBus, shown: Callable[[Json], Json]) -> web.StreamResponse:
     """`GET /events`: what happened since `since`, then what happens, one JSON line each."""
     filters = parse_filters(request.query.get("filters"))
     since = _nanoseconds(request.query.get("since"))
@@ -131,7 +131,7 @@ async def stream(request: web.Request, bus: EventBus) -> web.StreamResponse:
     try:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        await _send(request, response, queue, filters, until)
+        await _send(request, response, queue, (filters, shown), until)
     finally:
         bus.subscribers.pop(queue, None)
     return response
@@ -141,9 +141,10 @@ async def _send(
     request: web.Request,
     response: web.StreamResponse,
     queue: asyncio.Queue[Json | str],
-    filters: dict[str, list[str]],
+    sieve: tuple[dict[str, list[str]], Callable[[Json], Json]],
     until: int | None,
 ) -> None:
+    filters, shown = sieve
     while not gone(request):
         left = 0.5 if until is None else min(0.5, (until - time.time_ns()) / 10**9)
         try:
@@ -155,7 +156,7 @@ async def _send(
         if isinstance(event, str):
             await request["drip"](response, event.encode())
         elif matches(event, filters):
-            await request["drip"](response, json.dumps(event).encode() + b"\n")
+            await request["drip"](response, json.dumps(shown(event)).encode() + b"\n")
 
 
 def _nanoseconds(text: str | None) -> int | None:

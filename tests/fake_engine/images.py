@@ -83,11 +83,11 @@ class Images:
         try:
             check_reference(ref)
         except Refused as refused:
-            raise Refused(400, f"no such image: {ref}: {refused.message}") from refused
+            raise Refused(400, f"no such image: {ref}: {refused.message}", refused.about) from refused
         image = self._engine.image(ref)
         if image is None:
             raise Refused(404, f"no such image: {ref}: No such image: {with_tag(ref)}")
-        return answer(_document(image))
+        return answer(self._engine.dialect.image(_document(image)))
 
     async def index(self, request: web.Request) -> web.Response:
         """`GET /images/json`."""
@@ -95,13 +95,16 @@ class Images:
         wanted = filters.get("reference")
         return answer(
             [
-                _summary(image)
+                self._engine.dialect.image_summary(_summary(image), self._users(image))
                 for image in reversed(self._engine.images.values())
                 if has_labels(image.config["Labels"] or {}, filters.get("label", []))
                 and (wanted is None or any(with_tag(ref) in image.tags for ref in wanted))
                 and not (image.tags and filters.get("dangling") == ["true"])
             ]
         )
+
+    def _users(self, image: Image) -> int:
+        return sum(each.image is image for each in self._engine.containers.values())
 
     async def remove(self, request: web.Request) -> web.Response:
         """`DELETE /images/REF`."""

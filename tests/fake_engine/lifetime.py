@@ -10,7 +10,7 @@ from typing import TypeAlias
 from tests.fake_engine import differences, documents, listeners, policy
 from tests.fake_engine.answers import Refused
 from tests.fake_engine.shapes import ENDPOINT
-from tests.fake_engine.state import Container, EngineState, new_id, now
+from tests.fake_engine.state import Container, EngineState, new_id, now, seconds_of
 
 Linger: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -43,8 +43,10 @@ async def _begin(engine: EngineState, container: Container) -> None:
     try:
         await _launch(engine, container)
     except Refused as refused:
-        _failed(engine, container, refused)
-        raise
+        told = engine.dialect.start_failed(refused)
+        _failed(engine, container, told)
+        raise told from refused
+    tell_end(engine, container)
     engine.container_event(container, "start")
     _schedule_end(engine, container)
 
@@ -177,7 +179,11 @@ async def die(
     container.ports = {}
     if oom:
         engine.container_event(container, "oom")
-    engine.container_event(container, "die", exitCode=str(code))
+    container.untold = {"exitCode": str(code)}
+    if container.stopping and engine.dialect.new:
+        engine.background(asyncio.ensure_future(_tell_end_later(engine, container)))
+    else:
+        tell_end(engine, container)
     disconnect(engine, container)
     if again is not None:
         container.restarts += 1
@@ -188,6 +194,23 @@ async def die(
         container.state.update(Status="removing", Dead=True)
         engine.background(asyncio.ensure_future(_remove_later(engine, container)))
     await _tell(container)
+
+
+def tell_end(engine: EngineState, container: Container) -> None:
+    """Let it be heard that a container has ended, if it was not yet."""
+    if container.untold is not None:
+        lasted = {"execDuration": str(_seconds_lived(container))} if engine.dialect.new else {}
+        engine.container_event(container, "die", **lasted, **container.untold)
+        container.untold = None
+
+
+def _seconds_lived(container: Container) -> int:
+    return seconds_of(container.state["FinishedAt"]) - seconds_of(container.state["StartedAt"])
+
+
+async def _tell_end_later(engine: EngineState, container: Container) -> None:
+    await asyncio.sleep(REACTION)
+    tell_end(engine, container)
 
 
 def _ended(container: Container, code: int, *, oom: bool = False, waits: bool = False) -> None:
@@ -238,13 +261,16 @@ async def stop(engine: EngineState, container: Container, grace: float, linger: 
     if not container.running:
         return False
     await linger()
-    container.by_hand = True
-    if container.running:
-        await kill(engine, container, 15)
-    if container.running:
-        await exited(container, container.exits, grace)
-    if container.running:
-        await kill(engine, container, 9)
+    container.by_hand = container.stopping = True
+    try:
+        if container.running:
+            await kill(engine, container, 15)
+        if container.running:
+            await exited(container, container.exits, grace)
+        if container.running:
+            await kill(engine, container, 9)
+    finally:
+        container.stopping = False
     engine.container_event(container, "stop")
     return True
 
@@ -299,6 +325,7 @@ def forget(engine: EngineState, container: Container) -> None:
     if engine.containers.pop(container.id, None) is None:
         return
     container.removed = container.removing = True
+    tell_end(engine, container)
     engine.container_event(container, "destroy")
 
 

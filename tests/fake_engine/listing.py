@@ -28,7 +28,11 @@ def index(engine: EngineState, query: Mapping[str, str]) -> list[Json]:
         if (everything or each.running)
         and all(_MATCHERS[word](engine, each, wanted) for word, wanted in filters.items())
     ]
-    return [documents.summary(each, engine) for each in (shown[:most] if most > 0 else shown)]
+    dialect = engine.dialect
+    return [
+        dialect.container_summary(documents.summary(each, engine))
+        for each in (shown[:most] if most > 0 else shown)
+    ]
 
 
 def _check(filters: Mapping[str, list[str]]) -> None:

@@ -13,14 +13,18 @@ from tests.fake_engine.state import Container
 Line = tuple[int, str, bytes]
 
 
-async def stream(request: web.Request, container: Container) -> web.StreamResponse:
-    """Each line in a frame of its own: stream, three zeros, length (big endian); bare with a terminal."""
+async def stream(request: web.Request, container: Container, *, typed: bool) -> web.StreamResponse:
+    """Each line in a frame of its own: stream, three zeros, length (big endian); bare with a terminal.
+
+    `typed`: the answer says of which type it is.
+    """
     query = request.query
     wanted = {number for number, word in ((1, "stdout"), (2, "stderr")) if flag(query, word)}
     if not wanted:
         raise Refused(400, "Bad parameters: you must choose at least one stream")
-    request["bare_content_type"] = True
-    response = web.StreamResponse()
+    request["bare_content_type"] = not typed
+    kind = "raw" if container.config["Tty"] else "multiplexed"
+    response = web.StreamResponse(headers={"Content-Type": f"application/vnd.docker.{kind}-stream"})
     await response.prepare(request)
     sent = len(container.log)
     for line in _tail([each for each in container.log if each[0] in wanted], query.get("tail", "all")):

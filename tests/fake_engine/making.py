@@ -21,7 +21,7 @@ def container(engine: EngineState, name: str, image: Image, body: Json) -> Conta
         config=_config(number, image, body),
         host_config=_host_config(host),
         created=now(),
-        networks=_networks(body, host),
+        networks=_networks(body, host, several=engine.dialect.new),
         mounts=mounts,
         anonymous=anonymous,
     )
@@ -75,12 +75,15 @@ def _host_config(host: Json) -> Json:
     return config
 
 
-def _networks(body: Json, host: Json) -> dict[str, Json]:
+def _networks(body: Json, host: Json, *, several: bool) -> dict[str, Json]:
     mode = str(host.get("NetworkMode") or "default")
     if mode.startswith("container:"):
         return {}
     name = "bridge" if mode == "default" else mode
     asked: Any = (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
-    own = {key: value for key, value in (asked.get(name) or {}).items() if value is not None}
-    endpoint = {**copy.deepcopy(ENDPOINT), **own}
-    return {name: endpoint}
+    return {each: _endpoint(asked.get(each) or {}) for each in [name, *(asked if several else ())]}
+
+
+def _endpoint(asked: Json) -> Json:
+    own = {key: value for key, value in asked.items() if value is not None}
+    return {**copy.deepcopy(ENDPOINT), **own}

@@ -59,6 +59,7 @@ async def _stopped(engine: EngineState, container: Container) -> None:
     # Nobody has the time for a grace; who is deaf to SIGTERM is killed at once.
     by_hand = container.by_hand
     await lifetime.stop(engine, container, 0, _at_once)
+    lifetime.tell_end(engine, container)
     container.by_hand = by_hand
     if container.host_config["AutoRemove"]:
         lifetime.forget(engine, container)

@@ -53,9 +53,9 @@ async def create_conflict(p: Player) -> None:
         await p.ask("POST", "/containers/create", {"Image": image})
     both: dict[str, Any] = {"bridge": {}, "host": {}}
     body = {"Image": p.image, "Labels": p.labels(), "NetworkingConfig": {"EndpointsConfig": both}}
-    refused = await p.http.post("/containers/create", json=body)
-    words = refused.json()["message"].replace(",", "").split()
-    p.see("two networks", refused.status_code, sorted(words))  # the Engine tells them in any order
+    told = await p.http.post("/containers/create", json=body)
+    words = told.json().get("message", "").replace(",", "").split()
+    p.see("two networks", told.status_code, sorted(words))  # 20.10 tells them in any order
 
 
 @script
@@ -79,6 +79,8 @@ async def create_refusals(p: Player) -> None:
     typed = {"Content-Type": "application/json"}
     await p.ask("POST", "/containers/create", content=b"{", headers={"Content-Type": "text/plain"})
     await p.ask("POST", "/containers/create", content=b"", headers=typed)
+    await p.ask("POST", "/containers/create", content=b"{", headers=typed)
+    await p.ask("POST", "/containers/create", content=b"[", headers=typed)
     await p.ask("POST", "/containers/create", content=b"{}", headers=typed)
 
 
@@ -213,8 +215,18 @@ async def list_entries(p: Player) -> None:
         await p.create("c", Cmd=["a b", "it's x", "$Y", ""], HostConfig={"NetworkMode": "host"}),
     ]
     await p.ask("POST", f"/containers/{refs[1]}/wait")
+    await _listed_as_exited(p, refs[1])
     await _see_entries(p)
     await _see_filters(p, refs[0])
+
+
+async def _listed_as_exited(p: Player, ref: str) -> None:
+    """Wait for it: new Engines answer wait, and inspect, before the list knows."""
+    query = {"all": "1", "filters": json.dumps({"id": [ref], "status": ["exited"]})}
+    for _ in range(100):
+        if (await p.http.get("/containers/json", params=query)).json():
+            return
+        await asyncio.sleep(0.05)
 
 
 async def _see_entries(p: Player) -> None:

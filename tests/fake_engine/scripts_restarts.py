@@ -85,7 +85,7 @@ async def restarts_on_request(p: Player) -> None:
         await p.ask("POST", f"/containers/{p.name('none')}/restart")
         await last_heard(heard, "restart", p.name("d"))
     p.see("different ports", len(set(ports)))
-    p.see("events", 0, [_told(event) for event in heard])
+    p.see("events", 0, [_told(event) for event in await p.orderly(heard)])
 
 
 async def _port(p: Player, ref: str) -> int:

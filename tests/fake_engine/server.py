@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from tests.fake_engine import events, images, listeners, volumes_networks
 from tests.fake_engine.answers import Handler, Refused, answer
 from tests.fake_engine.builds import Builds
 from tests.fake_engine.containers import Containers
 from tests.fake_engine.control import Control, Step
+from tests.fake_engine.dialects import ENGINES, Dialect, written
 from tests.fake_engine.faults import Desk
 from tests.fake_engine.images import Images
 from tests.fake_engine.shapes_system import INFO, VERSION
@@ -24,9 +26,7 @@ from tests.fake_engine.volumes_networks import Networks, Volumes
 BACKLOG = 1024
 LAST_WORDS = 400
 """Looks at what is still to be sent, each some milliseconds after the other."""
-API, OLDEST_API = (1, 41), (1, 12)
 _HEADERS = {
-    "Api-Version": "1.41",
     "Docker-Experimental": "false",
     "Ostype": "linux",
     "Server": "Docker/fake (linux)",
@@ -54,40 +54,44 @@ class System:
 
     async def version(self, _request: web.Request) -> web.Response:
         """`GET /version`."""
-        return answer(VERSION)
+        return answer(self._engine.dialect.version_document(VERSION))
 
     async def info(self, _request: web.Request) -> web.Response:
         """`GET /info`."""
         counts = [each.running for each in self._engine.containers.values()]
-        return answer(
-            {
-                **INFO,
-                "Containers": len(counts),
-                "ContainersRunning": sum(counts),
-                "ContainersStopped": len(counts) - sum(counts),
-                "Images": len(self._engine.images),
-            }
-        )
+        told = {
+            **INFO,
+            "Containers": len(counts),
+            "ContainersRunning": sum(counts),
+            "ContainersStopped": len(counts) - sum(counts),
+            "Images": len(self._engine.images),
+        }
+        return answer(self._engine.dialect.info(told))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """`GET /events`."""
-        return await events.stream(request, self._engine.events)
+        return await events.stream(request, self._engine.events, self._engine.dialect.event)
 
 
-@web.middleware
-async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+def refusals(engine: EngineState) -> Middleware:
     """Refusals in the Engine's words; versions it does not speak; pages it does not have."""
-    if "//" in request.path:  # Go's router cleans paths, so "/name" is no way to call a container
-        return web.Response(status=301, headers={"Location": _clean(request)})
-    try:
-        _check_version(request)
-        return await handler(request)
-    except Refused as refused:
-        return answer({"message": refused.message}, refused.status)
-    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
-        return answer({"message": "page not found"}, 404)
-    except ConnectionError:
-        return web.Response(status=499)  # the client left in the middle of a stream
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if "//" in request.path:  # Go's router cleans paths, so "/name" is no way to call a container
+            return web.Response(status=301, headers={"Location": _clean(request)})
+        try:
+            _check_version(request, engine.dialect)
+            return await handler(request)
+        except Refused as refused:
+            told = engine.dialect.refused(refused)
+            return answer({"message": told.message}, told.status)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+            return answer({"message": "page not found"}, 404)
+        except ConnectionError:
+            return web.Response(status=499)  # the client left in the middle of a stream
+
+    return refuse
 
 
 def _clean(request: web.Request) -> str:
@@ -95,25 +99,30 @@ def _clean(request: web.Request) -> str:
     return re.sub("/+", "/", request.path) + query
 
 
-def _check_version(request: web.Request) -> None:
+def _check_version(request: web.Request, dialect: Dialect) -> None:
     found = re.match(r"/v(\d+)\.(\d+)/", request.path)
-    asked = tuple(map(int, found.groups())) if found else API
-    told = ".".join(map(str, asked))
-    if asked > API:
-        raise Refused(400, f"client version {told} is too new. Maximum supported API version is 1.41")
-    if asked < OLDEST_API:
+    if found is None:
+        return
+    asked = (int(found[1]), int(found[2]))
+    if asked > dialect.api:
+        most = written(dialect.api)
+        raise Refused(
+            400, f"client version {written(asked)} is too new. Maximum supported API version is {most}"
+        )
+    if asked < dialect.oldest_api:
         raise Refused(
             400,
-            f"client version {told} is too old. Minimum supported API version is 1.12, "
-            "please upgrade your client to a newer version",
+            f"client version {written(asked)} is too old. Minimum supported API version is "
+            f"{written(dialect.oldest_api)}, please upgrade your client to a newer version",
         )
 
 
 class Server:
     """One fake Engine at one socket."""
 
-    def __init__(self, socket: str) -> None:
+    def __init__(self, socket: str, like: str) -> None:
         self._socket = socket
+        self._like = like
         self._engine = EngineState()
         self._desk = Desk()
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.2)
@@ -122,8 +131,8 @@ class Server:
         self._back = asyncio.Event()
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[self._desk.middleware(), refusals], client_max_size=2**26)
         engine = self._engine
+        app = web.Application(middlewares=[self._desk.middleware(), refusals(engine)], client_max_size=2**26)
         rooms: Iterable[Any] = (
             System(engine),
             Containers(engine),
@@ -138,7 +147,7 @@ class Server:
                 again = web.RouteDef(route.method, versioned, route.handler, route.kwargs)
                 app.router.add_routes([route, again])
         app.router.add_routes(Control(engine, self._desk, self._reset, self._go_offline).routes())
-        app.on_response_prepare.append(_engine_headers)
+        app.on_response_prepare.append(self._add_headers)
         return app
 
     async def run(self, until: asyncio.Event) -> None:
@@ -162,9 +171,10 @@ class Server:
         for container in self._engine.containers.values():
             listeners.close(container)
 
-    async def _reset(self) -> None:
+    async def _reset(self, like: str = "") -> None:
         await self._empty()
         engine = self._engine
+        engine.dialect = ENGINES[like or self._like]
         for held in (engine.containers, engine.images, engine.volumes, engine.networks, engine.pullable):
             held.clear()
         engine.events.past.clear()
@@ -208,8 +218,7 @@ class Server:
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.005)
 
-
-async def _engine_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
-    if request.get("bare_content_type"):
-        response.headers.popall("Content-Type", None)
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update({**_HEADERS, "Api-Version": written(self._engine.dialect.api)})
+        if request.get("bare_content_type"):
+            response.headers.popall("Content-Type", None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tests.fake_engine.answers import Refused
+from tests.fake_engine.dialects import ENGINES, NEWEST, Dialect
 from tests.fake_engine.events import EventBus
 from tests.fake_engine.shapes import STATE, Json
 
@@ -63,6 +64,9 @@ class Container:
     """Somebody stopped it: `unless-stopped` then starts it no more."""
     restarting: bool = False
     """`docker restart` is under way: AutoRemove has to wait."""
+    stopping: bool = False
+    untold: dict[str, str] | None = None
+    """What its `die` will say: new Engines tell that after `stop`, and after their answer."""
 
     @property
     def running(self) -> bool:
@@ -96,6 +100,8 @@ class EngineState:
     volumes: dict[str, Json] = field(default_factory=dict)
     networks: dict[str, Json] = field(default_factory=dict)
     pullable: dict[str, Json] = field(default_factory=dict)
+    dialect: Dialect = ENGINES[NEWEST]
+    """Which Engine's way to speak this is."""
     events: EventBus = field(default_factory=EventBus)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     away: bool = False

@@ -87,7 +87,7 @@ def check_name(name: str) -> None:
 def check_reference(image: str) -> None:
     """Refuse what is no image reference."""
     if not _REFERENCE.match(image):
-        raise Refused(400, "invalid reference format: repository name must be lowercase")
+        raise Refused(400, "invalid reference format: repository name must be lowercase", image)
 
 
 def check_host_config(host: Json) -> None:

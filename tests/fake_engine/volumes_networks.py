@@ -81,7 +81,10 @@ class Volumes:
             raise Refused(404, f"create {name}: {why}")
         check_volume_name(name)
         await request["linger"]()
-        return answer(mounting.ensure(self._engine, name, body.get("Labels")), 201)
+        labels = body.get("Labels")
+        if self._engine.dialect.new and not body.get("Name"):
+            labels = {**(labels or {}), "com.docker.volume.anonymous": ""}
+        return answer(mounting.ensure(self._engine, name, labels), 201)
 
     async def inspect(self, request: web.Request) -> web.Response:
         """`GET /volumes/NAME`."""
@@ -147,7 +150,7 @@ class Networks:
         names = filters.get("name")
         return answer(
             [
-                {**_shown(each), "Containers": {}}
+                self._engine.dialect.network({**_shown(each), "Containers": {}})
                 for each in self._engine.networks.values()
                 if has_labels(each["Labels"], filters.get("label", []))
                 and (names is None or any(part in each["Name"] for part in names))
@@ -157,7 +160,8 @@ class Networks:
     async def inspect(self, request: web.Request) -> web.Response:
         """`GET /networks/REF`."""
         network = self._engine.network(request.match_info["ref"])
-        return answer({**_shown(network), "Containers": self._inside(network)})
+        told = {**_shown(network), "Containers": self._inside(network)}
+        return answer(self._engine.dialect.network(told))
 
     def _inside(self, network: Json) -> Json:
         return {
@@ -179,6 +183,12 @@ class Networks:
             raise Refused(403, f"{name} is a pre-defined network and cannot be removed")
         if network["Containers"]:
             why = f"network {name} id {network['Id']} has active endpoints"
+            if self._engine.dialect.new:
+                inside = [
+                    f'name:"{self._engine.containers[each].name}" id:"{endpoint["EndpointID"][:12]}"'
+                    for each, endpoint in network["Containers"].items()
+                ]
+                why = f"network {name} has active endpoints ({', '.join(inside)})"
             raise Refused(403, f"error while removing network: {why}")
         del self._engine.networks[network["Id"]]
         return nothing()

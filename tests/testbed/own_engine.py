@@ -348,6 +348,11 @@ def own_engine(
         yield engine
 
 
+def own_version() -> str:
+    """The version that an Engine of a test's own has: the machine's."""
+    return run(["dockerd", "--version"], env=environment()).split()[2]
+
+
 def sweep() -> list[str]:
     """Take away what runs that were killed have left; gives the names of their folders."""
     swept: list[str] = []
