@@ -205,7 +205,7 @@ def newest(session: nox.Session) -> None:
 def hub_6(session: nox.Session) -> None:
     """Test with a real Hub, the newest 6.x."""
     install(session, "test", "browser")
-    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--newest")
+    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--hub-image", "--newest")
     run_tests(session, "tests/hub", "-m", "not browser", through=NEWEST_ENGINE)
 
 

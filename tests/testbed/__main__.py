@@ -9,6 +9,7 @@ import sys
 import jupyterhub
 
 from tests.testbed.engine import ensure_engine, find_engine, our_pid, stop_engine
+from tests.testbed.hub_image import ensure_hub_image
 from tests.testbed.images import ensure_base_image, ensure_stub_image, ensure_stubborn_image
 from tests.testbed.newest import (
     command_beside,
@@ -29,6 +30,8 @@ def up(given: argparse.Namespace) -> None:
     images = [ensure_stub_image(), ensure_stubborn_image()]
     if given.singleuser:
         images += [ensure_base_image(), ensure_singleuser_image(jupyterhub.__version__)]
+    if given.hub_image:
+        images.append(ensure_hub_image(jupyterhub.__version__))
     for image in images:
         say(f"* image {image}")
     say(f"* proxy {' '.join(ensure_proxy())}")
@@ -79,6 +82,7 @@ def main() -> int:
         told.set_defaults(command=command)
         if command is up:
             told.add_argument("--singleuser", action="store_true", help="also the real single-user image")
+            told.add_argument("--hub-image", action="store_true", help="also the one with Hub and proxy")
             told.add_argument("--newest", action="store_true", help="also the newest Engine, with the images")
         if command is run:
             told.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")

@@ -47,7 +47,7 @@ def ensure_singleuser_image(hub_version: str) -> str:
             base = ensure_base_image()
             python = image_labels(engine, base)[PYTHON]
             with tempfile.TemporaryDirectory(prefix="testbed-wheels-") as folder:
-                _download_wheels(Path(folder), requirements(wanted).split(), python)
+                download_wheels(Path(folder), requirements(wanted).split(), python)
                 before = inspect_image(engine, image)
                 with step(f"building the image {image}"):
                     run(_rebase_command(base, image, hub_version, folder, f"{RECIPE}={recipe}"))
@@ -106,7 +106,8 @@ def _message(body: bytes) -> str:
         return body.decode(errors="replace")[-300:]
 
 
-def _download_wheels(folder: Path, wanted: Sequence[str], python: str) -> None:
+def download_wheels(folder: Path, wanted: Sequence[str], python: str) -> None:
+    """Download what this needs on another Python."""
     with step(f"downloading {' '.join(wanted)} for Python {python}"):
         # The interpreter inside is another one than ours, so wheels are resolved for it.
         run(
