@@ -19,7 +19,7 @@ AsyncDockerSpawnerError
 │    └─ EngineRefused          any other answer of 4xx or 5xx
 └─ SpawnRefused                a spawn cannot go on
      ├─ BadOption{BadTemplate, SiteCodeFailed} · BadReference · ImageNotAllowed · ImageUnavailable
-     └─ ServerDied · NoEndpoint{NoAddressYet} · NotOurs · QueueTimeout · RenameRefused
+     └─ ServerDied · NoEndpoint{NoAddressYet} · NotOurs · QueueTimeout{StillStopping} · RenameRefused
 
 A class exists because somebody catches it. `docs`: Docker Engine API v1.41, and what Engines
 really answer (`client/translate`).
@@ -234,6 +234,10 @@ class QueueTimeout(SpawnRefused):
     """The server's turn to start did not come in time."""
 
     status = 503
+
+
+class StillStopping(QueueTimeout):
+    """What an earlier server has left could not be ended yet, so this one's turn does not come."""
 
 
 class RenameRefused(SpawnRefused):

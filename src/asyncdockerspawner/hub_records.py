@@ -1,4 +1,4 @@
-"""What the Hub's database says of servers: read, never written. Source: `jupyterhub.orm`."""
+"""What the Hub's database says of servers; written only where a debt is done. Source: `jupyterhub.orm`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jupyterhub import orm
-from sqlalchemy import Text, literal_column
+from sqlalchemy import Text, inspect, literal_column
 from sqlalchemy.orm import Session, object_session
 
 from asyncdockerspawner.lifecycle import Key, Row
@@ -45,6 +45,25 @@ def known_users(session: Session, usernames: Iterable[str]) -> set[str]:
     for some in _batches(usernames):
         found |= {name for (name,) in session.query(orm.User.name).filter(orm.User.name.in_(some))}
     return found
+
+
+def strike_off_of(session: Session, username: str, servername: str) -> None:
+    """Take the debt of a stop out of the saved state of this user's server."""
+    user = session.query(orm.User).filter_by(name=username).one_or_none()
+    if user is not None and servername in user.orm_spawners:
+        strike_off(user.orm_spawners[servername])
+
+
+def strike_off(orm_spawner: Any) -> None:
+    """Take the debt of a stop out of a server's saved state, if the row is still there."""
+    session = object_session(orm_spawner)
+    if session is None or inspect(orm_spawner).was_deleted:
+        return
+    state = dict(orm_spawner.state or {})
+    if state.pop("owed", False):
+        state.pop("owed_now", None)
+        orm_spawner.state = state
+        session.commit()
 
 
 def _batches(names: Iterable[str]) -> Iterator[list[str]]:

@@ -221,6 +221,11 @@ class Seams(Values):
     _now = False
     """Whether the stop under way is to be without grace."""
 
+    @property
+    def stop_grace(self) -> int | None:
+        """Seconds that the stop under way leaves the server to end by itself; None is its own."""
+        return 0 if self._now else self.stop_timeout
+
     async def object_body(self) -> JsonObject:
         """Give what the object is made from, as the Engine takes it, from the values that stand now."""
         return container.build_container(await self.launch_inputs())
@@ -234,7 +239,7 @@ class Seams(Values):
     @facade.raises_docker_pys
     async def stop_object(self) -> None:
         """Stop the object with its own grace, or `stop_timeout`."""
-        await self.workload.stop(self.object_id, grace=0 if self._now else self.stop_timeout)
+        await self.workload.stop(self.object_id, grace=self.stop_grace)
 
     @facade.raises_docker_pys
     async def remove_object(self) -> None:

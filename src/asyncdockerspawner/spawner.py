@@ -80,6 +80,7 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
                 rows=partial(hub_records.server_rows, session),
                 orphan_policy=self.orphan_policy,
                 log=self.log,
+                strike_off=partial(hub_records.strike_off_of, session),
                 leftovers=lifecycle.Leftovers(
                     hub_id=self.hub_id,
                     volumes=self.engine.client.volumes if self.delete_volumes_on_user_delete else None,

@@ -13,7 +13,17 @@ from asyncdockerspawner import errors, hub_errors, hub_records, lifecycle, volum
 from asyncdockerspawner.progress import SpawnLog
 from asyncdockerspawner.seams import Seams
 
-_KEPT = ("owed", "failed_id", "renamed", "last_end", "volume_names", "own_volumes", "former_names", "mounted")
+_KEPT = (
+    "owed",
+    "owed_now",
+    "failed_id",
+    "renamed",
+    "last_end",
+    "volume_names",
+    "own_volumes",
+    "former_names",
+    "mounted",
+)
 """Attributes that outlive a spawn in the saved state, under their own names."""
 
 
@@ -50,6 +60,8 @@ class ServerState(Seams):
     """What `remove` was when the object was made."""
     owed = False
     """A stop was asked for and could not be done yet."""
+    owed_now = False
+    """It was to be without grace."""
     failed_id = ""
     """A container of a failed start that is kept."""
     renamed = False
@@ -187,6 +199,12 @@ class ServerState(Seams):
         self.orm_spawner.state = self.get_state()
         if commit:
             hub_records.session_of(self.orm_spawner).commit()
+
+    def settle_debt(self) -> None:
+        """Take down, in the database too, that an owed stop is done."""
+        self.owed = self.owed_now = False
+        # Only that: the row may have a later spawner's state by now.
+        hub_records.strike_off(self.orm_spawner)
 
     def note_end(self, text: str) -> None:
         """Remember why the server ended, for its user to see."""

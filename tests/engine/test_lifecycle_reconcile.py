@@ -63,6 +63,31 @@ async def test_a_stop_that_is_owed_is_done_by_the_next_process(
     await states(fake, left)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_stop_that_is_owed_is_as_hasty_as_it_was_and_is_struck_off_when_it_is_done(
+    make: Make, fake: FakeEngine, restarted: bool
+) -> None:
+    world = make()
+    spawner = await world.spawn("one")
+    fake.rule("POST", "/stop$", status=500, message="not now", times=None if restarted else 1)
+    await spawner.stop(now=True)
+    # As the Hub does after a stop.
+    spawner.server, spawner.orm_spawner.state = None, spawner.get_state()
+    world.db.commit()
+    assert spawner.orm_spawner.state["owed"] is True
+    if restarted:
+        await registry.close_engines()
+        fake.clear_rules()
+        world = await as_another_process(world)
+    await states(fake, {})
+    row = world.user.orm_user.orm_spawners["one"]
+    await until(lambda: "owed" not in row.state)
+    world.db.rollback()
+    world.db.refresh(row)
+    assert "owed" not in row.state
+    assert {entry["query"].get("t") for entry in fake.requests("POST", "/containers/{ref}/stop")} == {"0"}
+
+
 async def test_a_user_who_comes_back_before_an_owed_stop_is_done_has_a_server(
     make: Make, fake: FakeEngine
 ) -> None:

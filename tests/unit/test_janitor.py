@@ -135,6 +135,74 @@ async def test_who_waits_can_be_cancelled_without_harm_to_the_work() -> None:
     assert seen == ["done"]
 
 
+async def test_work_that_is_asked_for_again_is_not_queued_again() -> None:
+    janitor, gate, seen = Janitor(), asyncio.Event(), list[str]()
+
+    def work(word: str) -> room.Work:
+        async def run() -> None:
+            await gate.wait()
+            seen.append(word)
+
+        return run
+
+    first = janitor.submit("x", work("a"), what="a", goal="stop")
+    await asyncio.sleep(0)
+    assert all(janitor.submit("x", work("b"), what="b", goal="stop") is first for _ in range(3))
+    assert janitor.submit("x", work("c"), what="c", goal="remove") is not first
+    assert janitor.submit("y", work("d"), what="d", goal="stop") is not first
+    gate.set()
+    await janitor.settled("x")
+    await janitor.settled("y")
+    assert sorted(seen) == ["a", "c", "d"]
+    janitor.submit("x", work("e"), what="e", goal="stop")
+    await janitor.settled("x")
+    assert seen[-1] == "e"
+    assert janitor._goals == {}
+
+
+async def test_how_long_there_is_work_on_a_name_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("asyncdockerspawner.engine.janitor.time.monotonic", lambda: now)
+    janitor, gate = Janitor(), asyncio.Event()
+    assert janitor.busy_for("x") == 0
+    for _ in range(2):
+        janitor.submit("x", gate.wait, what="wait")  # type: ignore[arg-type]
+        now += 20
+    assert janitor.busy_for("x") == 40
+    monkeypatch.undo()
+    gate.set()
+    await janitor.settled("x")
+    assert janitor.busy_for("x") == 0
+
+
+async def test_who_asks_for_work_hears_whether_it_is_done_or_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "RETRY_PAUSES", (0.01,))
+    janitor, away = Janitor(), True
+
+    async def work() -> None:
+        if away:
+            raise errors.EngineUnavailable("remove container", "x", "away")
+
+    async def refused() -> None:
+        raise errors.EngineRefused("remove container", "x", "no", status=409)
+
+    for _ in range(2):
+        assert not await janitor.attempt("x", work, what="work", patience=60, goal="x")
+    away = False
+    await janitor.settled("x")
+    assert await janitor.attempt("x", work, what="work", patience=60)
+    assert not await janitor.attempt("x", refused, what="work", patience=60)
+    assert not await janitor.attempt("x", asyncio.Event().wait, what="for ever", patience=0)  # type: ignore[arg-type]
+    await janitor.aclose(patience=0)
+
+
+async def test_what_is_not_done_when_the_hub_ends_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    janitor = Janitor()
+    janitor.submit("x", asyncio.Event().wait, what="remove x")  # type: ignore[arg-type]
+    await janitor.aclose(patience=0)
+    assert "Not done when the Hub ended: remove x" in caplog.text
+
+
 async def test_closing_ends_what_does_not_end_by_itself() -> None:
     janitor = Janitor()
     task = janitor.submit("x", asyncio.Event().wait, what="wait for ever")  # type: ignore[arg-type]

@@ -89,7 +89,8 @@ def _stop_late(host: Host, spawn: Spawn) -> None:
     async def work() -> None:
         for pause in (0.0, *LATE_PAUSES):
             await asyncio.sleep(pause)
-            await engine.janitor.submit(name, once, what=f"stop {name} of a start that did not end well")
+            what = f"stop {name} of a start that did not end well"
+            await engine.janitor.submit(name, once, what=what, goal=("late", ref))
 
     engine.janitor.start(work, what=f"stop {name}, if it is started late")
 
@@ -123,26 +124,28 @@ def _look_later(workload: Workload, name: str, owner: labels.Owner, janitor: Jan
                 await workload.remove(found, force=False)
                 return
 
-    janitor.submit(f"{name} (late)", work, what=f"remove {name}, if it was created late")
+    what = f"remove {name}, if it was created late"
+    janitor.submit(f"{name} (late)", work, what=what, goal=owner.spawn_id)
 
 
 def owe(host: Host) -> None:
     """Have the object stopped, and removed with `remove`, as soon as the Engine is back."""
-    workload, remove, ref = host.workload, host.removes, host.object_id
+    workload, remove, ref, grace = host.workload, host.removes, host.object_id, host.stop_grace
     name, owner = host.object_name, host.owner
 
     async def work() -> None:
         if found := ref or await ownership.created_by(workload, name, owner):
-            await workload.stop(found)
+            await workload.stop(found, grace=grace)
             if remove:
                 await workload.remove(found, force=True)
 
     # In the saved state too, for a Hub that is restarted before that.
-    host.owed = True
-    task = host.engine.janitor.submit(name, work, what=f"stop {name}")
+    host.owed, host.owed_now = True, grace == 0
+    goal = ("end", ref or owner.spawn_id, remove, grace)
+    task = host.engine.janitor.submit(name, work, what=f"stop {name}", goal=goal)
     task.add_done_callback(lambda done: _paid(host, done))
 
 
 def _paid(host: Host, done: asyncio.Task[bool]) -> None:
     if not done.cancelled() and done.result():
-        host.owed = False
+        host.settle_debt()

@@ -79,6 +79,8 @@ class Reconciler:
     """keep, stop or remove."""
     log: logging.Logger | logging.LoggerAdapter[Any]
     leftovers: Leftovers | None = None
+    strike_off: Callable[[str, str], None] | None = None
+    """Is told the user and server of an owed stop that is done."""
 
     def begin(self) -> None:
         """Do it in the background."""
@@ -93,7 +95,7 @@ class Reconciler:
             self._settle(document, Finding.LEFTOVER, remove=not _to_keep(document))
         unknown = self._found(Finding.ORPHAN)
         if self.leftovers is not None:
-            kept = [each for each in unknown if not self._matters(each) and not self._has_row(each)]
+            kept = [each for each in unknown if not self._matters(each) and self._row(each) is None]
             await self.leftovers.tell(map(_name, kept))
         orphans = [each for each in unknown if self._matters(each)]
         if not orphans:
@@ -125,9 +127,13 @@ class Reconciler:
         # One that is stopped and was made to be kept is a user's, or was put away for a user.
         return status.is_running(document) or not _to_keep(document)
 
-    def _has_row(self, document: JsonObject) -> bool:
+    def _row(self, document: JsonObject) -> Row | None:
         owner = labels.owner_of(document["Config"].get("Labels"))
-        return owner is not None and (owner.username, owner.servername) in self.rows({owner.username})
+        return self.rows({owner.username}).get((owner.username, owner.servername)) if owner else None
+
+    def _grace(self, document: JsonObject, finding: Finding) -> int | None:
+        row = self._row(document) if finding is Finding.OWED else None
+        return 0 if row is not None and row.state.get("owed_now") else None
 
     def _settle(self, document: JsonObject, finding: Finding, *, remove: bool) -> None:
         container_id = str(document["Id"])
@@ -135,12 +141,16 @@ class Reconciler:
         async def work() -> None:
             # Meanwhile the user may have started the server again, and taken it over.
             if any(each["Id"] == container_id for each in self._found(finding)):
-                await self.workload.stop(container_id)
+                await self.workload.stop(container_id, grace=self._grace(document, finding))
                 if remove:
                     await self.workload.remove(container_id, force=True)
+                owner = labels.owner_of(document["Config"].get("Labels"))
+                if finding is Finding.OWED and owner is not None and self.strike_off is not None:
+                    self.strike_off(owner.username, owner.servername)
 
         name = _name(document)
-        self.janitor.submit(name, work, what=f"{'remove' if remove else 'stop'} {name} ({finding.value})")
+        what = f"{'remove' if remove else 'stop'} {name} ({finding.value})"
+        self.janitor.submit(name, work, what=what, goal=(finding, container_id))
 
 
 def _name(document: JsonObject) -> str:

@@ -74,7 +74,7 @@ async def _claim(host: Host, claimed: list[tuple[Engine, str]]) -> None:
     engine, name = host.engine, host.object_name
     if (engine, name) in claimed:
         return
-    await engine.janitor.settled(name)
+    await turns.behind(host)
     engine.launching.add(name)
     claimed.append((engine, name))
     await host.watch.ready()
@@ -105,6 +105,9 @@ async def halt(host: Host) -> None:
     await _end_start(host)
     attend.unfollow(host)
     if not host.object_id and spawn is None:
+        return
+    if host.owed and host.engine.janitor.busy(host.object_name):
+        # Nothing has been made since that stop was asked for.
         return
     try:
         async with asyncio.timeout(cleanup.SWEEP_SECONDS):
