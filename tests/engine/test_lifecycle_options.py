@@ -207,6 +207,18 @@ async def test_a_command_after_the_start_runs_inside_and_is_logged(
 
 
 @ON_THE_REAL
+async def test_of_a_command_that_writes_much_the_end_is_told(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    much = "/bin/busybox yes | /bin/busybox head -c 3000000; echo the last word; exit 4"
+    world = make_world(post_start_cmd=[*SHELL, much])
+    await world.spawn()
+    await world.user.stop("")
+    assert "the last word" in log.text
+    assert len(log.text) < 300_000
+
+
+@ON_THE_REAL
 @pytest.mark.parametrize("command", [[*SHELL, "echo oops >&2; exit 4"], "/nowhere"])
 async def test_a_command_that_fails_is_a_warning_unless_it_is_required(
     make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture, command: Any

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.connection import Connection, segment
-from asyncdockerspawner.client.output import text
+from asyncdockerspawner.client.output import end_of
 from asyncdockerspawner.jsontypes import JsonObject
 
 INSPECT_SECONDS = 60.0
@@ -161,7 +161,7 @@ class Containers:
         return [str(change["Path"]) for change in answer.data or ()]
 
     async def logs(self, ref: str, *, tail: int) -> str:
-        """The last `tail` lines of stdout and stderr together."""
+        """The last `tail` lines of stdout and stderr together; of very long ones, the end."""
         async with self._connection.stream(
             "GET",
             f"containers/{segment(ref)}/logs",
@@ -170,7 +170,7 @@ class Containers:
             params={"stdout": True, "stderr": True, "tail": str(tail)},
         ) as chunks:
             async with asyncio.timeout(INSPECT_SECONDS):
-                return text(b"".join([chunk async for chunk in chunks]))
+                return await end_of(chunks)
 
     async def _wait_gone(self, ref: str, deadline: float) -> None:
         pause = 0.02

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncdockerspawner.client.connection import Connection, segment
-from asyncdockerspawner.client.output import text
+from asyncdockerspawner.client.output import end_of
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended, and what it wrote to both of its streams."""
+    """How a command ended, and what it wrote to both of its streams; of much, the end."""
 
     code: int
     output: str
@@ -44,7 +44,7 @@ class Execs:
                 body={"Detach": False, "Tty": False},
             ) as chunks,
         ):
-            output = text(b"".join([chunk async for chunk in chunks]))
+            output = await end_of(chunks)
         found = await self._connection.request(
             "GET", f"exec/{segment(exec_id)}/json", operation="inspect exec", subject=ref
         )

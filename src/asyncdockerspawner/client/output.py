@@ -2,16 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 STDERR = 2
 
 
+MOST_BYTES = 64 * 1024
+"""Of what a command or a server has written, the end is kept, about so much of it."""
+CUT = "[…]"
+"""In place of what was not kept."""
+_HEADER = 8
+
+
 def text(raw: bytes) -> str:
     """Join both streams line by line, each line as its stream wrote it."""
+    return _lines(_frames(raw))
+
+
+async def end_of(chunks: AsyncIterator[bytes]) -> str:
+    """Give as `text` does what a stream gives, but only the end of it where it is long."""
+    tail = Tail()
+    async for chunk in chunks:
+        tail.feed(chunk)
+    return tail.text
+
+
+class Tail:
+    """The end of what comes in chunks of any size, in bounded memory."""
+
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        self._most = most
+        self._kept: deque[tuple[int, bytes]] = deque()
+        self._size = 0
+        self._cut = False
+        self._header = b""
+        self._stream = self._left = 0
+        self._framed = True
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next chunk."""
+        while chunk:
+            if not self._framed:
+                self._keep(0, chunk)
+                return
+            if self._left:
+                piece, chunk = chunk[: self._left], chunk[self._left :]
+                self._left -= len(piece)
+                self._keep(self._stream, piece)
+                continue
+            missing = _HEADER - len(self._header)
+            self._header, chunk = self._header + chunk[:missing], chunk[missing:]
+            if len(self._header) == _HEADER:
+                self._begin(self._header)
+
+    @property
+    def text(self) -> str:
+        """What is kept of it."""
+        # A header that never came to its end is the text of a terminal.
+        rest = [(0, self._header)] if self._header and not self._kept else []
+        found = _lines([*self._kept, *rest])
+        return f"{CUT}{found}" if self._cut else found
+
+    def _begin(self, header: bytes) -> None:
+        if header[1:4] == b"\0\0\0" and header[0] <= STDERR:
+            self._stream, self._left = header[0], int.from_bytes(header[4:], "big")
+            self._header = b""
+        else:
+            self._framed = False
+            self._header = b""
+            self._keep(0, header)
+
+    def _keep(self, stream: int, piece: bytes) -> None:
+        self._kept.append((stream, piece))
+        self._size += len(piece)
+        while (over := self._size - self._most) > 0:
+            self._cut = True
+            oldest, first = self._kept.popleft()
+            if len(first) > over:
+                self._kept.appendleft((oldest, first[over:]))
+            self._size -= min(len(first), over)
+
+
+def _lines(frames: Iterable[tuple[int, bytes]]) -> str:
     lines: list[bytes] = []
     begun: dict[int, bytes] = {}
-    for stream, payload in _frames(raw):
+    for stream, payload in frames:
         *complete, begun[stream] = (begun.get(stream, b"") + payload).split(b"\n")
         lines += complete
     lines += [rest for rest in begun.values() if rest]

@@ -12,6 +12,7 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine.admission import Gate
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.pulls import Pulls
+from asyncdockerspawner.engine.recent import Recent
 from asyncdockerspawner.engine.watch import Watch
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ class Engine:
         self.settings = settings
         self.client = Client(settings)
         self.janitor = Janitor()
-        self.told: set[str] = set()
+        self.told = Recent(1000)
         """What the log has been told once and need not be told again."""
-        self.volumes: set[str] = set()
+        self.volumes = Recent(10_000)
         """Volumes that are known to be there."""
         self.launching: set[str] = set()
         """Names of objects that a spawn is about to start."""

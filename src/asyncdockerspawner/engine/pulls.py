@@ -209,7 +209,10 @@ class Pulls:
 
     def _note_present(self, image: str) -> float:
         self._put_off.pop(image, None)
-        self._present[image] = now = time.monotonic()
+        now = time.monotonic()
+        # Users may name images without an end.
+        self._present = {each: then for each, then in self._present.items() if now - then < PRESENT_SECONDS}
+        self._present[image] = now
         return now
 
     def _looked(self, image: str, task: asyncio.Task[JsonObject | None]) -> None:

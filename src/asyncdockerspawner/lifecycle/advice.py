@@ -10,6 +10,9 @@ import jupyterhub
 from asyncdockerspawner import endpoint, errors
 from asyncdockerspawner.lifecycle.host import Host
 
+MOST_CHARACTERS = 40
+"""Of a version: the image says it, and may say anything."""
+
 
 async def say_if_the_hub_is_out_of_reach(host: Host) -> None:
     """Say what to set where the Hub listens on its own machine's loopback only."""
@@ -35,7 +38,7 @@ async def say_if_the_hub_is_out_of_reach(host: Host) -> None:
 
 def say_if_versions_differ(host: Host, version: str) -> None:
     """Say once per image that its JupyterHub is of another major version than the Hub."""
-    ours = jupyterhub.__version__
+    ours, version = jupyterhub.__version__, version[:MOST_CHARACTERS]
     if not version or version.partition(".")[0] == ours.partition(".")[0]:
         return
     text = f"The image {host.image} has JupyterHub {version}, but the Hub is {ours}: it may not work."

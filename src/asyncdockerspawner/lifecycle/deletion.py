@@ -16,6 +16,7 @@ from typing import Any
 
 from asyncdockerspawner import errors, labels, volumes
 from asyncdockerspawner.client.volumes import Volumes
+from asyncdockerspawner.engine.recent import Recent
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.cleanup import SWEEP_SECONDS
 from asyncdockerspawner.lifecycle.host import Host, volumes_of
@@ -99,7 +100,7 @@ class _Doomed:
     """Those of the user that a container had so far; it may be of a server that the Hub deletes next."""
     claims: Callable[[str, str | None], Sequence[str]]
     verbs: Volumes
-    known: set[str]
+    known: Recent
     log: logging.Logger | logging.LoggerAdapter[Any]
 
     async def remove(self) -> None:

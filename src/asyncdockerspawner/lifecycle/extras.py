@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from asyncdockerspawner import errors, labels, volumes
+from asyncdockerspawner import errors, labels, redact, volumes
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.host import Host
 from asyncdockerspawner.spec.mounts import is_volume
@@ -37,6 +37,7 @@ async def post_start(host: Host) -> None:
         code, output = await host.workload.run_inside(host.object_id, words, POST_START_SECONDS)
     except errors.EngineError as exc:
         code, output = -1, exc.message
+    output = redact.redacted(output, [host.api_token])
     if not code:
         host.log.debug("`post_start_cmd` of %s wrote: %s", host.object_name, output)
         return
