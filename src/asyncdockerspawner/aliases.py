@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Callable, Mapping
-from importlib.machinery import ModuleSpec
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from traitlets import Unicode
+from traitlets.utils.importstring import import_item
 
+from asyncdockerspawner import naming
 from asyncdockerspawner.errors import AsyncDockerSpawnerError
-from asyncdockerspawner.naming import default_format_volume_name, escaped_format_volume_name
 from asyncdockerspawner.spawner import DockerSpawner
 
 NAME = "dockerspawner"
 STANDS_IN_FOR = (14, 0, 0)
 """DockerSpawner's version whose code runs on this package."""
 TO_COME = frozenset({"SwarmSpawner", "SystemUserSpawner"})
+SURE_START = (
+    f'python -c "import {__package__} as a; a.install_as_dockerspawner(); '
+    'from jupyterhub.app import main; main()"'
+)
+"""Starts the Hub, with arguments as usual, so that everything else is imported later."""
+
+_FOLDER = Path(__file__).parent
+_REACHED_THROUGH = {
+    "asyncio": "asyncio",
+    "docker": "docker",
+    "inspect": "inspect",
+    "json": "json",
+    "jupyterhub": "jupyterhub",
+    "os": "os",
+    "string": "string",
+    "warnings": "warnings",
+    "APIError": "docker.errors.APIError",
+    "ByteSpecification": "jupyterhub.traitlets.ByteSpecification",
+    "Callable": "jupyterhub.traitlets.Callable",
+    "Mount": "docker.types.Mount",
+    "Spawner": "jupyterhub.spawner.Spawner",
+    "escape": "escapism.escape",
+    "kwargs_from_env": "docker.utils.kwargs_from_env",
+    "web": "tornado.web",
+}
+"""What DockerSpawner's module has imported for itself, and code takes from there."""
 
 
 class UnicodeOrFalse(Unicode[Any, Any]):
@@ -34,24 +63,72 @@ class UnicodeOrFalse(Unicode[Any, Any]):
 def install_as_dockerspawner() -> None:
     """Have `import dockerspawner`, and what is below it, give this package.
 
-    Call it at the top of `jupyterhub_config.py`, before anything imports `dockerspawner`. Calling it again
-    does nothing. Raises AsyncDockerSpawnerError where the real package has been imported already: classes
-    made from it would not be ours.
+    Call it at the top of `jupyterhub_config.py`, before anything there imports `dockerspawner`. Calling it
+    again does nothing. Where DockerSpawner is installed too, the Hub has imported it before it reads its
+    configuration; this package takes its place all the same, unless a module outside holds one of its
+    classes: what is made from these would not be ours. Raises AsyncDockerSpawnerError with those modules'
+    names then.
     """
     known = sys.modules.get(NAME)
-    if known is not None:
-        if getattr(known, "DockerSpawner", None) is DockerSpawner:
-            return
+    if getattr(known, "DockerSpawner", None) is DockerSpawner:
+        return
+    real = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == NAME}
+    if holders := sorted(set(_holders(real))):
         raise AsyncDockerSpawnerError(
-            f"{NAME} has been imported already, from {getattr(known, '__file__', 'somewhere')}: call "
-            "asyncdockerspawner.install_as_dockerspawner() before that, at the top of jupyterhub_config.py."
+            f"{NAME} (from {getattr(known, '__file__', '?')}) is in use already, by {', '.join(holders)}.",
+            advice=f"Call {__package__}.install_as_dockerspawner() before that. What other packages have "
+            f"registered for the Hub, it imports before its configuration: start it by\n    {SURE_START}",
         )
-    package = _module(NAME, _names(), path=[])
-    for part, names in _parts().items():
-        module = _module(f"{NAME}.{part}", names)
+    for name in real:
+        del sys.modules[name]
+    sys.modules.update(_modules())
+
+
+def _holders(real: Mapping[str, ModuleType]) -> Iterator[str]:
+    """Name the modules, and the configuration files being read, that have these modules or their classes."""
+    classes = {each for module in real.values() for each in vars(module).values() if _is_of(each, real)}
+    held = {id(each) for each in (*real.values(), *classes)}
+    for name, namespace in _namespaces(real):
+        if any(id(each) in held for each in list(namespace.values())):
+            yield name
+    # Classes that were made from them may be held anywhere.
+    for each in classes:
+        yield from _made_from(each, real)
+
+
+def _is_of(value: object, real: Mapping[str, ModuleType]) -> bool:
+    return isinstance(value, type) and value.__module__ in real
+
+
+def _made_from(kind: Any, real: Mapping[str, ModuleType]) -> Iterator[str]:
+    for each in type.__subclasses__(kind):
+        if each.__module__ not in real:
+            yield each.__module__
+        yield from _made_from(each, real)
+
+
+def _namespaces(real: Mapping[str, ModuleType]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, module in list(sys.modules.items()):
+        namespace = getattr(module, "__dict__", None)
+        if name not in real and isinstance(namespace, dict):
+            yield name, namespace
+    # A configuration file is no module: it calls us.
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") not in sys.modules:
+            yield str(frame.f_globals.get("__file__", frame.f_code.co_filename)), frame.f_globals
+        frame = frame.f_back
+
+
+def _modules() -> dict[str, ModuleType]:
+    """Give what stands in `sys.modules` from now on."""
+    package = _module(NAME, "__init__", {"DockerSpawner": DockerSpawner, "__version__": _version()})
+    found = {NAME: package}
+    for part, (file, names) in _parts().items():
+        module = _module(f"{NAME}.{part}", file, names)
         setattr(package, part, module)
-        sys.modules[module.__name__] = module
-    sys.modules[NAME] = package
+        found[module.__name__] = module
+    return found
 
 
 def _version() -> str:
@@ -60,33 +137,27 @@ def _version() -> str:
     return f"{'.'.join(map(str, STANDS_IN_FOR))}+{__package__}.{ours}"
 
 
-def _names() -> dict[str, Any]:
-    return {"DockerSpawner": DockerSpawner, "__version__": _version()}
-
-
-def _parts() -> dict[str, dict[str, Any]]:
-    volume_names = {
-        "default_format_volume_name": default_format_volume_name,
-        "escaped_format_volume_name": escaped_format_volume_name,
-    }
+def _parts() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Give the submodules: which of our files stands for each, and what is in it."""
+    spawner = {"DockerSpawner": DockerSpawner}
+    default = {"default_format_volume_name": naming.default_format_volume_name}
+    escaped = {"escaped_format_volume_name": naming.escaped_format_volume_name}
     return {
-        "_version": {"__version__": _version(), "version_info": STANDS_IN_FOR},
-        "dockerspawner": {
-            "DockerSpawner": DockerSpawner,
-            "UnicodeOrFalse": UnicodeOrFalse,
-            "default_format_volume_name": default_format_volume_name,
-        },
-        "swarmspawner": {"DockerSpawner": DockerSpawner},
-        "systemuserspawner": {"DockerSpawner": DockerSpawner},
-        "volumenamingstrategy": volume_names,
+        "_version": ("__init__", {"__version__": _version(), "version_info": STANDS_IN_FOR}),
+        "dockerspawner": ("spawner", {**spawner, **default, "UnicodeOrFalse": UnicodeOrFalse}),
+        "swarmspawner": ("spawner", spawner),
+        "systemuserspawner": ("spawner", spawner),
+        "volumenamingstrategy": ("naming", {**default, **escaped}),
     }
 
 
-def _module(name: str, names: Mapping[str, Any], path: list[str] | None = None) -> ModuleType:
-    module = ModuleType(name, f"{__package__} in the place of {name}.")
-    module.__spec__ = ModuleSpec(name, None, is_package=path is not None)
-    if path is not None:
-        module.__path__ = path
+def _module(name: str, file: str, names: Mapping[str, Any]) -> ModuleType:
+    # A file of ours gives it all that code reads of a module: `__file__`, `__loader__`, resources.
+    inside: list[str] | None = [] if name == NAME else None
+    spec = spec_from_file_location(name, _FOLDER / f"{file}.py", submodule_search_locations=inside)
+    assert spec is not None  # noqa: S101 - it is a source file
+    module = module_from_spec(spec)
+    module.__doc__ = f"{__package__} in the place of {name}."
     module.__dict__.update(names, __all__=sorted(names), __getattr__=_missing_in(name))
     return module
 
@@ -96,6 +167,8 @@ def _missing_in(module: str) -> Callable[[str], Any]:
         if name in TO_COME:
             # No AttributeError: the import statement would put a sentence of its own in this one's place.
             raise ImportError(f"{__package__} has no {name} yet, only DockerSpawner.", name=module)
+        if module != NAME and name in _REACHED_THROUGH:
+            return import_item(_REACHED_THROUGH[name])
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
     return missing

@@ -109,13 +109,15 @@ async def form_of_this_visit(spawner: ImageChoice) -> str:
 def options_from_form(formdata: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """Give what a request to the REST API would have: the image's name, where the form has one.
 
-    The Hub gives a list for each field. A field that came twice stays one, which is refused later as it is
-    in a request.
+    The Hub gives a list for each field. Raises its error, which its page shows, for one that came twice.
     """
     given = formdata.get(OPTION)
     if not given:
         return {}
-    return {OPTION: given[0] if len(given) == 1 else given}
+    if len(given) > 1:
+        many = f"The image was chosen {len(given)} times: choose one."
+        raise hub_errors.as_hub_error(errors.ImageNotAllowed(many))
+    return {OPTION: given[0]}
 
 
 async def apply_user_options(spawner: ImageChoice, user_options: Mapping[str, Any]) -> None:

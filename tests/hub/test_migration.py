@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shlex
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +23,7 @@ from benchmarks.hub_api import HubAPI, Json
 from tests.hub.conftest import LOG_CHARACTERS
 from tests.hub.hub_site import HubSite, new_hub_id, prefix_of, until
 from tests.testbed.hub import HubProcess
+from tests.testbed.steps import TestbedError
 
 DOCKERSPAWNER, OURS = "dockerspawner.DockerSpawner", "asyncdockerspawner.DockerSpawner"
 BOTH_WAYS = [(DOCKERSPAWNER, OURS), (OURS, DOCKERSPAWNER)]
@@ -72,9 +75,11 @@ class MovingSite(HubSite):
 
 
 class MakeSite(Protocol):
-    """Gives a Hub that runs with the first spawner, and a function that has it run with another."""
+    """Gives a Hub that runs with the first spawner, in these folders' sight."""
 
-    def __call__(self, spawner: str, *, config: str = "", **options: Any) -> MovingSite: ...
+    def __call__(
+        self, spawner: str, *, config: str = "", beside: Sequence[Path] = (), **options: Any
+    ) -> MovingSite: ...
 
 
 @pytest.fixture(scope="session")
@@ -90,15 +95,22 @@ async def make_site(
     """Hubs that leave their servers alone when they stop; all is ended and removed after the test."""
     made: list[MovingSite] = []
 
-    def make(spawner: str, *, config: str = "", **options: Any) -> MovingSite:
+    def make(spawner: str, *, config: str = "", beside: Sequence[Path] = (), **options: Any) -> MovingSite:
         hub_id = new_hub_id()
         # What only one of the two spawners knows would be a warning of the other.
         values = {"prefix": prefix_of(hub_id), "image": stub_image, **options}
         lines = [f"c.DockerSpawner.{key} = {value!r}" for key, value in values.items()]
-        process = HubProcess(tmp_path / hub_id, config="\n".join([*lines, config, ""]), cleanup_servers=False)
+        seen = [*map(str, beside), os.environ.get("PYTHONPATH", "")]
+        process = HubProcess(
+            tmp_path / hub_id,
+            config="\n".join([*lines, config, ""]),
+            cleanup_servers=False,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, seen))} if beside else {},
+        )
         site = MovingSite(process, HubAPI(process.url, process.token, deadline=90), engine, hub_id)
         made.append(site)
-        site.run_by(spawner, pythons[spawner])
+        # With DockerSpawner beside ours, there is one interpreter for all.
+        site.run_by(spawner, pythons[OURS if beside else spawner])
         return site
 
     yield make
@@ -269,3 +281,94 @@ async def test_servers_that_dockerspawner_was_starting_when_its_hub_was_killed_c
 
 async def states(hub: MovingSite) -> list[str]:
     return hub.states()
+
+
+# ---- both packages in one environment, as where a site moves, and a third party's beside them ----
+
+INSTALL = "import asyncdockerspawner; asyncdockerspawner.install_as_dockerspawner()"
+CLASSROOM = """
+import dockerspawner
+
+class ClassroomSpawner(dockerspawner.DockerSpawner):
+    def get_env(self):
+        return {**super().get_env(), "CLASSROOM": dockerspawner.__version__}
+"""
+ENTRY = "[jupyterhub.spawners]\nclassroom = classroom:ClassroomSpawner\n"
+
+
+@pytest.fixture
+def dockerspawner_beside(tmp_path: Path) -> Path:
+    """A folder with DockerSpawner 14 as it is installed, and nothing else of its environment."""
+    (installed,) = dockerspawner_python().parent.parent.glob("lib/python3*/site-packages")
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    for each in installed.glob("dockerspawner*"):
+        (folder / each.name).symlink_to(each)
+    return folder
+
+
+@pytest.fixture
+def classroom(tmp_path: Path) -> Path:
+    """A folder with a third party's distribution, whose spawner is a subclass of DockerSpawner."""
+    folder = tmp_path / "classroom"
+    metadata = folder / "classroom-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (folder / "classroom.py").write_text(CLASSROOM)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: classroom\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(ENTRY)
+    return folder
+
+
+async def spawner_of(hub: MovingSite) -> str:
+    return str((await hub.api.info())["spawner"]["class"])
+
+
+@pytest.mark.hub_5
+async def test_with_both_installed_one_line_of_the_configuration_moves_a_site_and_back(
+    make_site: MakeSite, pythons: dict[str, Path], dockerspawner_beside: Path
+) -> None:
+    hub = make_site(DOCKERSPAWNER, beside=[dockerspawner_beside], remove=True)
+    await hub.create_users(USER)
+    await hub.start_all()
+    before = hub.ids()
+    assert (await spawner_of(hub)).startswith("dockerspawner.")
+    theirs = hub.process.config
+    # Who says "docker" gets ours too, whosever entry point of that name is found.
+    for line, spawner in ((INSTALL, DOCKERSPAWNER), ("", DOCKERSPAWNER), (INSTALL, "docker")):
+        hub.process.config = f"{theirs}\n{line}\n"
+        hub.run_by(spawner, pythons[OURS])
+        await the_same_servers_run(hub, before)
+        assert (await spawner_of(hub)).startswith("asyncdockerspawner." if line else "dockerspawner.")
+    await hub.stop_all()
+    await hub.nothing_left()
+
+
+async def test_a_third_partys_spawner_of_dockerspawner_runs_on_ours_by_the_start_that_the_error_names(
+    make_site: MakeSite, pythons: dict[str, Path], dockerspawner_beside: Path, classroom: Path
+) -> None:
+    hub = make_site("classroom", beside=[dockerspawner_beside, classroom], remove=True)
+    await hub.create_users(USER)
+    await hub.start_all()
+    before = hub.ids()
+
+    # The Hub imports what has registered an entry point before it reads its configuration.
+    hub.process.config += f"\n{INSTALL}\n"
+    with pytest.raises(TestbedError):
+        hub.run_by("classroom", pythons[OURS])
+    log = hub.process.log_text()
+    assert "is in use already, by classroom." in log
+    command = shlex.split(next(line for line in log.splitlines() if line.strip().startswith("python -c")))
+    assert command[0] == "python"
+
+    hub.process.program = command[1:]
+    hub.run_by("classroom", pythons[OURS])
+    assert (await spawner_of(hub)).startswith("classroom.")
+    await the_same_servers_run(hub, before)
+    await hub.stop_all()
+    await hub.nothing_left()
+    await hub.start_all()
+    environment = hub.engine.get(f"/containers/{hub.ids()[ESCAPED]}/json").json()["Config"]["Env"]
+    assert any(entry.startswith("CLASSROOM=14.0.0+asyncdockerspawner.") for entry in environment)
+    assert hub.labels()
+    await hub.stop_all()
+    await hub.nothing_left()

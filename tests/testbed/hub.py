@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -67,8 +68,10 @@ class HubProcess:
     The proxy is started beside the Hub, not by it, and goes on while the Hub is stopped or killed. The Hub
     listens on the address that containers reach, the proxy on 127.0.0.1 only. `config` is Python text that
     follows ours. Start it from the main thread: its processes end with the thread that started them. One that
-    is `preloaded` begins with its imports done, in this interpreter.
+    is `preloaded` begins with its imports done, in this interpreter. `program` is what the interpreter runs.
     """
+
+    program: Sequence[str] = ("-m", "jupyterhub")
 
     def __init__(
         self,
@@ -132,7 +135,7 @@ class HubProcess:
         file = self.directory / "jupyterhub_config.py"
         file.write_text(CONFIG.format(given=self._given()) + self.config)
         file.chmod(0o600)
-        command = [self._python, "-m", "jupyterhub", "--config", str(file)]
+        command = [self._python, *self.program, "--config", str(file)]
         self._hub = Background(
             "jupyterhub",
             command,

@@ -41,6 +41,49 @@ def test_an_answer_is_told_apart_by_status_and_message(
     assert (found.status, found.operation, found.subject) == (status, "do", "x")
 
 
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (500, "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"),
+        (500, 'invalid --security-opt 1: "nonsense"'),
+        (500, "invalid volume specification: '/a:/b:/c:/d'"),
+        (500, "Cannot mkdir: /etc/passwd is not a directory"),
+        (500, "Invalid isolation: \"nope\" - linux only supports 'default'"),
+        (404, 'create v: error looking up volume plugin nope: plugin "nope" not found'),
+    ],
+)
+def test_a_mistake_that_the_engine_calls_its_own_is_one_of_the_configuration(
+    status: int, message: str
+) -> None:
+    found = translate.from_answer(status, message, operation="create container", subject="x")
+    assert type(found) is errors.InvalidConfig
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Decoding seccomp profile failed: invalid character 'o' in literal null (expecting 'u')",
+        'error gathering device information while adding custom device "/dev/x": no such file or directory',
+        "error while creating mount source path '/proc/x': mkdir /proc/x: no such file or directory",
+        "error while mounting volume '/v/_data': failed to mount local volume: mount :/x: no such device",
+        'invalid tmpfs option ["nope" "1"]',
+        "unable to find user nope: no matching entries in passwd file",
+        "uids and gids must be in range 0-2147483647",
+        "Unable to find group nope: no matching entries in group file",
+        "address nope: invalid MAC address",
+        "Invalid IPC mode: nope",
+    ],
+)
+def test_a_container_that_cannot_be_run_as_it_is_configured_is_told_from_an_engine_in_trouble(
+    message: str,
+) -> None:
+    found = translate.from_answer(500, message, operation="start container", subject="x")
+    assert type(found) is errors.StartFailed
+    for trouble in ("context deadline exceeded", "transport is closing", "layer does not exist"):
+        found = translate.from_answer(500, trouble, operation="start container", subject="x")
+        assert type(found) is errors.EngineRefused
+
+
 def test_an_absent_network_is_the_containers_trouble_only_where_a_container_is_meant() -> None:
     found = translate.from_answer(404, "network x not found", operation="inspect network", subject="x")
     assert type(found) is errors.ObjectNotFound

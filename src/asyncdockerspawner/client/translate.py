@@ -61,6 +61,7 @@ _RULES = (
     ),
     # A 404 from start is about the network the container was created with, not about the container.
     _rule(errors.StartFailed, (404,), r"network .* not found"),
+    _rule(errors.InvalidConfig, (404,), r"error looking up volume plugin"),
     _rule(errors.ObjectNotFound, (404,), r""),
     _rule(errors.PortTaken, (500,), r"port is already allocated|address already in use"),
     _rule(
@@ -72,6 +73,20 @@ _RULES = (
     _rule(errors.EngineUnavailable, (400,), r"HTTP request to an HTTPS server"),
     _rule(errors.InvalidConfig, (400,), r""),
     _rule(errors.InvalidConfig, (500,), r"cannot unmarshal|names must match"),
+    # Docker calls many a mistake of whoever asks its own; which ones differs from release to release.
+    _rule(
+        errors.InvalidConfig,
+        (500,),
+        r"\binvalid\b|is supported only|cannot mkdir|not supported",
+        operation="create container",
+    ),
+    _rule(
+        errors.StartFailed,
+        (500,),
+        r"\binvalid\b|seccomp profile|gathering device information|mount source path|mounting volume"
+        r"|no matching entries|must be in range",
+        operation="start container",
+    ),
     _rule(errors.EngineRefused, (), r""),
 )
 
