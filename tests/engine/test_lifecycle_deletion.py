@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from jupyterhub import orm
+from tornado import web
 from traitlets.log import get_logger
 
+from asyncdockerspawner.naming import default_format_volume_name
 from tests.engine.conftest import Site, World, until
 from tests.engine.test_lifecycle_options import volumes
 
@@ -71,6 +73,41 @@ async def test_a_volume_that_carries_no_label_goes_with_the_user_who_had_it_in_a
     world = await used(make_world, "lab", volumes=mine(site, ""))
     await delete_user(world)
     assert volumes(site) == {}
+
+
+async def test_a_sites_own_names_are_asked_for_users_who_exist_until_volumes_are_to_be_deleted(
+    make_world: MakeWorld, site: Site
+) -> None:
+    asked = set()
+
+    def named(template: str, spawner: Any) -> str:
+        asked.add((spawner.user.name, spawner.name))
+        return default_format_volume_name(template, spawner)
+
+    shared = {f"t{site.hub_id}-all": "/all"}
+    templates = {**mine(site, "", "--{servername}"), **shared}
+    options = {"volumes": templates, "format_volume_name": named, "delete_volumes_on_user_delete": False}
+    world = await used(make_world, "", "lab", **options)
+    assert asked == {("alice", ""), ("alice", "lab")}
+    # What they had until then is known when it is asked for.
+    world.settings["config"].DockerSpawner.delete_volumes_on_user_delete = True
+    await delete_user(world.restarted())
+    assert set(volumes(site)) == set(shared)
+
+
+@pytest.mark.parametrize("failure", [web.HTTPError(500, "no directory today"), LookupError("no directory")])
+async def test_a_sites_names_that_fail_leave_volumes_and_no_container(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture, failure: Exception
+) -> None:
+    world = await used(make_world, "", volumes={f"t{site.hub_id}-{{username}}": "/home"})
+
+    def failing(template: str, spawner: Any) -> str:
+        raise failure
+
+    world.settings["config"].DockerSpawner.format_volume_name = failing
+    await world.restarted().new_spawner("").delete_forever()
+    assert site.names() == []
+    assert "that carry no label stay" in log.text
 
 
 @ON_THE_FAKE

@@ -100,7 +100,7 @@ async def test_volumes_of_one_user_say_whose_they_are_and_shared_ones_do_not(
         f"{base}-{{servername}}-{{username}}": "/s",
         f"{base}-all": "/x",
     }
-    world = make_world(volumes=templates)
+    world = make_world(volumes=templates, delete_volumes_on_user_delete=True)
     await world.spawn("lab")
     await world.user.stop("lab")
     found = volumes(site)

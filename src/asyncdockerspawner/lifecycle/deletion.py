@@ -167,18 +167,24 @@ def _doomed(host: Host) -> _Doomed:
 
 def _named(host: Host) -> list[str]:
     """Give the volumes that saved states name, as far as they still are this user's, or server's, alone."""
-    mine = dict(host.own_volumes)
+    try:
+        personal = host.personal_volumes()
+    except Exception as exc:  # noqa: BLE001 - whatever a site's own code raises
+        host.log.warning("Volumes of %s that carry no label stay: %s", host.object_name, exc)
+        return []
+
+    def scoped(noted: Mapping[str, str]) -> dict[str, str]:
+        # While no volume is to be deleted, it is not asked whose they are.
+        found = {name: scope or personal.get(name, "") for name, scope in noted.items()}
+        return {name: scope for name, scope in found.items() if scope}
+
+    mine = scoped(host.own_volumes)
     if host.owner.servername:
         mine = {name: scope for name, scope in mine.items() if scope == volumes.SERVER}
     else:
         for state in host.sister_states.values():
-            known: Mapping[str, str] = state.get("own_volumes") or {}
+            known = scoped(state.get("own_volumes") or {})
             mine |= {name: scope for name, scope in known.items() if scope == volumes.USER}
-    try:
-        personal = host.personal_volumes()
-    except errors.AsyncDockerSpawnerError as exc:
-        host.log.warning("Volumes of %s that carry no label stay: %s", host.object_name, exc)
-        return []
     for name in (stay := [name for name in mine if personal.get(name) != mine[name]]):
         host.log.warning(
             "The volume %s, which the deleted %s has used, stays unless its label says that it is theirs: by "

@@ -15,13 +15,19 @@ POST_START_SECONDS = 60.0
 
 
 async def ensure_volumes(host: Host, body: JsonObject) -> None:
-    """Create the volumes that are this user's alone, with labels that say so; the Engine makes the others."""
-    personal = host.personal_volumes()
+    """Create the volumes that go with their user, with labels that say so; the Engine makes the others."""
+    named, personal = list(_volumes_of(body)), dict[str, str]()
+    if host.delete_volumes_on_user_delete:
+        personal = host.personal_volumes()
+    else:
+        # Whose they are alone is not asked, which takes a site's own code with names that nobody has; should
+        # the option be set later, it is known that they were used here.
+        host.own_volumes = {**dict.fromkeys(named, ""), **host.own_volumes}
     host.own_volumes = {**host.own_volumes, **personal}
     # Only named servers are renamed.
     host.mounted = sorted({source for source, _ in _mounted(body)}) if host.owner.servername else ()
     driver = str((body.get("HostConfig") or {}).get("VolumeDriver") or "")
-    for name in _volumes_of(body):
+    for name in named:
         scope = personal.get(name)
         if scope is None or name in host.engine.volumes:
             continue
