@@ -37,7 +37,8 @@ def for_the_hub(log: Log, name: str) -> Iterator[None]:
     try:
         yield
     except errors.AsyncDockerSpawnerError as exc:
-        if (text := for_log(exc)) != for_user(exc):
+        # One that is the Hub's too has been told of already.
+        if not isinstance(exc, web.HTTPError) and (text := for_log(exc)) != for_user(exc):
             site_code = isinstance(exc, errors.SiteCodeFailed)
             log.error("%s: %s", name, text, exc_info=exc.__cause__ if site_code else None)
         raise as_hub_error(exc) from exc

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ def _followed(start: Callable[..., Any]) -> Callable[..., Any]:
 
     async def run(self: DockerSpawner, *args: Any, **kwargs: Any) -> Any:
         try:
-            with hub_errors.for_the_hub(self.log, self._log_name):
+            with self._errors_of_a_start():
                 return await lifecycle.attempt(self, lambda: start(self, *args, **kwargs))
         finally:
             self._spawn_log.end()
@@ -171,16 +172,23 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
     async def start(self) -> tuple[str, int]:
         """Start the server and give its address."""
         try:
-            with hub_errors.for_the_hub(self.log, self._log_name):
+            with self._errors_of_a_start():
                 return await lifecycle.launch(self)
-        except web.HTTPError as shown:
-            exc = shown.__cause__
-            if not self.overrides("start") or not isinstance(exc, errors.AsyncDockerSpawnerError):
-                raise
-            # A subclass's `start` may catch what DockerSpawner's would raise.
-            raise facade.in_both(shown, exc) from exc
         finally:
             self._spawn_log.end()
+
+    @contextmanager
+    def _errors_of_a_start(self) -> Iterator[None]:
+        """Raise the Hub's errors; to a subclass's `start`, as what it may catch of DockerSpawner's too."""
+        called_by_a_start = lifecycle.within_a_start(self)
+        try:
+            with hub_errors.for_the_hub(self.log, self._log_name):
+                yield
+        except web.HTTPError as shown:
+            exc = shown.__cause__
+            if not called_by_a_start or not isinstance(exc, errors.AsyncDockerSpawnerError):
+                raise
+            raise facade.in_both(shown, exc) from exc
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Give the events of this spawn, from its beginning to its end."""

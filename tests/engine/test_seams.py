@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import docker
 import pytest
 from docker.errors import APIError
-from tornado import web
+from tornado import gen, web
 
 from asyncdockerspawner import DockerSpawner, errors
 from tests.engine.conftest import Site, World
@@ -142,45 +142,88 @@ async def test_who_overrides_docker_sees_and_changes_what_is_created(
     await world.user.stop("")
 
 
-class Catches(DockerSpawner):
-    """Tells its users in words of its own what docker-py's errors mean."""
+caught: list[Any] = []
 
-    caught: Any = None
+
+class Catches(DockerSpawner):
+    """Sees what docker-py's errors mean, before its users are told."""
 
     async def start(self) -> tuple[str, int]:
         try:
             return await super().start()
         except APIError as error:
-            self.caught = error
+            caught.append(error)
             raise
+
+
+class CatchesToo(Catches):
+    """Is made from one that does."""
+
+    async def start(self) -> tuple[str, int]:
+        try:
+            return await super().start()
+        except docker.errors.DockerException as error:
+            caught.append(error)
+            raise
+
+
+class CatchesInAGenerator(DockerSpawner):
+    """Was written when coroutines were generators."""
+
+    @gen.coroutine
+    def start(self) -> Generator[Any, Any, Any]:  # type: ignore[override]
+        try:
+            address = yield super().start()
+        except APIError as error:
+            caught.append(error)
+            raise
+        return address
 
 
 NOWHERE = {"extra_host_config": {"network_mode": "nowhere"}}
 TOO_SMALL = {"mem_limit": 1}
 
 
-@pytest.mark.parametrize(
-    ("options", "theirs", "status"),
-    [(NOWHERE, docker.errors.NotFound, 404), (TOO_SMALL, docker.errors.APIError, 400)],
-)
+@pytest.mark.parametrize(("cls", "times"), [(Catches, 1), (CatchesToo, 2), (CatchesInAGenerator, 1)])
 async def test_a_start_that_the_engine_refuses_is_caught_as_docker_pys_as_ours_and_as_the_hubs(
-    make_world: MakeWorld, site: Site, options: dict[str, Any], theirs: type[APIError], status: int
+    make_world: MakeWorld, site: Site, cls: Any, times: int
 ) -> None:
-    world = of(make_world(**options), Catches)
-    with pytest.raises(theirs) as raised:
-        await world.spawn()
-    error: Any = raised.value
-    assert {errors.AsyncDockerSpawnerError, web.HTTPError} <= set(type(error).__mro__)
-    assert error.status_code == error.response.status_code == status
-    assert str(error) == error.jupyterhub_message != ""
-    assert site.containers() == []
+    for options, theirs, status in ((NOWHERE, docker.errors.NotFound, 404), (TOO_SMALL, APIError, 400)):
+        caught.clear()
+        with pytest.raises(web.HTTPError) as raised:
+            await of(make_world(**options), cls).spawn()
+        told: Any = raised.value
+        assert len(caught) == times
+        for error in caught:
+            assert {theirs, errors.AsyncDockerSpawnerError, web.HTTPError} <= set(type(error).__mro__)
+            assert error.status_code == error.response.status_code == status
+            assert str(error) == error.jupyterhub_message == told.jupyterhub_message != ""
+        # The Hub counts a fault of the configuration, as without the subclass.
+        assert not isinstance(told, APIError)
+        assert told.status_code == 500
+        assert told.jupyterhub_message.count("administrator") == 1
+        assert site.containers() == []
 
 
-async def test_a_start_that_nobody_overrides_tells_the_hub_only(make_world: MakeWorld) -> None:
-    with pytest.raises(web.HTTPError) as raised:
-        await make_world(**TOO_SMALL).spawn()
-    assert not isinstance(raised.value, APIError)
-    assert raised.value.status_code == 500
+class TellsOtherwise(DockerSpawner):
+    """Has another image where the first one is not there."""
+
+    async def start(self) -> tuple[str, int]:
+        try:
+            return await super().start()
+        except docker.errors.ImageNotFound:
+            self.image = self.environment["OTHER"]
+            return await super().start()
+
+
+async def test_a_start_goes_on_with_another_image_where_the_first_is_not_there(
+    make_world: MakeWorld, site: Site
+) -> None:
+    other = site.kind("stub")["image"]
+    options = {"image": "nobody/nothing:none", "pull_policy": "never", "environment": {"OTHER": other}}
+    spawner = await of(make_world(**options), TellsOtherwise).spawn()
+    assert site.inspect(spawner.object_id)["Config"]["Image"] == other
+    await spawner.user.stop("")
 
 
 async def test_a_missing_image_is_caught_as_docker_pys(make_world: MakeWorld) -> None:

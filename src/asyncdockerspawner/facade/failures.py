@@ -121,9 +121,8 @@ def in_both(shown: Exception, exc: errors.AsyncDockerSpawnerError) -> Exception:
     """
     ours: Any = as_docker_py(exc)
     parts = _parts(ours) or Parts(type(ours))
-    words = {**ours.__dict__, **shown.__dict__}
-    if status := ours.__dict__.get("status_code"):
-        words["status_code"] = status
+    words = {**shown.__dict__, **ours.__dict__}
+    words["status_code"] = ours.__dict__.get("status_code") or shown.__dict__["status_code"]
     words["said"] = getattr(shown, "jupyterhub_message", str(exc))
     found: Exception = _made(Parts(parts.ours, parts.theirs, type(shown)), shown.args, words)
     return found

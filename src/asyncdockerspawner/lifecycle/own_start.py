@@ -79,6 +79,11 @@ def as_step(host: Host, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
     return task
 
 
+def within_a_start(host: Host) -> bool:
+    """Tell whether this is called by a subclass's `start`."""
+    return _of_the_caller(host) is not None
+
+
 def _of_the_caller(host: Host) -> StartCall | None:
     call = host.start_call
     return call if call is not None and call.is_ours else None
