@@ -17,6 +17,8 @@ AsyncDockerSpawnerError
 │    ├─ BuildFailed            the image could not be built
 │    ├─ DiskFull               the Engine's machine has no space left
 │    └─ EngineRefused          any other answer of 4xx or 5xx
+│         ├─ Forbidden         a filter before the Engine does not let the request through
+│         └─ VersionRefused    the Engine does not speak this version of its API
 └─ SpawnRefused                a spawn cannot go on
      ├─ BadOption{BadTemplate, SiteCodeFailed} · BadReference · ImageNotAllowed · ImageUnavailable
      └─ ServerDied · NoEndpoint{NoAddressYet} · NotOurs · QueueTimeout{StillStopping} · RenameRefused
@@ -162,6 +164,14 @@ class BuildFailed(EngineError):
 
 class EngineRefused(EngineError):
     """Any other error answer of the Engine."""
+
+
+class Forbidden(EngineRefused):
+    """A filter before the Engine, docker-socket-proxy or a plugin, does not let the request through."""
+
+
+class VersionRefused(EngineRefused):
+    """The Engine does not speak the version of its API that it was asked in."""
 
 
 class SpawnRefused(AsyncDockerSpawnerError):

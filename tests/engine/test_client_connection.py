@@ -8,103 +8,20 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client import connection
+from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.containers import Containers
 from asyncdockerspawner.client.settings import resolve
+from asyncdockerspawner.jsontypes import JsonObject
 from tests.engine.client_bed import answering, body, opened
 from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
-
-VERSION = "/version"
-
-
-async def test_fifty_first_calls_ask_for_the_version_once(fake: FakeEngine) -> None:
-    fake.rule("GET", VERSION, delay_before=0.2)
-    async with opened(fake.url) as client:
-        await asyncio.gather(*(client.containers.inspect("none") for _ in range(50)))
-    asked = [entry["path"] for entry in fake.requests()]
-    assert (asked.count(VERSION), len(asked)) == (1, 51)
-
-
-async def test_a_version_that_is_set_is_not_asked_for(fake: FakeEngine) -> None:
-    async with opened(fake.url, version="1.41") as client:
-        await client.containers.inspect("none")
-        async with client.events.containers():
-            pass
-    assert [entry["path"] for entry in fake.requests()] == ["/containers/none/json", "/events"]
-
-
-@pytest.mark.parametrize(
-    ("offered", "spoken"), [("1.40", "v1.40"), ("1.41", "v1.41"), ("1.47", "v1.47"), ("1.99", "v1.47")]
-)
-async def test_the_newest_version_that_both_know_is_spoken(offered: str, spoken: str) -> None:
-    paths = list[str]()
-
-    async def engine(request: web.Request) -> web.StreamResponse:
-        paths.append(request.path)
-        return web.json_response({"ApiVersion": offered})
-
-    async with answering(engine) as url, opened(url) as client:
-        await client.system.info()
-    assert paths == ["/version", f"/{spoken}/info"]
-
-
-async def test_the_event_stream_tells_the_version_too(fake: FakeEngine) -> None:
-    async with opened(fake.url) as client, client.events.containers():
-        await client.system.info()
-    assert [entry["path"] for entry in fake.requests()] == ["/events", "/info"]
-
-
-async def test_an_engine_whose_event_stream_is_too_old_is_refused() -> None:
-    async def engine(_: web.Request) -> web.StreamResponse:
-        return web.Response(headers={"Api-Version": "1.39"})
-
-    async with answering(engine) as url, opened(url) as client:
-        with pytest.raises(errors.EngineRefused, match=r"1\.39 is too old"):
-            async with client.events.containers():
-                pass
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "message"),
-    [
-        ('{"ApiVersion": "1.39"}', errors.EngineRefused, "1.39 is too old; 1.40 is the oldest"),
-        ('{"Version": "1"}', errors.EngineLost, "cannot be read"),
-        ('{"ApiVersion": "new"}', errors.EngineLost, "cannot be read"),
-        ("hello", errors.EngineLost, "cannot be read"),
-    ],
-)
-async def test_a_version_that_cannot_be_agreed_on_is_an_error(
-    text: str, kind: type[errors.EngineError], message: str
-) -> None:
-    async def engine(_: web.Request) -> web.StreamResponse:
-        return web.Response(text=text)
-
-    async with answering(engine) as url, opened(url) as client:
-        for _ in range(2):
-            with pytest.raises(kind, match=message):
-                await client.system.info()
-            with pytest.raises(kind, match=message):
-                await client.containers.logs("x", tail=1)
-
-
-async def test_a_call_cancelled_while_it_asks_for_the_version_leaves_that_to_the_next(
-    fake: FakeEngine,
-) -> None:
-    fake.rule("GET", VERSION, hang=True, times=1)
-    async with opened(fake.url) as client:
-        first = asyncio.create_task(client.system.info())
-        await until(fake.requests)
-        second = asyncio.create_task(client.system.info())
-        await asyncio.sleep(0.1)
-        first.cancel()
-        assert (await second)["NCPU"] >= 1
-    assert first.cancelled()
 
 
 @pytest.mark.parametrize(
@@ -226,6 +143,57 @@ async def test_an_error_need_not_be_json(
             await client.system.info()
 
 
+@pytest.mark.parametrize("body", ['["boom"]', '"boom"', "null", "7", '{"message"', "{}"])
+async def test_an_error_that_is_json_and_no_message_cannot_be_read(body: str) -> None:
+    async def engine(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=500, body=body.encode(), headers={"Content-Type": "application/json"})
+
+    async with answering(engine) as url, opened(url, version="1.41") as client:
+        with pytest.raises(errors.EngineLost, match="cannot be read"):
+            await client.system.info()
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ({"params": {"filters": {1}}}, TypeError),
+        ({"headers": {"X-Registry-Auth": object()}}, TypeError),
+        ({"headers": {"X-Registry-Auth": "a\nb"}}, ValueError),
+        ({"params": object()}, AttributeError),
+    ],
+)
+async def test_a_fault_of_our_own_is_none_of_the_engine_s_and_is_not_repeated(
+    fake: FakeEngine, words: dict[str, Any], kind: type[Exception]
+) -> None:
+    async with opened(fake.url, version="1.41") as client:
+        for ask in (client.connection.request, _streamed(client)):
+            with pytest.raises(kind):
+                await ask("GET", "info", operation="ask info", **words)
+        assert fake.requests() == []
+        assert (await client.system.info())["NCPU"] >= 1
+    assert [entry["path"] for entry in fake.requests()] == ["/info"]
+
+
+def _streamed(client: Client) -> Callable[..., Awaitable[None]]:
+    async def ask(method: str, path: str, **words: Any) -> None:
+        async with client.connection.stream(method, path, **words):
+            pass
+
+    return ask
+
+
+@pytest.mark.parametrize("kind", [AttributeError, KeyError, TypeError, ValueError])
+async def test_a_fault_in_what_reads_a_pull_is_no_fault_of_the_pull(
+    fake: FakeEngine, kind: type[Exception]
+) -> None:
+    def fails(_line: JsonObject) -> None:
+        raise kind("ours")
+
+    async with opened(fake.url) as client:
+        with pytest.raises(kind, match="ours"):
+            await client.images.pull("registry.test/pullable", "1", on_line=fails)
+
+
 async def test_a_whole_number_of_seconds_is_a_deadline_too(fake: FakeEngine) -> None:
     fake.rule("GET", "^/info", hang=True)
     async with opened(fake.url) as client:
@@ -269,6 +237,45 @@ async def test_whether_an_engine_is_back_is_asked_once_for_all(fake: FakeEngine)
         await client.system.info()
     asked = [entry["path"] for entry in fake.requests()]
     assert (asked.count("/_ping"), asked.count("/info")) == (1, 21)
+
+
+async def test_an_engine_that_hangs_is_asked_once_for_all(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "KNOCK_SECONDS", 0.5)
+    async with opened(fake.url, version="1.41", timeout=1) as client:
+        fake.rule("*", "^/(info|_ping)", hang=True)
+        with pytest.raises(errors.EngineTimeout):
+            await client.system.info()
+        # Whoever asks from now on hears soon that it does not answer, and nothing more is asked of it.
+        client.connection.settings = replace(client.connection.settings, timeout=600)
+        fake.clear_requests()
+        asked = (client.system.info() for _ in range(20))
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(each) for each in told} == {errors.EngineUnavailable}
+        assert "does not answer" in str(told[0])
+        assert [entry["path"] for entry in fake.requests()] == ["/_ping"]
+        fake.clear_rules()
+        assert (await client.system.info())["NCPU"] >= 1
+
+
+async def test_an_engine_that_is_only_slow_at_one_thing_is_there_for_the_others(fake: FakeEngine) -> None:
+    async with opened(fake.url, version="1.41", timeout=1) as client:
+        fake.rule("GET", "^/info", hang=True)
+        with pytest.raises(errors.EngineTimeout):
+            await client.system.info()
+        assert await client.containers.list({}) == []
+        with pytest.raises(errors.EngineTimeout):
+            await client.system.info()
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_an_engine_that_refuses_a_ping_is_there(fake: FakeEngine, status: int) -> None:
+    fake.rule("GET", "^/_ping", status=status)
+    async with opened(fake.url, version="1.41") as client:
+        with fake.away(), pytest.raises(errors.EngineUnavailable):
+            await client.system.info()
+        assert (await client.system.info())["NCPU"] >= 1
 
 
 @pytest.mark.parametrize("noticed", [True, False])
@@ -337,10 +344,9 @@ async def test_closing_cuts_off_what_is_under_way(fake: FakeEngine) -> None:
         call = asyncio.create_task(client.system.info())
         await until(lambda: fake.requests("GET", "/info"))
         await client.close()
-        with pytest.raises(errors.EngineLost):
-            await call
-        with pytest.raises(errors.EngineError):
-            await client.system.info()
+        for asked in (call, client.system.info()):
+            with pytest.raises(errors.EngineUnavailable, match="has been closed"):
+                await asked
 
 
 def test_the_default_socket_is_the_last_resort() -> None:

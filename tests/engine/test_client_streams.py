@@ -17,8 +17,8 @@ from certipy import Certipy
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
-from asyncdockerspawner.client.connection import resolver_for
 from asyncdockerspawner.client.settings import resolve
+from asyncdockerspawner.client.transport import resolver_for
 from tests.engine.client_bed import answering, body, forwarding, held, opened
 from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine

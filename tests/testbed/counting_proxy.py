@@ -10,6 +10,7 @@ from asyncio import StreamReader, StreamWriter
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from tests.testbed.carrier import CHUNK, Carrier, Line, pipe, served
 
@@ -33,6 +34,10 @@ class CountingProxy(Carrier):
         """The connections whose last request this is."""
         return [line for line in self.lines if line.request == (method, path)]
 
+    def refusal(self, method: str, path: str) -> bytes | None:
+        """The whole answer to what the Engine shall not hear of; None carries it."""
+        return None
+
     async def up(self, line: Line) -> None:
         """Carry requests, each counted when its head is complete."""
         reader, writer = line.from_client, line.to_server
@@ -41,6 +46,8 @@ class CountingProxy(Carrier):
             method, target, _ = first.split(" ", 2)
             line.request = method, VERSION.sub("", target.partition("?")[0])
             self.requests[line.request] += 1
+            if (refusal := self.refusal(*line.request)) is not None:
+                await _refuse(line, refusal)
             writer.write(head)
             fields = {
                 name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in rest)
@@ -50,6 +57,15 @@ class CountingProxy(Carrier):
                 break
             await _carry_body(reader, writer, fields)
         await pipe(reader, writer)
+
+
+async def _refuse(line: Line, answer: bytes) -> None:
+    """Answer, and end the connection when the client has read that."""
+    line.to_client.write(answer)
+    line.to_client.write_eof()
+    while await line.from_client.read(CHUNK):
+        pass
+    raise ConnectionAbortedError
 
 
 async def _head(reader: StreamReader) -> bytes:
@@ -83,10 +99,19 @@ async def _carry_bytes(reader: StreamReader, writer: StreamWriter, count: int) -
         count -= len(data)
 
 
+Proxy = TypeVar("Proxy", bound=CountingProxy)
+
+
 @contextlib.asynccontextmanager
 async def counting_proxy(engine: str) -> AsyncIterator[CountingProxy]:
     """A proxy of the Engine at a URL (`unix://` or `tcp://`), in the loop that runs now."""
-    made = CountingProxy(engine)
+    async with listening(CountingProxy(engine)) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def listening(made: Proxy) -> AsyncIterator[Proxy]:
+    """Have it listen at a socket, in the loop that runs now."""
     # The paths of sockets must stay short.
     with tempfile.TemporaryDirectory(prefix="counting-") as folder:
         path = Path(folder, "docker.sock")

@@ -8,6 +8,7 @@ from aiodocker.exceptions import DockerError
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client import translate
+from asyncdockerspawner.jsontypes import JsonObject
 
 ID = "ab" * 32
 
@@ -31,6 +32,18 @@ ID = "ab" * 32
         (409, "You cannot remove a running container", errors.EngineRefused),
         (503, "This node is not a swarm manager", errors.EngineRefused),
         (500, "out of cheese", errors.EngineRefused),
+        # Docker Engine 25 to 29.
+        (400, "invalid JSON: json: cannot unmarshal string into Go struct field", errors.InvalidConfig),
+        (404, "failed to set up container networking: network nowhere not found", errors.StartFailed),
+        (500, "failed to bind host port 127.0.0.1:1/tcp: address already in use", errors.PortTaken),
+        (400, "failed to create task for container: failed to create shim task", errors.StartFailed),
+        (500, "CDI device injection failed: unresolvable CDI devices", errors.StartFailed),
+        (400, "client version 1.41 is too old. Minimum supported API version is 1.44", errors.VersionRefused),
+        (400, "client version 1.52 is too new. Maximum supported API version is 1.41", errors.VersionRefused),
+        (409, "container is running: stop the container before removing", errors.EngineRefused),
+        # The Engine's own 403 is none of a filter's.
+        (403, "endpoint with name x already exists in network y", errors.EngineRefused),
+        (403, "operation is not permitted on predefined bridge network", errors.EngineRefused),
     ],
 )  # fmt: skip
 def test_an_answer_is_told_apart_by_status_and_message(
@@ -84,6 +97,66 @@ def test_a_container_that_cannot_be_run_as_it_is_configured_is_told_from_an_engi
         assert type(found) is errors.EngineRefused
 
 
+PAGE = "<html><body><h1>{}</h1>\nWords for the administrator &amp; others.\n</body></html>\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (403, PAGE.format("403 Forbidden")),
+        (403, "Forbidden\n"),
+        (405, "Method Not Allowed"),
+        (401, PAGE.format("401 Authorization Required")),
+        (403, "authorization denied by plugin opa-docker-authz: request rejected by administrative policy"),
+    ],
+)
+def test_what_a_filter_refuses_is_told_as_such_without_its_page(status: int, message: str) -> None:
+    found = translate.from_answer(
+        status, message, operation="create volume", subject="x", request="POST /volumes/create"
+    )
+    assert type(found) is errors.Forbidden
+    assert "filter" in found.message
+    assert "POST /volumes/create" in found.message
+    assert "<" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (502, PAGE.format("502 Bad Gateway"), errors.EngineLost),
+        (502, "Bad Gateway", errors.EngineLost),
+        (503, PAGE.format("503 Service Unavailable"), errors.EngineUnavailable),
+        (503, "Service Unavailable", errors.EngineUnavailable),
+        (504, PAGE.format("504 Gateway Time-out"), errors.EngineLost),
+        (500, PAGE.format("500 Internal Server Error"), errors.EngineRefused),
+    ],
+)
+def test_a_proxy_that_does_not_reach_the_engine_is_no_answer_of_the_engine_s(
+    status: int, message: str, kind: type[errors.EngineError]
+) -> None:
+    found = translate.from_answer(status, message, operation="do", subject="x")
+    assert type(found) is kind
+    assert "<" not in str(found)
+    assert ("Words for the administrator & others." in str(found)) is message.startswith("<")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ({"status": "Downloading"}, None),
+        ({"errorDetail": {"message": "denied", "code": 7}, "error": "old"}, ("denied", 7)),
+        ({"errorDetail": {"message": "denied"}}, ("denied", None)),
+        ({"error": "denied"}, ("denied", None)),
+        ({"error": "denied", "errorDetail": "odd"}, ("denied", None)),
+        ({"errorDetail": {}}, ("unknown error", None)),
+    ],
+)
+def test_an_error_inside_a_stream_is_found_whatever_its_shape(
+    line: JsonObject, told: tuple[str, int | None] | None
+) -> None:
+    assert translate.error_in(line) == told
+
+
 def test_an_absent_network_is_the_containers_trouble_only_where_a_container_is_meant() -> None:
     found = translate.from_answer(404, "network x not found", operation="inspect network", subject="x")
     assert type(found) is errors.ObjectNotFound
@@ -115,7 +188,7 @@ def test_a_body_that_was_not_decoded_is_decoded(raw: str, message: str) -> None:
         (aiohttp.ServerDisconnectedError(), errors.EngineLost),
         (ConnectionResetError(104, "reset"), errors.EngineLost),
         (TimeoutError(), errors.EngineTimeout),
-        (KeyError("message"), errors.EngineLost),
+        (translate.UnreadableAnswer("no JSON"), errors.EngineLost),
     ],
 )
 def test_a_broken_connection_says_whether_the_engine_can_have_seen_the_request(

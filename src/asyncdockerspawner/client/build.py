@@ -88,7 +88,8 @@ class Builds:
             ):
                 async for line in lines:
                     _refuse(line, subject)
-                    made = (line.get("aux") or {}).get("ID") or made
+                    aux = line.get("aux")
+                    made = (isinstance(aux, dict) and aux.get("ID")) or made
                     if on_line is not None:
                         on_line(line)
         except (errors.EngineRefused, errors.InvalidConfig, errors.ObjectNotFound) as exc:

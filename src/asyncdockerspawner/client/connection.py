@@ -1,42 +1,33 @@
 """One Engine's connection: version, deadlines, pools, and the way from request to answer.
 
-Stands on aiodocker's request core (`Docker._do_query`, private, hence the narrow version range). Its own
-decoding, events, pulls and time limits are not used: see the traps named in each comment.
+aiodocker's own decoding, events, pulls and time limits are not used: see the traps named in each comment.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
-import socket
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import aiodocker
 import aiohttp
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client import translate
+from asyncdockerspawner.client import api_version, translate, transport
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.jsontypes import JsonObject
 
-NEWEST_API = (1, 47)
-"""The newest API version this code was written for; a newer Engine is spoken to in this one."""
-OLDEST_API = (1, 40)
 CALLS_AT_ONCE = 64
 """A bounded pool is faster than an unbounded one, and stays below small accept backlogs."""
-CONNECT_SECONDS = 5.0
 UNSENT_PAUSES = (0.1, 0.4)
 """Seconds before a request that never left is sent again."""
 LOST_PAUSES = (0.1, 0.5)
 """Seconds before a request that may be repeated is sent again after its answer was lost."""
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
-"""What reading raises where an answer is not what it should be."""
+KNOCK_SECONDS = 5.0
+"""How long an Engine that was away may take to answer a ping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +38,26 @@ class Answer:
     data: Any
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """What is asked, and what errors call it."""
+
+    method: str
+    path: str
+    operation: str
+    subject: str = ""
+    params: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
+    data: transport.Body = None
+    idle: float | None = None
+    versioned: bool = True
+
+
+_KNOCK = _Call(method="GET", path="_ping", operation="ping", versioned=False)
+_VERSION = _Call(method="GET", path="version", operation="ask version", versioned=False)
+_SHORT_LIST = _Call(method="GET", path="containers/json", operation="list containers", params={"limit": 1})
+
+
 class Connection:
     """Requests to one Engine from one event loop; connections open as they are needed.
 
@@ -55,13 +66,13 @@ class Connection:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
-        connectors = [_connector(settings, limit) for limit in (CALLS_AT_ONCE, 0)]
+        connectors = [transport.open_connector(settings, limit) for limit in (CALLS_AT_ONCE, 0)]
         self._connectors = connectors
-        self.docker, self._streams = (_docker(settings, connector) for connector in connectors)
+        self.docker, self._streams = (transport.open_docker(settings, each) for each in connectors)
         self._negotiation = asyncio.Lock()
         self._negotiated = settings.api_version is not None
         self._not_agreed: Exception | None = None
-        self._away: errors.EngineUnavailable | None = None
+        self._away: errors.EngineError | None = None
         self._knocking = asyncio.Lock()
 
     async def request(  # noqa: PLR0913 - an HTTP request has this many parts
@@ -83,7 +94,7 @@ class Connection:
 
         One that may be repeated (`repeatable`; GET always is) is sent again where its answer was lost. Bytes
         are sent as they are, anything else as JSON. Raises a subclass of EngineError for everything but 2xx
-        and 3xx.
+        and 3xx; any other exception is a fault of this program's.
         """
         try:
             data = body if body is None or isinstance(body, bytes) else json.dumps(body)
@@ -91,37 +102,37 @@ class Connection:
             raise errors.BadOption(
                 f"To {operation}, an option's value cannot be sent as JSON: {exc}."
             ) from exc
+        call = _Call(
+            method=method,
+            path=path,
+            operation=operation,
+            subject=subject,
+            params=params,
+            headers=headers,
+            data=data,
+            versioned=versioned,
+        )
         pauses = LOST_PAUSES if repeatable or method == "GET" else ()
         for pause in (*pauses, None):
             try:
-                async with asyncio.timeout(deadline or self.settings.timeout):
-                    if versioned:
-                        await self._negotiate()
-                    response = await self._send(
-                        self.docker,
-                        method,
-                        path,
-                        params=params,
-                        headers=headers,
-                        data=data,
-                        versioned=versioned,
-                    )
-                    try:
-                        text = await response.read()
-                    finally:
-                        _cut(response)
-                    return Answer(response.status, json.loads(text) if decoded and text.strip() else None)
-            except errors.EngineUnavailable as exc:
-                raise errors.EngineUnavailable(operation, subject, exc.message) from exc
-            except errors.EngineError:
-                raise
-            # aiodocker and json raise KeyError, ValueError and TypeError for answers they cannot read.
-            except Exception as exc:
-                found = translate.from_exception(exc, operation=operation, subject=subject)
-                if pause is None or not isinstance(found, errors.EngineLost):
-                    raise found from exc
+                return await self._answered(call, deadline, decoded=decoded)
+            except errors.EngineLost:
+                if pause is None:
+                    raise
             await asyncio.sleep(pause)
         raise AssertionError("the last try returns or raises")
+
+    async def _answered(self, call: _Call, deadline: float | None, *, decoded: bool) -> Answer:
+        try:
+            async with asyncio.timeout(deadline or self.settings.timeout):
+                response = await self._send(self.docker, call)
+                try:
+                    text = await response.read()
+                finally:
+                    transport.cut(response)
+            return Answer(response.status, translate.json_of(text) if decoded and text.strip() else None)
+        except translate.FOREIGN as exc:
+            raise self._failure(exc, call) from exc
 
     @asynccontextmanager
     async def stream(  # noqa: PLR0913 - see request
@@ -143,41 +154,33 @@ class Connection:
         aiodocker never closes a response that is left early: its connection leaks, and the Engine goes on
         pulling. Hence the explicit close. The answer has to begin within `deadline` seconds, and `idle`
         seconds without a byte end it, with EngineTimeout. One that is not `versioned` is in the Engine's
-        newest version, and settles the version for all that follows. A body that comes in pieces is sent as
-        it is, anything else as JSON.
+        newest version, and may settle the version for all that follows. A body that comes in pieces is sent
+        as it is, anything else as JSON.
         """
+        call = _Call(
+            method=method,
+            path=path,
+            operation=operation,
+            subject=subject,
+            params=params,
+            headers=headers,
+            data=body if body is None or isinstance(body, AsyncIterable) else json.dumps(body),
+            idle=idle,
+            versioned=versioned,
+        )
         try:
             async with asyncio.timeout(deadline or self.settings.timeout):
-                if versioned:
-                    await self._negotiate()
-                data = body if body is None or isinstance(body, AsyncIterable) else json.dumps(body)
-                response = await self._send(
-                    self._streams,
-                    method,
-                    path,
-                    params=params,
-                    headers=headers,
-                    data=data,
-                    idle=idle,
-                    versioned=versioned,
-                )
-        except errors.EngineUnavailable as exc:
-            raise errors.EngineUnavailable(operation, subject, exc.message) from exc
-        except errors.EngineError:
-            raise
-        except Exception as exc:
-            raise translate.from_exception(exc, operation=operation, subject=subject) from exc
+                response = await self._send(self._streams, call)
+        except translate.FOREIGN as exc:
+            raise self._failure(exc, call) from exc
         try:
-            if not self._negotiated and (offered := response.headers.get("Api-Version")):
-                self._adopt(offered)
+            self._learn(response.headers.get("Api-Version"))
             yield response.content.iter_any()
-        except errors.EngineError:
-            raise
-        # What the reader raises about the answer; not what goes wrong in the reader itself.
-        except (aiohttp.ClientError, OSError, *UNREADABLE) as exc:
+        # What the connection raises, and `objects` about what came; not what goes wrong in the reader itself.
+        except translate.FOREIGN as exc:
             raise translate.from_exception(exc, operation=operation, subject=subject) from exc
         finally:
-            _cut(response)
+            transport.cut(response)
 
     async def close(self) -> None:
         """Close every connection; answers under way are cut off."""
@@ -195,84 +198,93 @@ class Connection:
             if self._not_agreed is not None and self._not_agreed is not before:
                 raise self._not_agreed
             try:
-                await self._agree_on_version()
+                if not self._negotiated:
+                    self._adopt(await self._offer())
             except Exception as exc:
                 self._not_agreed = exc
                 raise
 
-    async def _agree_on_version(self) -> None:
-        if self._negotiated:
-            return
-        response = await self._send(self.docker, "GET", "version", versioned=False)
-        self._adopt(str(json.loads(await response.read())["ApiVersion"]))
+    async def _offer(self) -> api_version.Offer:
+        """Ask the Engine which versions it speaks."""
+        try:
+            response = await self._send(self.docker, _VERSION)
+            return api_version.offer_in(await response.read())
+        except errors.Forbidden:
+            pass
+        # Lists of containers are let through by every filter that lets servers start.
+        self._speak(api_version.NEWEST)
+        try:
+            response = await self._try(self.docker, _SHORT_LIST)
+        except errors.VersionRefused as exc:
+            return api_version.offer_in_refusal(exc.message)
+        transport.cut(response)
+        return api_version.offer_in_header(response.headers.get("Api-Version"))
 
-    def _adopt(self, offered: str) -> None:
-        """Speak the newest version that both sides know."""
-        newest = tuple(int(part) for part in offered.split("."))
-        if newest < OLDEST_API:
-            oldest = ".".join(map(str, OLDEST_API))
-            raise errors.EngineRefused(
-                "negotiate version",
-                self.settings.url,
-                f"the Engine's API {offered} is too old; {oldest} is the oldest supported",
-            )
-        version = "v" + ".".join(map(str, min(newest, NEWEST_API)))
-        self.docker.api_version = self._streams.api_version = version
+    def _learn(self, header: str | None) -> None:
+        """Take the version from an answer, where that says all: of a newer Engine the oldest counts too."""
+        if header and not self._negotiated:
+            offer = api_version.offer_in_header(header)
+            if offer.newest <= api_version.NEWEST:
+                self._adopt(offer)
+
+    def _adopt(self, offer: api_version.Offer) -> None:
+        self._speak(api_version.common(offer, self.settings.url))
         self._negotiated = True
 
-    async def _send(  # noqa: PLR0913 - see request
-        self,
-        docker: aiodocker.Docker,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        data: str | bytes | AsyncIterable[bytes] | None = None,
-        idle: float | None = None,
-        versioned: bool = True,
-    ) -> aiohttp.ClientResponse:
-        await self._found_again()
-        return await self._try(
-            docker, method, path, params=params, headers=headers, data=data, idle=idle, versioned=versioned
-        )
+    def _speak(self, version: api_version.Version) -> None:
+        self.docker.api_version = self._streams.api_version = f"v{api_version.text(version)}"
 
-    async def _try(  # noqa: PLR0913 - see request
-        self,
-        docker: aiodocker.Docker,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        data: str | bytes | AsyncIterable[bytes] | None = None,
-        idle: float | None = None,
-        versioned: bool = True,
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, docker: transport.Docker, call: _Call) -> aiohttp.ClientResponse:
+        """Send as soon as the Engine is there and the version is agreed on."""
+        await self._found_again(call)
+        if not call.versioned:
+            return await self._try(docker, call)
+        await self._negotiate_for(call)
+        spoken = docker.api_version
+        try:
+            return await self._try(docker, call)
+        except errors.VersionRefused as exc:
+            if self.settings.api_version is not None:
+                told = f"{exc.message.rstrip('.')}. Leave `version` out of `client_kwargs`"
+                raise errors.VersionRefused(call.operation, call.subject, told, status=400) from exc
+            # Another Engine answers than the one that was asked: it has been updated meanwhile.
+            self._negotiated = self._negotiated and docker.api_version != spoken
+            await self._negotiate_for(call)
+            return await self._try(docker, call)
+
+    async def _negotiate_for(self, call: _Call) -> None:
+        try:
+            await self._negotiate()
+        except errors.EngineUnavailable as exc:
+            raise errors.EngineUnavailable(call.operation, call.subject, exc.message) from exc
+
+    async def _try(self, docker: transport.Docker, call: _Call) -> aiohttp.ClientResponse:
         for pause in (*UNSENT_PAUSES, None):
+            if docker.session.closed:
+                raise errors.EngineUnavailable(call.operation, call.subject, "the client has been closed")
             try:
-                return await docker._do_query(
-                    path,
-                    method,
-                    params=dict(params) if params else None,
-                    headers=headers,
-                    data=data,
-                    # Never a number: aiodocker ignores ints and warns about floats.
-                    timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=idle),
-                    versioned_api=versioned,
+                return await transport.send(
+                    docker,
+                    call.method,
+                    call.path,
+                    params=call.params,
+                    headers=call.headers,
+                    data=call.data,
+                    idle=call.idle,
+                    versioned=call.versioned,
                 )
-            except aiodocker.DockerError as exc:
-                found = translate.from_exception(exc, operation=method, subject=path)
+            except translate.FOREIGN as exc:
+                found = self._failure(exc, call)
                 if not isinstance(found, errors.EngineUnavailable):
-                    raise
+                    raise found from exc
                 if pause is None:
                     self._away = found
-                    raise
-                await asyncio.sleep(pause)
+                    raise found from exc
+            await asyncio.sleep(pause)
         raise AssertionError("the last try returns or raises")
 
-    async def _found_again(self) -> None:
-        """Where the Engine could not be reached, one asks for all whether it is back.
+    async def _found_again(self, call: _Call) -> None:
+        """Where the Engine could not be reached or did not answer, one asks for all whether it is back.
 
         Nobody hammers at an Engine that is away, and nobody waits for the failures of all who came before.
         """
@@ -280,73 +292,33 @@ class Connection:
         if before is None:
             return
         async with self._knocking:
-            if self._away is None:
-                return
-            if self._away is not before:
-                raise errors.EngineUnavailable(self._away.operation, self._away.subject, self._away.message)
-            _cut(await self._try(self.docker, "GET", "_ping", versioned=False))
-            self._away = None
+            if self._away is before:
+                self._away = await self._knock()
+            if self._away is not None:
+                raise errors.EngineUnavailable(call.operation, call.subject, self._away.message)
 
-
-def _cut(response: aiohttp.ClientResponse) -> None:
-    """Give up what is left of an answer; one that was read to its end leaves its connection for the next."""
-    if response.connection is not None and response.connection.transport is not None:
-        # Over TLS, closing waits for the other side's farewell, up to 30 s and also after our own close().
-        response.connection.transport.abort()
-    response.close()
-
-
-def _docker(settings: EngineSettings, connector: aiohttp.BaseConnector) -> aiodocker.Docker:
-    # With a connector of our own, aiodocker leaves the URL as it is; a socket needs some host in it.
-    url = "http://localhost" if settings.url.startswith("unix:") else settings.url
-    return aiodocker.Docker(url=url, connector=connector, api_version=f"v{settings.api_version or '1.41'}")
-
-
-def _connector(settings: EngineSettings, limit: int) -> aiohttp.BaseConnector:
-    if settings.url.startswith("unix:"):
-        return aiohttp.UnixConnector(settings.url.removeprefix("unix://"), limit=limit)
-    tls = _ssl_context(settings) if settings.url.startswith("https:") else False
-    return aiohttp.TCPConnector(limit=limit, ssl=tls, resolver=resolver_for(settings.host))
-
-
-class _AddressesOnly(aiohttp.abc.AbstractResolver):
-    """Resolves nothing: aiohttp asks no resolver about an IP address, but makes one that has a thread."""
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> Any:
-        raise OSError(f"{host} is not an IP address")
-
-    async def close(self) -> None:
-        """Have nothing to close."""
-
-
-def resolver_for(host: str) -> aiohttp.abc.AbstractResolver:
-    """Give what resolves this host without a thread of ours. Raises BadOption where that takes `aiodns`."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
+    async def _knock(self) -> errors.EngineError | None:
+        """Ping; gives what is wrong, or None. Whatever else it answers, it is there."""
         try:
-            # aiohttp's default resolver may be a thread.
-            return aiohttp.AsyncResolver()
-        except RuntimeError as exc:
-            raise errors.BadOption(
-                f"To reach {host} by its name, install `aiodns`, or give its IP address."
-            ) from exc
-    return _AddressesOnly()
+            async with asyncio.timeout(KNOCK_SECONDS):
+                # In the calls' pool it would wait behind those that have no answer.
+                transport.cut(await self._try(self._streams, _KNOCK))
+        except TimeoutError:
+            return errors.EngineTimeout("ping", "", f"it does not answer within {KNOCK_SECONDS:.0f} s")
+        except translate.NO_ANSWER as exc:
+            return exc
+        except errors.EngineError:
+            pass
+        return None
 
-
-def _ssl_context(settings: EngineSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.ca if settings.verify else None)
-        if settings.cert:
-            context.load_cert_chain(settings.cert, settings.key)
-    except OSError as exc:
-        raise errors.BadOption(
-            f"The TLS files for the Engine cannot be read ({exc}): check DOCKER_CERT_PATH or `tls_config`."
-        ) from exc
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    def _failure(self, exc: Exception, call: _Call) -> errors.EngineError:
+        """Give our error for a foreign one, and have the next request ask first where there was no answer."""
+        found = translate.from_exception(
+            exc, operation=call.operation, subject=call.subject, request=f"{call.method} /{call.path}"
+        )
+        if isinstance(found, errors.EngineTimeout):
+            self._away = found
+        return found
 
 
 def segment(ref: str, *, parts: bool = False) -> str:
@@ -365,7 +337,7 @@ async def objects(
 ) -> AsyncGenerator[JsonObject]:
     """Give the JSON objects of a stream, one a line.
 
-    Anything else goes to `on_unreadable` and is left out; without that, ValueError.
+    Anything else goes to `on_unreadable` and is left out; without that, UnreadableAnswer.
     """
     rest = b""
     async for chunk in chunks:
@@ -381,10 +353,10 @@ def _object(line: bytes, on_unreadable: Callable[[bytes], None] | None) -> JsonO
     if not line.strip():
         return None
     try:
-        found = json.loads(line)
+        found = translate.json_of(line)
         if not isinstance(found, dict):
-            raise ValueError(f"no JSON object: {line[:80]!r}")  # noqa: TRY004, TRY301 - what a server sent
-    except ValueError:
+            raise translate.UnreadableAnswer(f"no JSON object: {line[:80]!r}")  # noqa: TRY301
+    except translate.UnreadableAnswer:
         if on_unreadable is None:
             raise
         on_unreadable(line)

@@ -48,7 +48,7 @@ class Images:
 
         `auth` are the registry's words: `username`, `password` or `identitytoken`, `serveraddress`.
         `on_line` gets each progress line. Raises PullError for every failure, also those that the Engine
-        reports inside a stream of status 200, and DiskFull. The caller proves success by `inspect`.
+        reports inside a stream of status 200, DiskFull and Forbidden. The caller proves success by `inspect`.
         """
         subject = f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
         try:
@@ -66,7 +66,7 @@ class Images:
             ):
                 async for line in lines:
                     self._take(line, subject, on_line)
-        except (errors.EngineUnavailable, errors.PullError, errors.DiskFull):
+        except (errors.EngineUnavailable, errors.Forbidden, errors.PullError, errors.DiskFull):
             raise
         except (errors.EngineLost, errors.EngineTimeout) as exc:
             raise errors.PullError("pull image", subject, exc.message, reason="network") from exc

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from asyncdockerspawner.client.connection import resolver_for
+from asyncdockerspawner.client.transport import resolver_for
 from asyncdockerspawner.errors import BadOption
 
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)

@@ -8,10 +8,12 @@ seen the request?
 from __future__ import annotations
 
 import errno
+import html
 import json
 import re
 import ssl
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiodocker.exceptions import DockerError
@@ -19,8 +21,27 @@ from aiodocker.exceptions import DockerError
 from asyncdockerspawner import errors
 from asyncdockerspawner.jsontypes import JsonObject
 
+PAGE_CHARACTERS = 200
+"""Of a page that something else than the Engine answers with, at most."""
 CONNECTION_FAILED = 900
 """The status that aiodocker gives a request without an answer."""
+
+
+class UnreadableAnswer(Exception):
+    """What came is not what an Engine says."""
+
+
+FOREIGN = (DockerError, aiohttp.ClientError, OSError, UnreadableAnswer)
+"""All that a request fails with; any other exception is a fault of this program's, or of a hook's."""
+NO_ANSWER = (errors.EngineUnavailable, errors.EngineLost, errors.EngineTimeout)
+
+
+def json_of(text: bytes) -> Any:
+    """Decode what an Engine has sent. Raises UnreadableAnswer."""
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        raise UnreadableAnswer(str(exc)) from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +88,11 @@ _RULES = (
     _rule(
         errors.StartFailed,
         (400, 500),
-        r"OCI runtime|could not select device driver|failed to create (shim )?task"
+        r"OCI runtime|could not select device driver|CDI device|failed to create (shim )?task"
         r"|attempted to invoke a command|userland proxy|driver failed programming",
     ),
     _rule(errors.EngineUnavailable, (400,), r"HTTP request to an HTTPS server"),
+    _rule(errors.VersionRefused, (400,), r"client version \S+ is too (old|new)"),
     _rule(errors.InvalidConfig, (400,), r""),
     _rule(errors.InvalidConfig, (500,), r"cannot unmarshal|names must match"),
     # Docker calls many a mistake of whoever asks its own; which ones differs from release to release.
@@ -93,8 +115,13 @@ _RULES = (
 _NEVER_SENT_ERRNO = {errno.ENOENT, errno.ECONNREFUSED, errno.EACCES, errno.EPERM, errno.ENOTCONN}
 
 
-def from_answer(status: int, message: str, *, operation: str, subject: str) -> errors.EngineError:
-    """The error for an answer of 4xx or 5xx."""
+def from_answer(
+    status: int, message: str, *, operation: str, subject: str, request: str = ""
+) -> errors.EngineError:
+    """The error for an answer of 4xx or 5xx; `request` is what was asked, as in "GET /info"."""
+    if (between := _from_between(status, message, request or "this request")) is not None:
+        kind, told = between
+        return kind(operation, subject, told, status=status)
     message = _sentence(message)
     for rule in _RULES:
         if rule.applies(status, message, operation):
@@ -140,22 +167,47 @@ def error_in(line: JsonObject) -> tuple[str, int | None] | None:
     """Give sentence and code of an error inside a stream of status 200; None for any other line."""
     if "error" not in line and "errorDetail" not in line:
         return None
-    detail = line.get("errorDetail") or {}
+    found = line.get("errorDetail")
+    detail = found if isinstance(found, dict) else {}
     return str(detail.get("message") or line.get("error") or "unknown error"), detail.get("code")
 
 
-def from_exception(exc: Exception, *, operation: str, subject: str) -> errors.EngineError:
-    """The error for whatever aiodocker or aiohttp raised instead of an answer."""
+_FORBIDDEN = re.compile(
+    r"^\s*<|^\s*(\d+ )?(forbidden|unauthorized|access denied|method not allowed)\W*$"
+    r"|authorization denied by plugin",
+    re.IGNORECASE,
+)
+_GATEWAY = re.compile(r"^\s*<|^\s*(bad gateway|service unavailable|gateway time-?out)\s*$", re.IGNORECASE)
+
+
+def _from_between(status: int, message: str, request: str) -> tuple[type[errors.EngineError], str] | None:
+    """Tell the answers of proxies, filters and authorization plugins from the Engine's own."""
+    if status in {401, 403, 405, 407} and _FORBIDDEN.search(message):
+        told = f"a filter before the Engine, such as docker-socket-proxy, does not let {request} through"
+        return errors.Forbidden, told
+    if not _GATEWAY.search(message):
+        return None
+    if status == 503:
+        return errors.EngineUnavailable, f"the proxy before the Engine does not reach it ({_plain(message)})"
+    if status in {502, 504}:
+        return errors.EngineLost, f"the proxy before the Engine got no answer from it ({_plain(message)})"
+    return None
+
+
+def from_exception(exc: Exception, *, operation: str, subject: str, request: str = "") -> errors.EngineError:
+    """The error for one of FOREIGN."""
     if isinstance(exc, DockerError) and exc.status != CONNECTION_FAILED:
-        return from_answer(exc.status, str(exc.message), operation=operation, subject=subject)
+        return from_answer(
+            exc.status, str(exc.message), operation=operation, subject=subject, request=request
+        )
     cause = exc.__context__ if isinstance(exc, DockerError) else exc
     if _never_sent(cause):
         return errors.EngineUnavailable(operation, subject, _unreachable(cause))
     if isinstance(cause, TimeoutError):
         return errors.EngineTimeout(operation, subject, "no answer within the deadline")
-    if isinstance(cause, aiohttp.ClientError | OSError):
-        return errors.EngineLost(operation, subject, f"the connection broke ({cause})")
-    return errors.EngineLost(operation, subject, f"the answer cannot be read ({cause})")
+    if isinstance(cause, UnreadableAnswer):
+        return errors.EngineLost(operation, subject, f"the answer cannot be read ({cause})")
+    return errors.EngineLost(operation, subject, f"the connection broke ({cause})")
 
 
 def _tls_failure(cause: BaseException | None) -> BaseException | None:
@@ -201,4 +253,12 @@ def _sentence(message: str) -> str:
         except ValueError:
             return message
         return str(parsed.get("message") or parsed.get("cause") or message)
-    return message.strip()
+    return _plain(message)
+
+
+def _plain(message: str) -> str:
+    """Give the text of a page; any other message as it is."""
+    if not message.lstrip().startswith("<"):
+        return message.strip()
+    text = re.sub(r"<(title|style|script)\b.*?</\1>|<[^>]*>", " ", message, flags=re.IGNORECASE | re.DOTALL)
+    return " ".join(html.unescape(text).split())[:PAGE_CHARACTERS]
