@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -19,6 +20,7 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine import admission as room
 from asyncdockerspawner.engine.admission import Gate, Lease
 from tests.engine.client_bed import answering
+from tests.testbed.socket_proxy import FORBIDDEN
 
 
 class MachineServer:
@@ -27,6 +29,7 @@ class MachineServer:
     def __init__(self) -> None:
         self.info: dict[str, Any] | None = {"NCPU": 3}
         self.pauses: dict[str, float] = {}
+        self.forbidden: set[str] = set()
         self.asked: Counter[str] = Counter()
         self.reached = asyncio.Event()
 
@@ -34,6 +37,8 @@ class MachineServer:
         self.asked[request.path] += 1
         self.reached.set()
         await asyncio.sleep(self.pauses.get(request.path, 0))
+        if request.path in self.forbidden:
+            return web.Response(status=403, text=FORBIDDEN, content_type="text/html")
         if self.info is None:
             return web.json_response({"message": "not now"}, status=500)
         return web.json_response(self.info) if request.path == "/v1.41/info" else web.Response(text="OK")
@@ -158,13 +163,61 @@ async def test_an_engine_that_thinks_long_about_itself_is_not_far_away(
     assert (gate.width or 0) < room.STARTS_PER_CPU * 3 * (1 + 0.99 / 0.01)
 
 
-async def test_an_engine_that_cannot_tell_its_cpus_is_taken_for_a_small_one(
-    gate: Gate, machine: MachineServer, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("cpus", "width"), [(8, 16), (1, room.SMALLEST), (None, room.SMALLEST)])
+async def test_an_engine_that_does_not_tell_its_cpus_is_taken_to_have_this_machine_s(
+    gate: Gate, machine: MachineServer, monkeypatch: pytest.MonkeyPatch, cpus: int | None, width: int
 ) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cpus)
     machine.info = None
+    for _ in range(3):
+        (await gate.enter(None, patience=1, told=silent)).release()
+    assert gate.width == width
+    assert machine.asked["/v1.41/info"] == 1
+
+
+async def test_an_engine_that_was_away_is_asked_for_its_cpus_again(
+    gate: Gate, machine: MachineServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(room, "CPU_SECONDS", math.inf)
+    monkeypatch.setattr(room, "AGAIN_SECONDS", 0)
+    machine.info = None
+    made = [Starter(gate, None) for _ in range(3)]
+    while gate.waiting < 1:  # noqa: ASYNC110 - the gate tells nobody of those who wait
+        await asyncio.sleep(0.01)
+    assert (gate.width, who(made)) == (room.SMALLEST, [0, 1])
+    machine.info = {"NCPU": 3}
+    made.append(Starter(gate, None))
+    # Those who wait already get the new places first.
+    await asyncio.wait([each.task for each in made], timeout=30)
+    assert (gate.width, who(made)) == (6, [0, 1, 2, 3])
+    asked = machine.asked["/v1.41/info"]
+    made.append(Starter(gate, None))
+    await made[-1].task
+    assert machine.asked["/v1.41/info"] == asked
+    assert ["not now" in record.getMessage() for record in caplog.records] == [True]
+    # Every place that is given back is one again, and not one more.
+    for each in made:
+        each.lease.release()
+    assert len(who(await starters(gate, 8, width=None))) == 6
+
+
+async def test_an_engine_that_hangs_holds_up_a_start_only_shortly(
+    gate: Gate, machine: MachineServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(room, "MEASURE_SECONDS", 0.1)
+    machine.pauses = {"/v1.41/info": 600}
+    async with asyncio.timeout(60):
+        await gate.enter(None, patience=1, told=silent)
+    assert "no answer in time" in caplog.text
+
+
+async def test_how_far_a_filtered_engine_is_away_is_told_by_what_it_answers(
+    gate: Gate, machine: MachineServer
+) -> None:
+    machine.forbidden = {"/_ping"}
     await gate.enter(None, patience=1, told=silent)
-    assert gate.width == room.SMALLEST
-    assert "not now" in caplog.text
+    assert (gate.width or 0) >= 6
 
 
 async def test_a_first_start_that_is_cancelled_leaves_the_measuring_to_the_next(

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.system import System
@@ -21,6 +24,10 @@ SMALLEST = 2
 """One that boots slowly must not hold everybody up."""
 CPU_SECONDS = 0.1
 """What a start costs the Engine; over a slow line, more of them have to be under way to keep it busy."""
+MEASURE_SECONDS = 5.0
+"""How long those who start wait for what the Engine says of itself."""
+AGAIN_SECONDS = 60.0
+"""After so long, an Engine that has said nothing is asked again."""
 TELL_SECONDS = 1.0
 """Between two words to a waiter about its place."""
 
@@ -57,6 +64,7 @@ class Gate:
         self._system = system
         self._asked: int | None = None
         self._measuring = asyncio.Lock()
+        self._holds_until = -math.inf
         self._waiting: deque[asyncio.Future[Lease]] = deque()
         self._inside = 0
         self._told: set[int | None] = set()
@@ -112,17 +120,24 @@ class Gate:
             self._waiting.remove(place)
 
     def _leave(self) -> None:
-        if self._waiting:
+        self._inside -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self._inside < (self.width or math.inf):
+            self._inside += 1
             self._waiting.popleft().set_result(Lease(self))
-        else:
-            self._inside -= 1
 
     async def _settled_width(self, asked: int | None) -> int:
         async with self._measuring:
             if self.width is None:
                 self._asked = asked
-                self.width = await self._fitting() if asked is None else asked
-            elif asked != self._asked and asked not in self._told:
+            if self._asked is None and time.monotonic() >= self._holds_until:
+                self.width = await self._fitting()
+                self._admit()
+            elif self.width is None:
+                self.width = asked or 0
+            if asked != self._asked and asked not in self._told:
                 self._told.add(asked)
                 _log.warning(
                     "`concurrent_starts` is %s here, but the first start on this Engine has set it to %s, "
@@ -133,16 +148,28 @@ class Gate:
             return self.width
 
     async def _fitting(self) -> int:
-        begin = time.monotonic()
         try:
-            info = await self._system.info()
-            begin, away = time.monotonic(), time.monotonic() - begin
-            await self._system.ping()
-            away = min(away, time.monotonic() - begin)
-            cpus = int(info.get("NCPU") or 1)
-        except errors.EngineError as exc:
-            _log.warning("Cannot ask the Engine for its CPUs, taking it for a small one: %s", exc)
-            return SMALLEST
+            async with asyncio.timeout(MEASURE_SECONDS):
+                cpus, away = await self._measured()
+        except (errors.EngineError, TimeoutError) as exc:
+            # Mostly it runs on this machine.
+            width = max(SMALLEST, (os.cpu_count() or 1) * STARTS_PER_CPU)
+            level = logging.WARNING if self.width is None else logging.DEBUG
+            told = "The Engine does not tell its CPUs, so at most %d servers are started at a time: %s"
+            _log.log(level, told, width, str(exc) or "no answer in time")
+            self._holds_until = time.monotonic() + AGAIN_SECONDS
+            return width
+        self._holds_until = math.inf
         width = max(SMALLEST, round(cpus * STARTS_PER_CPU * (1 + away / CPU_SECONDS)))
         _log.info("At most %d servers are started at a time (%d CPUs, %.0f ms away)", width, cpus, away * 1e3)
         return width
+
+    async def _measured(self) -> tuple[int, float]:
+        """Ask the Engine for its CPUs; gives them, and how many seconds away it is."""
+        begin = time.monotonic()
+        info = await self._system.info()
+        begin, away = time.monotonic(), time.monotonic() - begin
+        # A filter before the Engine, which may not let it through, is as far away.
+        with suppress(errors.Forbidden):
+            await self._system.ping()
+        return int(info.get("NCPU") or 1), min(away, time.monotonic() - begin)
