@@ -69,12 +69,18 @@ class ContainerWorkload:
         except errors.StartFailed as exc:
             if exc.status != 404:
                 raise
-            names = ", ".join(await self._client.networks.names())
             raise errors.BadOption(
                 "The server cannot be started: a network of its container does not exist.",
                 advice=f"`network_name`, `extra_networks` (or network_mode in `extra_host_config`): "
-                f"{exc.message}. The Engine's networks are {names}.",
+                f"{exc.message}.{await self._networks_there_are()}",
             ) from exc
+
+    async def _networks_there_are(self) -> str:
+        try:
+            return f" The Engine's networks are {', '.join(await self._client.networks.names())}."
+        except errors.EngineError:
+            # It is advice; what has failed is told also without.
+            return ""
 
     async def stop(self, ref: str, *, grace: int | None = None) -> None:
         """Stop the container."""

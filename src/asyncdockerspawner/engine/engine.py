@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.docker_config import DockerConfig
 from asyncdockerspawner.client.settings import EngineSettings
@@ -17,6 +21,8 @@ from asyncdockerspawner.engine.watch import Watch
 
 if TYPE_CHECKING:
     import aiodocker
+
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -50,6 +56,16 @@ class Engine:
             self._watches[hub_id] = watch = Watch(self.client.events, self.client.containers, hub_id)
             self.client.connection.listeners.append(watch.own_requests.asked)
         return self._watches[hub_id]
+
+    @contextmanager
+    def optional(self, cost: str) -> Iterator[None]:
+        """Go on where a filter before the Engine does not let this through; say once what that costs."""
+        try:
+            yield
+        except errors.Forbidden as exc:
+            if cost not in self.told:
+                self.told.add(cost)
+                _log.warning("%s: %s", cost, exc.message)
 
     async def aclose(self) -> None:
         """End background work and close every connection."""

@@ -31,7 +31,9 @@ async def ensure_volumes(host: Host, body: JsonObject) -> None:
         scope = personal.get(name)
         if scope is None or name in host.engine.volumes:
             continue
-        await host.engine.client.volumes.create(name, labels=_labels(host, scope), driver=driver)
+        with host.engine.optional("Users' volumes carry no labels"):
+            await host.engine.client.volumes.create(name, labels=_labels(host, scope), driver=driver)
+        # What may not be made ahead, the Engine makes with the container.
         host.engine.volumes.add(name)
 
 
