@@ -108,7 +108,6 @@ class Janitor:
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=patience)
             for task in late:
-                _log.warning("Not done when the Hub ended: %s", task.get_name().removeprefix(_TASK))
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
@@ -132,6 +131,8 @@ class Janitor:
         raise AssertionError("the count has no end")
 
     def _forget(self, name: str, key: Hashable, done: asyncio.Task[bool]) -> None:
+        if done.cancelled():
+            _log.warning("Not done when the Hub ended: %s", done.get_name().removeprefix(_TASK))
         self._tasks.pop(done, None)
         if self._goals.get(key) is done:
             del self._goals[key]
