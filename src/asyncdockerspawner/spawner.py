@@ -22,7 +22,7 @@ from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.progress import SpawnLog
 from asyncdockerspawner.state import ServerState
-from asyncdockerspawner.workloads import ContainerWorkload, Workload
+from asyncdockerspawner.workloads import ContainerWorkload, Steps, Workload
 
 
 def _followed(start: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,7 +94,8 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
     @property
     def workload(self) -> Workload:
         """A container."""
-        return ContainerWorkload(self.engine.client)
+        known = self.engine.watch(self.hub_id).known
+        return ContainerWorkload(self.engine.client, Steps(self.log, known, self.image))
 
     @property
     def owner(self) -> labels.Owner:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from asyncdockerspawner import errors, status
 from asyncdockerspawner.client.client import Client
@@ -47,12 +51,41 @@ class Workload(Protocol):
         """Tell whether the object runs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Tells the Hub's log what was done to which container, and how long that took."""
+
+    log: logging.Logger | logging.LoggerAdapter[Any]
+    known: Callable[[str], JsonObject | None]
+    """Gives what is known of a container without asking."""
+    image: str
+    """What a container is made from that nothing is known of yet."""
+
+    @contextmanager
+    def step(self, done: str, ref: str) -> Iterator[None]:
+        """Tell it of the block, if that succeeds."""
+        document, begin = self.known(ref) or {}, time.monotonic()
+        yield
+        image = (document.get("Config") or {}).get("Image") or self.image
+        name = str(document.get("Name") or ref).lstrip("/")
+        self.tell(done, name, ref, image, begin)
+
+    def tell(self, done: str, name: str, ref: str, image: str, begin: float) -> None:
+        """Tell it of what has begun then."""
+        seconds = time.monotonic() - begin
+        self.log.info("%s %s (id %s, image %s) in %.1f s", done, name, ref[:12], image, seconds)
+
+
 class ContainerWorkload:
     """A server in a container of its own."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, steps: Steps | None = None) -> None:
         self._client = client
         self._containers = client.containers
+        self._steps = steps
+
+    def _step(self, done: str, ref: str) -> AbstractContextManager[None]:
+        return self._steps.step(done, ref) if self._steps is not None else nullcontext()
 
     async def find(self, ref: str) -> JsonObject | None:
         """Give `GET /containers/REF/json`, or None."""
@@ -60,12 +93,17 @@ class ContainerWorkload:
 
     async def create(self, name: str, body: JsonObject) -> str:
         """Create the container. Raises NameConflict, ImageNotFound, InvalidConfig."""
-        return await self._containers.create(name, body)
+        begin = time.monotonic()
+        made = await self._containers.create(name, body)
+        if self._steps is not None:
+            self._steps.tell("Created", name, made, str(body.get("Image") or ""), begin)
+        return made
 
     async def start(self, ref: str) -> None:
         """Start the container. Raises StartFailed with the networks there are where one is unknown."""
         try:
-            await self._containers.start(ref)
+            with self._step("Started", ref):
+                await self._containers.start(ref)
         except errors.StartFailed as exc:
             if exc.status != 404:
                 raise
@@ -85,13 +123,15 @@ class ContainerWorkload:
     async def stop(self, ref: str, *, grace: int | None = None) -> None:
         """Stop the container."""
         try:
-            await self._containers.stop(ref, grace=grace)
+            with self._step("Stopped", ref):
+                await self._containers.stop(ref, grace=grace)
         except errors.ObjectNotFound:
             return
 
     async def remove(self, ref: str, *, force: bool) -> None:
         """Remove the container with its anonymous volumes; named ones stay."""
-        await self._containers.remove(ref, force=force)
+        with self._step("Removed", ref):
+            await self._containers.remove(ref, force=force)
 
     async def last_lines(self, ref: str, count: int) -> str:
         """Give the last lines of stdout and stderr."""

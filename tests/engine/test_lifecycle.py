@@ -253,3 +253,30 @@ async def test_a_hub_on_loopback_is_told_what_to_set(
     assert len(told) == 1
     assert all(word in told[0] for word in ("hub_ip", "hub_connect_ip"))
     assert re.search(r"hub_connect_ip = '[0-9]+[.][0-9.]+'", told[0])
+
+
+async def test_the_log_has_a_line_for_each_step_of_a_servers_life(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(remove=False)
+    spawner = await world.spawn()
+    await world.user.stop("")
+    world.settings["config"].DockerSpawner.remove = True
+    await world.restarted().new_spawner("").delete_forever()
+    what = f"{spawner.object_name} (id {spawner.object_id[:12]}, image {spawner.image})"
+    told = [
+        record.getMessage().partition(" in ")[0]
+        for record in log.records
+        if record.levelname == "INFO" and what in record.getMessage()
+    ]
+    assert told == [f"{done} {what}" for done in ("Created", "Started", "Stopped", "Removed")]
+
+
+async def test_the_log_tells_that_a_kept_container_is_started_again(
+    make_world: MakeWorld, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(remove=False)
+    for _ in range(2):
+        spawner = await world.spawn()
+        await world.user.stop("")
+    assert f"Found {spawner.object_name} (id {spawner.object_id[:12]}" in log.text

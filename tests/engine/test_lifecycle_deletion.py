@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from jupyterhub import orm
 from tornado import web
-from traitlets.log import get_logger
 
 from asyncdockerspawner.naming import default_format_volume_name
 from tests.engine.conftest import Site, World, until
@@ -17,13 +16,6 @@ from tests.engine.test_lifecycle_options import volumes
 
 MakeWorld = Callable[..., World]
 ON_THE_FAKE = pytest.mark.parametrize("site", ["fake"], indirect=True)
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
-    caplog.set_level("DEBUG", logger=get_logger().name)
-    return caplog
 
 
 @pytest.fixture(autouse=True)

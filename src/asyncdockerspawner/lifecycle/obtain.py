@@ -122,6 +122,12 @@ async def _create_when_free(host: Host, spawn: Spawn) -> None:
 
 def _resume(host: Host, spawn: Spawn, document: JsonObject) -> None:
     spawn.resumed = True
+    host.log.info(
+        "Found %s (id %s, image %s), which is started again",
+        host.object_name,
+        str(document["Id"])[:12],
+        document["Config"].get("Image"),
+    )
     ownership.adopt(host, document)
     for entry in document["Config"].get("Env") or []:
         key, _, value = str(entry).partition("=")
