@@ -89,7 +89,8 @@ class ImageChoice(Seams):
     def _forget_choice(self) -> None:
         # The Hub repeats the last options where none are given, so a refused one would refuse for ever.
         kept = {key: value for key, value in self.user_options.items() if key != OPTION}
-        self.orm_spawner.user_options = kept
+        if self.orm_spawner is not None:
+            self.orm_spawner.user_options = kept
 
 
 def is_refusal(exc: Exception) -> bool:

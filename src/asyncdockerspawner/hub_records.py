@@ -9,6 +9,7 @@ from typing import Any
 from jupyterhub import orm
 from sqlalchemy import Text, inspect, literal_column
 from sqlalchemy.orm import Session, object_session
+from sqlalchemy.orm.exc import UnmappedInstanceError
 
 from asyncdockerspawner.lifecycle import Key, Row
 
@@ -18,10 +19,28 @@ AT_ONCE = 500
 
 def session_of(orm_spawner: Any) -> Session:
     """Give the Hub's database session. Raises ValueError for a record that is in no database."""
-    session = object_session(orm_spawner)
+    session = _session_if_any(orm_spawner)
     if session is None:
         raise ValueError(f"{orm_spawner} is in no database")
     return session
+
+
+def commit(orm_spawner: Any) -> None:
+    """Write what has changed; a record that is in no database keeps it for itself."""
+    if (session := _session_if_any(orm_spawner)) is not None:
+        session.commit()
+
+
+def is_in_database(orm_spawner: Any) -> bool:
+    """Tell whether there is a database behind a server's record; without a Hub there is none."""
+    return _session_if_any(orm_spawner) is not None
+
+
+def _session_if_any(orm_spawner: Any) -> Session | None:
+    try:
+        return object_session(orm_spawner)
+    except UnmappedInstanceError:
+        return None
 
 
 def server_rows(session: Session, usernames: Iterable[str]) -> Mapping[Key, Row]:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from asyncdockerspawner import (
@@ -41,6 +41,8 @@ PULLED = 30
 class Seams(Values):
     """The override points. `object` means the server's container."""
 
+    hub: Any
+    environment: Mapping[str, Any]
     object_id: str
     object_name: str
     spawn: lifecycle.Spawn | None
@@ -186,11 +188,15 @@ class Seams(Values):
 
     def get_env(self) -> dict[str, Any]:
         """Give the server's environment: the Hub's, and the image's reference."""
-        env: dict[str, Any] = super().get_env()  # type: ignore[misc]
+        env: dict[str, Any] = super().get_env() if self.user and self.hub else self._env_without_hub()  # type: ignore[misc]
         env["JUPYTER_IMAGE_SPEC"] = self.image
         if self.server_port != self.port and (url := env.get("JUPYTERHUB_SERVICE_URL")):
             env["JUPYTERHUB_SERVICE_URL"] = str(url).replace(f":{self.port}/", f":{self.server_port}/", 1)
         return env
+
+    def _env_without_hub(self) -> dict[str, Any]:
+        """Give what is configured: of the rest, sites' tests that make a spawner by itself have nothing."""
+        return {key: value(self) if callable(value) else value for key, value in self.environment.items()}
 
     @facade.raises_docker_pys
     async def get_object(self) -> JsonObject | None:

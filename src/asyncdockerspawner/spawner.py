@@ -72,7 +72,7 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
     def watch(self) -> Watch:
         """What is known of this Hub's containers, shared by all its spawners."""
         watch = self.engine.watch(self.hub_id)
-        if watch.on_synced is None:
+        if watch.on_synced is None and hub_records.is_in_database(self.orm_spawner):
             session = hub_records.session_of(self.orm_spawner)
             watch.on_synced = lifecycle.Reconciler(
                 watch=watch,
@@ -102,7 +102,7 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
         """Who the server's objects belong to: Hub, user, server, creation."""
         return labels.Owner(
             hub_id=self.hub_id,
-            username=self.user.name,
+            username=self.username,
             servername=self.name,
             spawn_id=self.spawn.spawn_id if self.spawn else "",
         )
@@ -111,7 +111,7 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
     def identity(self) -> Mapping[str, str]:
         """What the environment of this server says, also in a container that carries no label."""
         return {
-            "JUPYTERHUB_USER": self.user.name,
+            "JUPYTERHUB_USER": self.username,
             "JUPYTERHUB_SERVICE_PREFIX": self._server_prefix,
             "JUPYTERHUB_API_URL": self._hub_api_url,
         }
@@ -127,6 +127,17 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
         """Gives the other servers in the database that have a volume, also when this one's row is gone."""
         session = hub_records.session_of(self.orm_spawner)
         return partial(hub_records.volume_claims, session, self.user.name)
+
+    @property
+    def hub_side(self) -> Any:
+        """The spawner that the Hub has for this server: this one, or one that wraps it."""
+        found = (getattr(self.user, "spawners", None) or {}).get(self.name)
+        return self if found is None or isinstance(found, DockerSpawner) else found
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether the Hub has another spawner for this server, such as wrapspawner's."""
+        return self.hub_side is not self
 
     @property
     def probe_url(self) -> str | None:
@@ -245,18 +256,18 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
         """Remember where the server is to be asked for its first answer."""
         self._address = (ip, port)
 
-    async def move_to(self, ip: str, port: int) -> None:
-        """Have the Hub and its proxy reach the server elsewhere."""
-        server = self.server
+    async def move_to(self, ip: str, port: int, *, route: bool = True) -> None:
+        """Have the Hub reach the server elsewhere, and its proxy where it has a `route` already."""
+        server = self.hub_side.server
         if server is None or (server.ip, server.port) == (ip, port):
             return
         self.log.warning(
             "%s is now reached at %s:%d, not %s:%d", self._log_name, ip, port, server.ip, server.port
         )
         server.ip, server.port = ip, port
-        hub_records.session_of(self.orm_spawner).commit()
+        hub_records.commit(self.orm_spawner)
         self.note_address(ip, port)
-        if proxy := self.user.settings.get("proxy"):
+        if route and (proxy := self.user.settings.get("proxy")):
             await proxy.add_user(self.user, self.name)
 
     _address: tuple[str, int] | None = None
@@ -264,10 +275,13 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
 
     @property
     def _server_prefix(self) -> str:
-        return str(url_path_join(self.user.base_url, url_escape_path(self.name), "/"))
+        base_url = getattr(self.user, "base_url", None) or "/"
+        return str(url_path_join(base_url, url_escape_path(self.name), "/"))
 
     @property
     def _hub_api_url(self) -> str:
+        if self.hub is None:
+            return ""
         if self.hub_connect_url is None:
             return str(self.hub.api_url)
         return str(url_path_join(self.hub_connect_url, urlsplit(self.hub.api_url).path))

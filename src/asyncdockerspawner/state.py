@@ -48,6 +48,7 @@ class ServerState(Seams):
     """The saved state: DockerSpawner's keys, and what tells one spawn from others."""
 
     orm_spawner: Any
+    hub_side: Any
     _log_name: str
 
     object_id = ObjectId()
@@ -187,7 +188,7 @@ class ServerState(Seams):
     def clear_state(self) -> None:
         """Forget the spawn; a kept container is remembered by its id and name."""
         super().clear_state()  # type: ignore[misc]
-        lifecycle.unfollow(self)  # type: ignore[arg-type]
+        lifecycle.leave(self)  # type: ignore[arg-type]
         self.forget_spawn_values()
         if self.spawn is not None:
             self.spawn.leave_gate()
@@ -195,10 +196,15 @@ class ServerState(Seams):
         self._address = None
 
     def keep_state(self, *, commit: bool = False) -> None:
-        """Put the state where the Hub's next commit writes it to the database; or commit it now."""
-        self.orm_spawner.state = self.get_state()
+        """Put the state where the Hub's next commit writes it to the database; or commit it now.
+
+        It is that of whom the row belongs to: a wrapper's has ours in it.
+        """
+        if self.orm_spawner is None:
+            return
+        self.orm_spawner.state = self.hub_side.get_state()
         if commit:
-            hub_records.session_of(self.orm_spawner).commit()
+            hub_records.commit(self.orm_spawner)
 
     def settle_debt(self) -> None:
         """Take down, in the database too, that an owed stop is done."""

@@ -48,9 +48,14 @@ class Values(
     _escaped_name: str | None = None
     """A subclass may keep its own here."""
 
+    @property
+    def username(self) -> str:
+        """The user's name; a spawner without a user, as in sites' tests, has none."""
+        return str(getattr(self.user, "name", ""))
+
     def template_namespace(self) -> dict[str, str]:
         """Fields that every template may use."""
-        fields = self.namespace_of(self.user.name, self.name)
+        fields = self.namespace_of(self.username, self.name)
         return {**fields, "username": self.escaped_name, "safe_username": self.escaped_name}
 
     def namespace_of(self, username: str, servername: str) -> dict[str, str]:
@@ -66,7 +71,7 @@ class Values(
     @property
     def escaped_name(self) -> str:
         """The user's name, escaped."""
-        return self._escaped_name or str(self.escape(self.user.name))
+        return self._escaped_name or str(self.escape(self.username))
 
     def render_object_name(self) -> str:
         """Render `name_template`."""

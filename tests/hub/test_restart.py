@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -135,10 +137,12 @@ async def test_a_container_that_the_engine_makes_after_the_hub_was_killed_is_rem
     assert await hub.answers("alice")
 
 
-async def killed_while_it_asks(hub: HubSite, fake: FakeEngine, route: str) -> None:
+async def killed_while_it_asks(
+    hub: HubSite, fake: FakeEngine, route: str, options: Mapping[str, Any] | None = None
+) -> None:
     """Ask for alice's server, kill the Hub while the Engine does this for it, and start it again."""
     await hub.create_users("alice")
-    asked = asyncio.create_task(hub.api.request_start("alice"))
+    asked = asyncio.create_task(hub.api.request_start("alice", options=options))
     await until(partial(under_way, fake, route), is_=True, seconds=20, every=0.02)
     hub.process.kill()
     await asyncio.gather(asked, return_exceptions=True)

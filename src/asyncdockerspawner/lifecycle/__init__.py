@@ -1,6 +1,5 @@
 """The life of a server, from its preparation to its end. It sees the spawner only as a `Host`."""
 
-from asyncdockerspawner.lifecycle.attend import unfollow
 from asyncdockerspawner.lifecycle.cleanup import sweep
 from asyncdockerspawner.lifecycle.deletion import delete_forever
 from asyncdockerspawner.lifecycle.extras import ensure_volumes, post_start
@@ -10,7 +9,7 @@ from asyncdockerspawner.lifecycle.obtain import create
 from asyncdockerspawner.lifecycle.own_start import as_step, attempt, seen, step, within_a_start
 from asyncdockerspawner.lifecycle.preparation import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
-from asyncdockerspawner.lifecycle.walks import halt, launch, locate, poll
+from asyncdockerspawner.lifecycle.walks import halt, launch, leave, locate, poll
 
 __all__ = [
     "RUNNING",
@@ -30,6 +29,7 @@ __all__ = [
     "ensure_volumes",
     "halt",
     "launch",
+    "leave",
     "locate",
     "poll",
     "post_start",
@@ -38,6 +38,5 @@ __all__ = [
     "seen",
     "step",
     "sweep",
-    "unfollow",
     "within_a_start",
 ]

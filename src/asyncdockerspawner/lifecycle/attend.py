@@ -44,7 +44,7 @@ def _settled(host: Host) -> bool:
         host.spawn is not None
         and host.spawn.phase == RUNNING
         and not host.spawn.live
-        and host.ready
+        and host.hub_side.ready
         and not host.engine.janitor.busy(host.object_name)
     )
 
@@ -55,7 +55,7 @@ async def _ended(host: Host, document: JsonObject | None) -> None:
     died = await readiness.death(host, document)
     host.log.warning("%s: %s", host.object_name, str(died))
     host.note_end(died.quoted(died.message))
-    await host.poll_and_notify()
+    await host.hub_side.poll_and_notify()
 
 
 async def _moved(host: Host) -> None:

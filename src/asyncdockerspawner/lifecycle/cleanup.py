@@ -18,13 +18,23 @@ LATE_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 async def sweep(host: Host) -> None:
     """Remove what a spawn that is over has left, where the Hub did not call `stop()`."""
-    spawn, ref, workload = host.spawn, host.object_id, host.workload
+    task = clear_away(host)
+    if task is None:
+        return
+    await asyncio.wait([task], timeout=SWEEP_SECONDS)
+    if task.done() and not task.cancelled() and task.result():
+        host.object_id = ""
+
+
+def clear_away(host: Host) -> asyncio.Task[bool] | None:
+    """Begin to remove what a spawn that is over has left; None where that is nothing."""
+    spawn, ref = host.spawn, host.object_id
     if not host.removes or (not ref and spawn is None) or is_kept(host, spawn):
-        return
-    name, owner = host.object_name, host.owner
-    if host.engine.janitor.busy(name):
+        return None
+    workload, name, owner, janitor = host.workload, host.object_name, host.owner, host.engine.janitor
+    if janitor.busy(name):
         # A stop that is owed removes it; until then the state keeps its id.
-        return
+        return None
 
     if ref:
         host.watch.unfollow(ref)
@@ -35,12 +45,9 @@ async def sweep(host: Host) -> None:
             await workload.remove(found, force=False)
         elif spawn is not None and spawn.create_lost and spawn.creating is None:
             # The Engine may be about to make what a Hub that was killed has asked for.
-            _look_later(workload, name, owner, host.engine.janitor)
+            _look_later(workload, name, owner, janitor)
 
-    task = host.engine.janitor.submit(name, work, what=f"remove {name}")
-    await asyncio.wait([task], timeout=SWEEP_SECONDS)
-    if task.done() and not task.cancelled() and task.result():
-        host.object_id = ""
+    return janitor.submit(name, work, what=f"remove {name}")
 
 
 def is_kept(host: Host, spawn: Spawn | None) -> bool:

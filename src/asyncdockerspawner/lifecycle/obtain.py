@@ -133,7 +133,7 @@ def _resume(host: Host, spawn: Spawn, document: JsonObject) -> None:
         key, _, value = str(entry).partition("=")
         if key in {"JPY_API_TOKEN", "JUPYTERHUB_API_TOKEN"} and value:
             # The server inside goes on with the token it was created with.
-            host.api_token = value
+            host.api_token = host.hub_side.api_token = value
             break
 
 

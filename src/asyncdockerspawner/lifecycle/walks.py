@@ -124,7 +124,12 @@ async def halt(host: Host) -> None:
 
 
 async def _end_start(host: Host) -> None:
-    """End a start that is under way: a `gen.coroutine` goes on inside when the Hub has given it up."""
+    if under_way := _give_up(host):
+        await asyncio.wait(under_way, timeout=cleanup.SWEEP_SECONDS)
+
+
+def _give_up(host: Host) -> list[asyncio.Future[Any]]:
+    """Cancel the start that is under way; a `gen.coroutine` goes on inside when only the Hub does that."""
     spawn, call = host.spawn, host.start_call
     under_way = list[asyncio.Future[Any]]()
     # A start may stop its server itself, and go on.
@@ -134,8 +139,7 @@ async def _end_start(host: Host) -> None:
     if spawn is not None and spawn.launching not in {None, asyncio.current_task()}:
         spawn.launching.cancel()
         under_way.append(spawn.launching)
-    if under_way:
-        await asyncio.wait(under_way, timeout=cleanup.SWEEP_SECONDS)
+    return under_way
 
 
 async def poll(host: Host) -> int | None:
@@ -156,10 +160,31 @@ async def poll(host: Host) -> int | None:
         if document and host.spawn and host.spawn.phase == STARTING and not status.is_running(document):
             # A Hub that was killed may have asked for its start: the Engine answers when that is done.
             document = await host.workload.find(str(document["Id"]))
+        if document and status.is_running(document) and host.is_wrapped:
+            await _found_again(host)
         return status.poll_status(document)
     except errors.EngineError as exc:
         host.log.warning("Cannot ask about %s, taking it for running: %s", host.object_name, exc)
         return None
+
+
+async def _found_again(host: Host) -> None:
+    """Complete the adoption of a wrapped server: of what the Hub asks first, a wrapper passes on `poll`."""
+    if host.spawn is None or host.watch.follows(host.object_id):
+        return
+    try:
+        await host.move_to(*await locate(host), route=False)
+    except errors.NoEndpoint as exc:
+        host.log.warning("Cannot find the address of %s again: %s", host.object_name, exc)
+
+
+def leave(host: Host) -> None:
+    """Let go of a spawn that is being forgotten. Under a wrapper nobody else sees to what is left of it."""
+    attend.unfollow(host)
+    if host.spawn is None or _give_up(host):
+        return
+    if host.is_wrapped and not host.spawn.live:
+        cleanup.clear_away(host)
 
 
 async def locate(host: Host) -> tuple[str, int]:
