@@ -236,17 +236,6 @@ async def test_what_the_configuration_does_wrong_is_told_in_the_log_and_the_user
     assert await nothing_left(site)
 
 
-class Broken(DockerSpawner):
-    """A subclass one of whose methods fails."""
-
-    fails = ""
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == type(self).fails:
-            raise LookupError(f"no {name} today")
-        return super().__getattribute__(name)
-
-
 SEAMS = """check_allowed template_namespace pull_image get_env get_command volume_binds create_object
     start_object get_ip_and_port"""
 
@@ -255,13 +244,17 @@ SEAMS = """check_allowed template_namespace pull_image get_env get_command volum
 async def test_a_sites_own_code_that_fails_is_a_sentence_for_the_user_and_a_traceback_in_the_log(
     make: Make, site: Site, log: pytest.LogCaptureFixture, seam: str
 ) -> None:
+    def failing(spawner: Any, *given: Any) -> Any:
+        raise LookupError(f"no {seam} today")
+
+    ours: Any = getattr(DockerSpawner, seam)
+    broken = property(failing) if isinstance(ours, property) else failing
     world = make()
-    kind: Any = type("Broken", (Broken,), {"fails": seam})
-    world.settings["spawner_class"] = kind
+    world.settings["spawner_class"] = kind = type("Broken", (DockerSpawner,), {seam: broken})
     world.settings["config"].DockerSpawner.allowed_images = {"one": site.kind("stub")["image"]}
     with pytest.raises(web.HTTPError) as caught:
         await world.spawn(image="one")
-    kind.fails = ""
+    setattr(kind, seam, ours)
     assert "Tell the administrator" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
     assert seam not in caught.value.jupyterhub_message  # type: ignore[attr-defined]
     assert f"LookupError: no {seam} today" in log.text

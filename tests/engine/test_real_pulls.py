@@ -382,8 +382,8 @@ async def test_a_pull_that_takes_too_long_is_told_and_may_still_be_waited_for(
     far.rate = MIB
     said = await refused(engine, image, patience=1)
     assert said == (
-        f"The image {image} was not pulled within 1 s (`pull_timeout`). Try again later: what has been "
-        "downloaded is kept."
+        f"The image {image} was not pulled within 1 s. Try again later: what has been downloaded is kept. "
+        "`pull_timeout` says how long a user waits for it."
     )
     far.rate = None
     before = far.connections

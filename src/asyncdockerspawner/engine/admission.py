@@ -108,7 +108,9 @@ class Gate:
             if left <= 0:
                 raise errors.QueueTimeout(
                     f"So many servers are being started that this one has waited {patience:.0f} s for its "
-                    "turn. Try again later."
+                    "turn. Try again later.",
+                    advice="`queue_timeout` says how long a start waits for its turn, `concurrent_starts` "
+                    "how many have theirs at a time.",
                 )
             await asyncio.wait([place], timeout=min(left, TELL_SECONDS))
         return place.result()
