@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from asyncdockerspawner import errors, status
 from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.client.execs import Ended
 from asyncdockerspawner.jsontypes import JsonObject
 
 
@@ -44,7 +45,7 @@ class Workload(Protocol):
     async def connect(self, ref: str, network: str) -> None:
         """Put the object into one more network."""
 
-    async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> tuple[int, str]:
+    async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> Ended:
         """Run a command inside the object; gives its exit code and what it wrote."""
 
     def running(self, document: JsonObject) -> bool:
@@ -155,13 +156,12 @@ class ContainerWorkload:
         """Connect the container; of a network that is unknown, the Engine complains at the start."""
         await self._client.networks.connect(network, ref)
 
-    async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> tuple[int, str]:
+    async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> Ended:
         """Run the command with `exec`. Raises EngineTimeout where it does not end in time."""
         try:
-            ended = await self._client.execs.run(ref, command, deadline=deadline)
+            return await self._client.execs.run(ref, command, deadline=deadline)
         except TimeoutError as exc:
             raise errors.EngineTimeout("run a command in", ref, f"it runs after {deadline:.0f} s") from exc
-        return ended.code, ended.output
 
     def running(self, document: JsonObject) -> bool:
         """Tell whether the container runs; a paused or restarting one does."""

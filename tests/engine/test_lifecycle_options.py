@@ -198,9 +198,13 @@ async def test_names_are_filled_into_the_options_of_volume_drivers_and_not_into_
 async def test_a_command_after_the_start_runs_inside_and_is_logged(
     make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
 ) -> None:
-    world = make_world(post_start_cmd="/bin/busybox sh -c 'echo \"well done\"; echo x > /tmp-made'")
+    world = make_world(
+        post_start_cmd="/bin/busybox sh -c 'echo \"well done\"; echo but >&2; echo x > /tmp-made'"
+    )
     spawner = await world.spawn()
-    assert "well done" in log.text
+    told = {(record.levelname, record.getMessage().partition(" wrote to ")[2]) for record in log.records}
+    assert {("DEBUG", "stdout: well done"), ("WARNING", "stderr: but")} <= told
+    assert "without a shell" not in log.text
     changes = site.http.get(f"/containers/{spawner.object_id}/changes").json()
     assert "/tmp-made" in [change["Path"] for change in changes]
     await world.user.stop("")
@@ -233,6 +237,18 @@ async def test_a_command_that_fails_is_a_warning_unless_it_is_required(
         await world.restarted().spawn()
     assert "`post_start_cmd` failed with code" in log.text
     assert site.containers() == []
+
+
+@ON_THE_REAL
+@pytest.mark.parametrize("command", ["/bin/busybox echo done && /bin/busybox echo more", "cd /www"])
+async def test_a_command_that_was_written_for_a_shell_is_told_how_to_get_one(
+    make_world: MakeWorld, log: pytest.LogCaptureFixture, command: str
+) -> None:
+    world = make_world(post_start_cmd=command)
+    await world.spawn()
+    await world.user.stop("")
+    sign = "cd" if command.startswith("cd") else "&&"
+    assert f"run without a shell, which `{sign}` needs: write sh -c" in log.text
 
 
 @ON_THE_REAL

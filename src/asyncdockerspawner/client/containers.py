@@ -170,7 +170,7 @@ class Containers:
             params={"stdout": True, "stderr": True, "tail": str(tail)},
         ) as chunks:
             async with asyncio.timeout(INSPECT_SECONDS):
-                return await end_of(chunks)
+                return (await end_of(chunks)).text
 
     async def _wait_gone(self, ref: str, deadline: float) -> None:
         pause = 0.02

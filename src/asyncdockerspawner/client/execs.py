@@ -12,10 +12,11 @@ from asyncdockerspawner.client.output import end_of
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended, and what it wrote to both of its streams; of much, the end."""
+    """How a command ended, and what it wrote to its streams; of much, the end."""
 
     code: int
-    output: str
+    stdout: str
+    stderr: str
 
 
 class Execs:
@@ -44,8 +45,8 @@ class Execs:
                 body={"Detach": False, "Tty": False},
             ) as chunks,
         ):
-            output = await end_of(chunks)
+            stdout, stderr = (await end_of(chunks)).parted
         found = await self._connection.request(
             "GET", f"exec/{segment(exec_id)}/json", operation="inspect exec", subject=ref
         )
-        return Ended(int(found.data.get("ExitCode") or 0), output)
+        return Ended(int(found.data.get("ExitCode") or 0), stdout, stderr)

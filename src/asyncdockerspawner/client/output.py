@@ -20,12 +20,12 @@ def text(raw: bytes) -> str:
     return _lines(_frames(raw))
 
 
-async def end_of(chunks: AsyncIterator[bytes]) -> str:
-    """Give as `text` does what a stream gives, but only the end of it where it is long."""
+async def end_of(chunks: AsyncIterator[bytes]) -> Tail:
+    """Read a stream to its end, and keep the end of it."""
     tail = Tail()
     async for chunk in chunks:
         tail.feed(chunk)
-    return tail.text
+    return tail
 
 
 class Tail:
@@ -58,11 +58,25 @@ class Tail:
 
     @property
     def text(self) -> str:
-        """What is kept of it."""
+        """What is kept of it, as `text` gives it."""
+        return self._shown(self._pieces)
+
+    @property
+    def parted(self) -> tuple[str, str]:
+        """What is kept of stdout, or of a terminal, and of stderr."""
+        pieces = self._pieces
+        out = [each for each in pieces if each[0] != STDERR]
+        return self._shown(out), self._shown([each for each in pieces if each[0] == STDERR])
+
+    @property
+    def _pieces(self) -> list[tuple[int, bytes]]:
         # A header that never came to its end is the text of a terminal.
         rest = [(0, self._header)] if self._header and not self._kept else []
-        found = _lines([*self._kept, *rest])
-        return f"{CUT}{found}" if self._cut else found
+        return [*self._kept, *rest]
+
+    def _shown(self, pieces: Iterable[tuple[int, bytes]]) -> str:
+        found = _lines(pieces)
+        return f"{CUT}{found}" if self._cut and found else found
 
     def _begin(self, header: bytes) -> None:
         if header[1:4] == b"\0\0\0" and header[0] <= STDERR:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from asyncdockerspawner import errors, labels, redact, volumes
 from asyncdockerspawner.jsontypes import JsonObject
@@ -39,20 +41,55 @@ async def ensure_volumes(host: Host, body: JsonObject) -> None:
 
 async def post_start(host: Host) -> None:
     """Run `post_start_cmd`, and log what it wrote; its failure is the spawn's only if that is asked for."""
-    command = host.post_start_cmd
-    words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+    words, hint = command_words(host.post_start_cmd)
     try:
-        code, output = await host.workload.run_inside(host.object_id, words, POST_START_SECONDS)
+        ended = await host.workload.run_inside(host.object_id, words, POST_START_SECONDS)
+        code, streams = ended.code, {"stdout": ended.stdout, "stderr": ended.stderr}
     except errors.EngineError as exc:
-        code, output = -1, exc.message
-    output = redact.redacted(output, [host.api_token])
-    if not code:
-        host.log.debug("`post_start_cmd` of %s wrote: %s", host.object_name, output)
+        code, streams = -1, {"stderr": exc.message}
+    wrote = {name: redact.redacted(text.strip(), [host.api_token]) for name, text in streams.items()}
+    if code:
+        said = " ".join([f"`post_start_cmd` failed with code {code}:", *filter(None, wrote.values()), hint])
+        if host.post_start_required:
+            raise errors.ServerDied("A command that prepares the server has failed.", advice=said.strip())
+        host.log.warning("%s: %s", host.object_name, said.strip())
         return
-    text = f"`post_start_cmd` failed with code {code}: {output.strip()}"
-    if host.post_start_required:
-        raise errors.ServerDied("A command that prepares the server has failed.", advice=text)
-    host.log.warning("%s: %s", host.object_name, text)
+    if hint:
+        host.log.warning("%s: %s", host.object_name, hint)
+    for name, level in (("stdout", logging.DEBUG), ("stderr", logging.WARNING)):
+        if wrote[name]:
+            host.log.log(level, "`post_start_cmd` of %s wrote to %s: %s", host.object_name, name, wrote[name])
+
+
+def command_words(command: str | Sequence[str]) -> tuple[list[str], str]:
+    """Give the words of a command that is run without a shell, and a hint where it was written for one.
+
+    Raises BadOption where a text cannot be split into words.
+    """
+    if isinstance(command, str):
+        try:
+            words = shlex.split(command)
+        except ValueError as exc:
+            raise errors.BadOption(f"`post_start_cmd` is {command!r}, which is no command: {exc}.") from exc
+        found = _FOR_A_SHELL.search(_QUOTED.sub("", command))
+        meant = found[0] if found else ""
+    else:
+        words = [str(word) for word in command]
+        # Other signs may well be meant for the program.
+        meant = next((word for word in words if word in {"&&", "||"}), "")
+    if words and words[0] in _OF_A_SHELL:
+        meant = words[0]
+    if not meant:
+        return words, ""
+    return (
+        words,
+        f"`post_start_cmd` is run without a shell, which `{meant}` needs: write sh -c '...' around it.",
+    )
+
+
+_QUOTED = re.compile(r"""\\. | '[^']*' | "(?:\\.|[^"\\])*\"""", re.DOTALL | re.VERBOSE)
+_FOR_A_SHELL = re.compile(r"&&|\|\||[|;<>`]|\$\(")
+_OF_A_SHELL = frozenset({"cd", "export", "source", "."})
 
 
 def _labels(host: Host, scope: str) -> dict[str, str]:

@@ -12,9 +12,10 @@ class LifetimeTraits(HasTraits):
         [Unicode(), List(Unicode()), Enum([False])],
         default_value=False,
         help="""A command to run inside the container once it has been started: a text, split as a shell
-        does, or a list of words. False is none.
+        does, or a list of words. False is none. It is run without a shell: `&&`, `|`, `cd` and the like
+        need `sh -c '...'` around them.
 
-        What it writes goes to the Hub's log, and so does an exit code that is not 0.
+        What it writes goes to the Hub's log, stderr as a warning, and so does an exit code that is not 0.
         """,
     ).tag(config=True)
 
