@@ -8,6 +8,7 @@ import sys
 
 import jupyterhub
 
+from tests.testbed.aiodocker_releases import OLD_RELEASES, ensure_aiodocker
 from tests.testbed.engine import ensure_engine, find_engine, our_pid, stop_engine
 from tests.testbed.hub_image import ensure_hub_image
 from tests.testbed.images import ensure_base_image, ensure_stub_image, ensure_stubborn_image
@@ -35,6 +36,8 @@ def up(given: argparse.Namespace) -> None:
     for image in images:
         say(f"* image {image}")
     say(f"* proxy {' '.join(ensure_proxy())}")
+    for release in OLD_RELEASES:
+        say(f"* aiodocker {release} in {ensure_aiodocker(release)}")
     if given.newest:
         ensure_newest_engine(images)
         say(newest_words())

@@ -56,6 +56,8 @@ def test_explicit_tls_material_wins() -> None:
         ({"bogus": 1}, {}, "bogus"),
         ({"base_url": "ssh://me@engine"}, {}, "ssh://me@engine"),
         ({}, {"client_cert": "only-one"}, "client_cert"),
+        ({"version": "20.10.24"}, {}, "20.10.24.*leave it out"),
+        ({"version": "latest"}, {}, "latest"),
     ],
 )
 def test_what_cannot_be_used_is_named(

@@ -248,6 +248,32 @@ def test_allowed_combinations_pass(extra_host: dict[str, Any]) -> None:
     assert host_of(extra_host=extra_host)["NetworkMode"] == "bridge"
 
 
+MAC = "02:42:ac:11:00:99"
+
+
+@pytest.mark.parametrize(
+    ("network", "endpoints", "sent"),
+    [
+        ("bridge", None, {"bridge": {"MacAddress": MAC}}),
+        ("", None, {"default": {"MacAddress": MAC}}),
+        ("lan", {"lan": {"Aliases": ["a"]}}, {"lan": {"Aliases": ["a"], "MacAddress": MAC}}),
+        ("lan", {"lan": None}, {"lan": {"MacAddress": MAC}}),
+        ("lan", {"lan": {"MacAddress": "02:42:ac:11:00:01"}}, {"lan": {"MacAddress": "02:42:ac:11:00:01"}}),
+        ("lan", {"other": {}}, {"other": {}}),
+        ("host", None, None),
+    ],
+)
+def test_an_address_of_the_container_is_one_in_its_network(
+    network: str, endpoints: dict[str, Any] | None, sent: dict[str, Any] | None
+) -> None:
+    extra: dict[str, Any] = {"mac_address": MAC}
+    if endpoints is not None:
+        extra["networking_config"] = {"EndpointsConfig": endpoints}
+    body = build_container(inputs(network_name=network, extra_create=extra))
+    assert body["MacAddress"] == MAC
+    assert body.get("NetworkingConfig") == (None if sent is None else {"EndpointsConfig": sent})
+
+
 def test_inputs_are_left_as_they_were_and_the_body_is_json() -> None:
     given = inputs(
         binds={"v": {"bind": "/w"}},

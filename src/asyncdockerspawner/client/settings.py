@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -54,13 +55,23 @@ def resolve(
         raise BadOption(f"`client_kwargs` has unknown keys {sorted(unknown)}; known are {sorted(known)}.")
     tls = _tls(client_kwargs.get("tls"), tls_config, environ)
     address = client_kwargs.get("base_url") or environ.get("DOCKER_HOST") or DEFAULT_URL
-    version = client_kwargs.get("version")
     return EngineSettings(
         url=_normalised(str(address), secure=tls is not None),
-        api_version=None if version in {None, "", "auto"} else str(version).lstrip("v"),
+        api_version=_api_version(client_kwargs.get("version")),
         timeout=float(client_kwargs.get("timeout") or 60.0),
         **(tls or {}),
     )
+
+
+def _api_version(version: Any) -> str | None:
+    if version in {None, "", "auto"}:
+        return None
+    found = str(version).removeprefix("v")
+    if re.fullmatch(r"\d+\.\d+", found) is None:
+        raise BadOption(
+            f"`client_kwargs`: version {version!r} is no API version such as '1.41'; leave it out."
+        )
+    return found
 
 
 def _normalised(address: str, *, secure: bool) -> str:

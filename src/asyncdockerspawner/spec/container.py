@@ -31,6 +31,8 @@ def build_container(inputs: LaunchInputs) -> JsonObject:
     if str(host.get("NetworkMode")).startswith("container:"):
         # The ports are the other container's; the Engine refuses to expose any here.
         config.pop("ExposedPorts", None)
+    elif config.get("MacAddress"):
+        config |= _placed_mac_address(config)
     return _sent(config)
 
 
@@ -43,6 +45,17 @@ def _computed_config(inputs: LaunchInputs) -> JsonObject:
     if inputs.mount_points:
         config["Volumes"] = {path: {} for path in inputs.mount_points}
     return config
+
+
+def _placed_mac_address(config: JsonObject) -> JsonObject:
+    """Say the container's address where it joins its network: from API 1.52 on, only that counts."""
+    networking: JsonObject = config.get("NetworkingConfig") or {}
+    network = config["HostConfig"].get("NetworkMode") or "default"
+    joined = networking.get("EndpointsConfig") or {network: {}}
+    if network not in joined or network in {"host", "none"}:
+        return {}
+    endpoint = {"MacAddress": config["MacAddress"], **(joined[network] or {})}
+    return {"NetworkingConfig": {**networking, "EndpointsConfig": {**joined, network: endpoint}}}
 
 
 def _host_config(inputs: LaunchInputs, under: Mapping[str, Any]) -> JsonObject:
