@@ -208,6 +208,7 @@ class Seams(Values):
     async def create_object(self) -> JsonObject:
         """Create the object from the values that stand now; gives at least its `Id`."""
         with lifecycle.step(self):  # type: ignore[arg-type]
+            await lifecycle.claim(self)  # type: ignore[arg-type]
             return await self._created()
 
     async def _created(self) -> JsonObject:
@@ -240,6 +241,7 @@ class Seams(Values):
     async def start_object(self) -> None:
         """Start the object."""
         with lifecycle.step(self):  # type: ignore[arg-type]
+            await lifecycle.claim(self)  # type: ignore[arg-type]
             await self.workload.start(self.object_id)
 
     @facade.raises_docker_pys

@@ -149,6 +149,42 @@ async def test_one_that_fails_leaves_nothing(
 
 
 @pytest.mark.parametrize("site", ["fake"], indirect=True)
+async def test_one_after_another_waits_for_what_is_cleared_away_and_is_put_down_before(
+    make_world: MakeWorld, fake: FakeEngine
+) -> None:
+    on_disk = list[str]()
+
+    def looks(spawner: DockerSpawner) -> dict[str, Any]:
+        # Called for the body: the name is in use from here on, and another request ends badly.
+        assert spawner.object_name in spawner.engine.launching
+        world.db.rollback()
+        on_disk.append(spawner.orm_spawner.state["phase"])
+        return {}
+
+    class Once(Steps):
+        tries = 0
+
+        async def address(self) -> tuple[str, int]:
+            type(self).tries += 1
+            if self.tries == 1:
+                raise RuntimeError("not yet")
+            return await super().address()
+
+    world = of(make_world(extra_create_kwargs=looks), Once)
+    fake.rule("DELETE", "/containers/", delay_before=2, times=1)
+    spawner = world.new_spawner()
+    await spawner.run_pre_spawn_hook()
+    with pytest.raises(RuntimeError):
+        await spawner.start()
+    await spawner.run_pre_spawn_hook()
+    await spawner.start()
+    assert on_disk == ["starting", "starting"]
+    assert spawner.engine.launching == set()
+    await spawner.stop()
+    assert fake.containers() == []
+
+
+@pytest.mark.parametrize("site", ["fake"], indirect=True)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("route", ["/images/create", "/containers/create", START, "between"])
 async def test_one_that_takes_too_long_is_ended_wherever_it_is_and_leaves_nothing(

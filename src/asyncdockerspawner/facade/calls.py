@@ -53,6 +53,7 @@ async def create_container(
     if name is None or name != host.object_name or host.spawn is None or not host.spawn.live:
         await creation.create(name or "", body)
         return creation.answer
+    await lifecycle.claim(host)
     kept = {} if host.remove else {labels.KEEP: "true"}
     owner = labels.ownership_labels_of(host.owner)
     body["Labels"] = {**(body.get("Labels") or {}), **owner, **kept}

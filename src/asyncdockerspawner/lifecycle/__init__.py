@@ -6,7 +6,7 @@ from asyncdockerspawner.lifecycle.extras import ensure_volumes, post_start
 from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Choice, Host, Spawn, StartCall, resolved
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.lifecycle.obtain import create
-from asyncdockerspawner.lifecycle.own_start import as_step, attempt, seen, step, within_a_start
+from asyncdockerspawner.lifecycle.own_start import as_step, attempt, claim, seen, step, within_a_start
 from asyncdockerspawner.lifecycle.preparation import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
 from asyncdockerspawner.lifecycle.walks import halt, launch, leave, locate, poll
@@ -24,6 +24,7 @@ __all__ = [
     "StartCall",
     "as_step",
     "attempt",
+    "claim",
     "create",
     "delete_forever",
     "ensure_volumes",

@@ -79,10 +79,21 @@ class Spawn:
     gate: Gate | None = None
     """The gate in which that place is."""
 
+    claimed: list[tuple[Engine, str]] = field(default_factory=list)
+    """Names of objects that it is about to start, at which Engine."""
+
     def leave_gate(self) -> None:
         """Give the place in the start gate back, if there is one."""
         if self.lease is not None:
             self.lease.release()
+
+    def end(self) -> None:
+        """Say that its start is over, however it went."""
+        self.live = False
+        self.launching = None
+        self.leave_gate()
+        for engine, name in self.claimed:
+            engine.launching.discard(name)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from asyncdockerspawner import labels
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.lifecycle import attend, cleanup, ownership
+from asyncdockerspawner.lifecycle import attend, cleanup, ownership, turns
 from asyncdockerspawner.lifecycle.host import RUNNING, Host, Spawn, StartCall, calling, resolved
 
 
@@ -79,6 +79,16 @@ def as_step(host: Host, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
     return task
 
 
+async def claim(host: Host) -> None:
+    """Do, before a start that takes the steps itself makes or starts an object, what `launch` does."""
+    spawn = host.spawn
+    if _of_the_caller(host) is None or spawn is None or not spawn.live or spawn.launching is not None:
+        return
+    if await turns.claim(host, spawn):
+        # On disk before anything is created.
+        host.keep_state(commit=True)
+
+
 def within_a_start(host: Host) -> bool:
     """Tell whether this is called by a subclass's `start`."""
     return _of_the_caller(host) is not None
@@ -118,7 +128,7 @@ def _failed(host: Host) -> None:
     spawn = host.spawn
     if spawn is not None and spawn.live:
         cleanup.abandon(host, spawn)
-        _end(spawn)
+        spawn.end()
 
 
 def _hand_over(host: Host) -> None:
@@ -129,13 +139,8 @@ def _hand_over(host: Host) -> None:
     host.object_id = host.object_id or spawn.made
     if host.object_id and host.object_id == spawn.made:
         host.removal = host.remove
-    _end(spawn)
+    spawn.end()
     spawn.phase = RUNNING
     if host.object_id:
         host.watch.begin()
         attend.follow(host)
-
-
-def _end(spawn: Spawn) -> None:
-    spawn.live = False
-    spawn.leave_gate()

@@ -33,6 +33,21 @@ async def take(host: Host, spawn: Spawn) -> None:
         await _take(host, spawn)
 
 
+async def claim(host: Host, spawn: Spawn) -> bool:
+    """Wait until nothing is done any more to what has the object's name, and say that it is to be started.
+
+    False where that was said before. Raises StillStopping.
+    """
+    engine, name = host.engine, host.object_name
+    if (engine, name) in spawn.claimed:
+        return False
+    await behind(host)
+    engine.launching.add(name)
+    spawn.claimed.append((engine, name))
+    await host.watch.ready()
+    return True
+
+
 async def behind(host: Host) -> None:
     """Wait until nothing of an earlier server, or of a deleted user of this name, is being ended any more.
 

@@ -12,7 +12,6 @@ import time
 from typing import Any
 
 from asyncdockerspawner import errors, labels, status
-from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.lifecycle import (
     advice,
     attend,
@@ -40,14 +39,13 @@ async def _launch(host: Host) -> tuple[str, int]:
     spawn.begun = True
     spawn.launching = asyncio.current_task()
     end = time.monotonic() + max(host.start_timeout - 1.0, 1.0)
-    claimed = list[tuple[Engine, str]]()
     try:
         await preparation.complete(host, spawn)
-        await _claim(host, claimed)
+        await turns.claim(host, spawn)
         kept = await obtain.kept(host)
         if kept is None:
             # It may have got another name, and needs a turn where a kept one does not.
-            await _claim(host, claimed)
+            await turns.claim(host, spawn)
             await turns.take(host, spawn)
         host.owed = False
         # On disk before anything is created: a Hub that is killed mid-start knows what it was making. Most
@@ -59,25 +57,10 @@ async def _launch(host: Host) -> tuple[str, int]:
         cleanup.abandon(host, spawn)
         raise
     finally:
-        for engine, name in claimed:
-            engine.launching.discard(name)
-        spawn.live = False
-        spawn.launching = None
-        spawn.leave_gate()
+        spawn.end()
     spawn.phase = RUNNING
     attend.follow(host)
     return ip, port
-
-
-async def _claim(host: Host, claimed: list[tuple[Engine, str]]) -> None:
-    """Wait until nothing is done any more to what has the object's name, and say that it is to be started."""
-    engine, name = host.engine, host.object_name
-    if (engine, name) in claimed:
-        return
-    await turns.behind(host)
-    engine.launching.add(name)
-    claimed.append((engine, name))
-    await host.watch.ready()
 
 
 async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
