@@ -151,3 +151,4 @@ def test_a_body_is_given_in_the_words_that_come_to_it() -> None:
     assert words["volumes"] == ["/v", "/w"]
     made = create_config(words)
     assert {**made.config, "HostConfig": made.host} == BODY
+    assert words_of({"Image": "image:1"}) == {"image": "image:1"}
