@@ -75,7 +75,8 @@ def strike_off_of(session: Session, username: str, servername: str) -> None:
 
 def strike_off(orm_spawner: Any) -> None:
     """Take the debt of a stop out of a server's saved state, if the row is still there."""
-    session = object_session(orm_spawner)
+    # A spawner may have no row at all.
+    session = object_session(orm_spawner) if orm_spawner is not None else None
     if session is None or inspect(orm_spawner).was_deleted:
         return
     state = dict(orm_spawner.state or {})

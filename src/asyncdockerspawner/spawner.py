@@ -123,6 +123,12 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
         return {name: row.state or {} for name, row in rows.items() if name != self.name}
 
     @property
+    def user_exists(self) -> Callable[[], bool]:
+        """Tells whether the Hub's database has a user of this name, also when this row is gone."""
+        session, name = hub_records.session_of(self.orm_spawner), self.user.name
+        return lambda: bool(hub_records.known_users(session, [name]))
+
+    @property
     def volume_claims(self) -> Callable[[str, str | None], list[str]]:
         """Gives the other servers in the database that have a volume, also when this one's row is gone."""
         session = hub_records.session_of(self.orm_spawner)

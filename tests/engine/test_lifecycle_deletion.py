@@ -10,6 +10,7 @@ import pytest
 from jupyterhub import orm
 from tornado import web
 
+from asyncdockerspawner.lifecycle import deletion
 from asyncdockerspawner.naming import default_format_volume_name
 from tests.engine.conftest import Site, World, until
 from tests.engine.test_lifecycle_options import volumes
@@ -55,7 +56,7 @@ async def test_a_volume_that_a_named_servers_kept_container_has_goes_with_the_us
     assert len(volumes(site)) == 3
     await delete_user(world)
     assert site.names() == []
-    assert volumes(site) == {}
+    await until(lambda: volumes(site) == {})
 
 
 async def test_a_volume_that_carries_no_label_goes_with_the_user_who_had_it_in_a_named_server_only(
@@ -64,7 +65,7 @@ async def test_a_volume_that_carries_no_label_goes_with_the_user_who_had_it_in_a
     site.http.post("/volumes/create", json={"Name": f"t{site.hub_id}-alice"}).raise_for_status()
     world = await used(make_world, "lab", volumes=mine(site, ""))
     await delete_user(world)
-    assert volumes(site) == {}
+    await until(lambda: volumes(site) == {})
 
 
 async def test_a_sites_own_names_are_asked_for_users_who_exist_until_volumes_are_to_be_deleted(
@@ -84,7 +85,7 @@ async def test_a_sites_own_names_are_asked_for_users_who_exist_until_volumes_are
     # What they had until then is known when it is asked for.
     world.settings["config"].DockerSpawner.delete_volumes_on_user_delete = True
     await delete_user(world.restarted())
-    assert set(volumes(site)) == set(shared)
+    await until(lambda: set(volumes(site)) == set(shared))
 
 
 @pytest.mark.parametrize("failure", [web.HTTPError(500, "no directory today"), LookupError("no directory")])
@@ -184,13 +185,16 @@ async def test_a_server_takes_no_volume_along_that_a_renamed_one_still_has(
     assert set(volumes(site)) == {f"t{site.hub_id}-alice--old"}
 
 
-async def test_a_server_that_is_deleted_later_takes_nothing_of_the_users_along(
-    make_world: MakeWorld, site: Site
+async def test_a_server_that_is_deleted_takes_nothing_of_the_users_along_where_the_user_stays(
+    make_world: MakeWorld, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user whose deletion the Hub has broken off, as a server still ran, goes on."""
+    """The Hub breaks off the deletion of a user who has a running server; what is left goes on."""
+    monkeypatch.setattr(deletion, "GONE_PAUSES", (0.1,) * 5)
     world = await used(make_world, "", "lab", volumes=mine(site, "", "--{servername}"))
-    await asyncio.create_task(world.new_spawner("").delete_forever())
-    left = {f"t{site.hub_id}-alice", f"t{site.hub_id}-alice--lab"}
-    assert set(volumes(site)) == left
-    await asyncio.create_task(world.new_spawner("lab").delete_forever())
+    spawner = world.new_spawner("")
+    await spawner.delete_forever()
+    assert set(volumes(site)) == {f"t{site.hub_id}-alice", f"t{site.hub_id}-alice--lab"}
+    await world.new_spawner("lab").delete_forever()
+    errands = spawner.engine.janitor._errands
+    await until(lambda: not any("other servers had" in each.get_name() for each in errands))
     assert set(volumes(site)) == {f"t{site.hub_id}-alice"}

@@ -11,7 +11,14 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from asyncdockerspawner import hub_records
-from asyncdockerspawner.hub_records import known_users, server_rows, session_of, volume_claims
+from asyncdockerspawner.hub_records import (
+    known_users,
+    server_rows,
+    session_of,
+    strike_off,
+    strike_off_of,
+    volume_claims,
+)
 from asyncdockerspawner.lifecycle import Row
 
 
@@ -120,3 +127,21 @@ def test_servers_whose_state_names_a_volume_claim_it(
     add(session, "bob", lab={"volume_names": {"v-{servername}": "v_1"}}, y={"own_volumes": {"vx1": "user"}})
     add(session, "carol", lab={"own_volumes": {"v_11": "user", "av_1": "user"}})
     assert sorted(volume_claims(session, username, "v_1", servername)) == claims
+
+
+def test_a_debt_that_is_done_is_taken_out_of_the_state_and_nothing_else(session: Session) -> None:
+    user = add(session, "alice", _={"owed": True, "owed_now": True, "object_id": "a"}, lab={"object_id": "b"})
+    for name in ("", "lab", "nothing"):
+        strike_off_of(session, "alice", name)
+    strike_off_of(session, "nobody", "")
+    session.rollback()
+    assert [row.state for row in user.orm_spawners.values()] == [{"object_id": "a"}, {"object_id": "b"}]
+
+
+def test_a_debt_of_a_server_without_a_row_is_nobodys(session: Session) -> None:
+    row = add(session, "alice", _={"owed": True}).orm_spawners[""]
+    session.delete(row)
+    session.commit()
+    strike_off(row)
+    strike_off(None)
+    assert server_rows(session, {"alice"}) == {}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
@@ -38,8 +36,6 @@ class Engine:
         """Volumes that are known to be there."""
         self.launching: set[str] = set()
         """Names of objects that a spawn is about to start."""
-        self.held: WeakKeyDictionary[asyncio.Task[Any], dict[str, set[str]]] = WeakKeyDictionary()
-        """By the task that deletes a user, and by user: volumes that a container had so far."""
         self.docker_config = DockerConfig()
         self.pulls = Pulls(self.client.images)
         self.gate = Gate(self.client.system)

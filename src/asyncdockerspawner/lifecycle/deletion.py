@@ -16,11 +16,15 @@ from typing import Any
 
 from asyncdockerspawner import errors, labels, volumes
 from asyncdockerspawner.client.volumes import Volumes
+from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.recent import Recent
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.cleanup import SWEEP_SECONDS
 from asyncdockerspawner.lifecycle.host import Host, volumes_of
 from asyncdockerspawner.workloads import Workload
+
+GONE_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
+"""Seconds between looks whether the Hub has deleted a user, once it has deleted the default server."""
 
 
 async def delete_forever(host: Host) -> None:
@@ -96,10 +100,10 @@ class _Doomed:
     """The user's other servers, whose own volumes go when they do."""
     named: Sequence[str]
     """Volumes that this server is known to have used, should they carry no label: DockerSpawner's do not."""
-    held: set[str]
-    """Those of the user that a container had so far; it may be of a server that the Hub deletes next."""
+    user_exists: Callable[[], bool]
     claims: Callable[[str, str | None], Sequence[str]]
     verbs: Volumes
+    janitor: Janitor
     known: Recent
     log: logging.Logger | logging.LoggerAdapter[Any]
 
@@ -111,26 +115,48 @@ class _Doomed:
             wanted[labels.SERVER] = owner.servername
         listed = await self.verbs.list(wanted)
         found = {str(each["Name"]): each for each in listed if _of(each, labels.SERVER) not in self.sisters}
-        for name in {*self.named, *self.held} - set(found):
+        for name in set(self.named) - set(found):
             if (document := await self.verbs.inspect(name)) is not None:
                 found[name] = document
+        held: list[str] = []
         for name, document in sorted(found.items()):
             if whose := self._whose(name, document):
                 self.log.warning("The volume %s stays: it is also %s", name, whose)
-            else:
-                await self._remove(name)
+            elif not await self._is_removed(name):
+                held.append(name)
+        if held and not owner.servername:
+            what = f"remove volumes of {owner.username} that other servers had"
+            self.janitor.start(lambda: self._remove_with_the_user(held), what=what)
 
-    async def _remove(self, name: str) -> None:
+    async def _remove_with_the_user(self, held: Sequence[str]) -> None:
+        """Remove what containers of the user's other servers had: the Hub deletes those next, then the user.
+
+        It may not come to that, where one of them runs: then they are what the user goes on with.
+        """
+        for pause in GONE_PAUSES:
+            await asyncio.sleep(pause)
+            if not self.user_exists():
+                break
+        else:
+            return
+
+        async def work() -> None:
+            # Behind that of the other servers, which waits until their containers are gone.
+            for name in held:
+                await self._is_removed(name)
+
+        what = f"remove volumes of the deleted user {self.owner.username}"
+        self.janitor.submit(volumes_of(self.owner), work, what=what)
+
+    async def _is_removed(self, name: str) -> bool:
         try:
             await self.verbs.remove(name)
         except errors.EngineRefused as exc:
-            if exc.status == 409:
-                self.held.add(name)
-            self.log.warning("The volume %s of the deleted user or server stays: %s", name, exc.message)
-        else:
-            self.held.discard(name)
-            self.known.discard(name)
-            self.log.info("Removed the volume %s", name)
+            self.log.warning("The volume %s of a deleted user or server stays for now: %s", name, exc.message)
+            return False
+        self.known.discard(name)
+        self.log.info("Removed the volume %s", name)
+        return True
 
     def _whose(self, name: str, document: Mapping[str, Any]) -> str:
         """Say who else has the volume; nothing where it is this user's alone."""
@@ -139,9 +165,7 @@ class _Doomed:
             return f"the Hub {hub}'s"
         if user not in {None, self.owner.username}:
             return f"user {user!r}'s"
-        # What is held is the user's, and so every server's of the user.
-        servername = None if name in self.held else self.owner.servername or None
-        return ", ".join(self.claims(name, servername))
+        return ", ".join(self.claims(name, self.owner.servername or None))
 
 
 def _of(document: Mapping[str, Any], label: str) -> str | None:
@@ -149,15 +173,12 @@ def _of(document: Mapping[str, Any], label: str) -> str | None:
 
 
 def _doomed(host: Host) -> _Doomed:
-    owner, task = host.owner, asyncio.current_task()
-    # The Hub deletes a user's servers one after another in one task. A server that is deleted later, when the
-    # user was not deleted in the end, takes nothing along that is the user's.
-    held = host.engine.held.setdefault(task, {}) if task is not None else {}
     return _Doomed(
-        owner=owner,
-        sisters=frozenset() if owner.servername else frozenset(host.sister_states),
+        owner=host.owner,
+        sisters=frozenset() if host.owner.servername else frozenset(host.sister_states),
         named=_named(host),
-        held=held.setdefault(owner.username, set()),
+        user_exists=host.user_exists,
+        janitor=host.engine.janitor,
         claims=host.volume_claims,
         verbs=host.engine.client.volumes,
         known=host.engine.volumes,
