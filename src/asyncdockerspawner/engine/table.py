@@ -248,6 +248,8 @@ class Table:
         else:
             entry = self._entries.setdefault(container_id, _Entry(document, max(version, 0)))
             entry.put(document, status.last_change(document))
+            # It may tell what came of our start before that is answered.
+            entry.version += entry.starting
             if (document["Config"].get("Labels") or {}).get(labels.HUB) != self._hub_id:
                 self.tracked.add(container_id)
         return True
