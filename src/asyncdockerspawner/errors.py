@@ -21,7 +21,8 @@ AsyncDockerSpawnerError
 │         └─ VersionRefused    the Engine does not speak this version of its API
 └─ SpawnRefused                a spawn cannot go on
      ├─ BadOption{BadTemplate, SiteCodeFailed} · BadReference · ImageNotAllowed · ImageUnavailable
-     └─ ServerDied · NoEndpoint{NoAddressYet} · NotOurs · QueueTimeout{StillStopping} · RenameRefused
+     ├─ ServerDied · NoEndpoint{NoAddressYet} · NotOurs{KeptForAnother}
+     └─ QueueTimeout{StillStopping} · RenameRefused
 
 A class exists because somebody catches it. `docs`: Docker Engine API v1.41, and what Engines
 really answer (`client/translate`).
@@ -33,6 +34,7 @@ happened, and what a user can do. The administrator reads the Hub's log, which h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -238,6 +240,14 @@ class NotOurs(SpawnRefused):
     """An object of the wanted name belongs to somebody else."""
 
     status = 409
+
+
+class KeptForAnother(NotOurs):
+    """The object is another server's by its record in the Hub's database; `document` is the object."""
+
+    def __init__(self, message: str, *, advice: str, document: Mapping[str, Any]) -> None:
+        self.document = dict(document)
+        super().__init__(message, advice=advice)
 
 
 class QueueTimeout(SpawnRefused):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jupyterhub import orm
-from sqlalchemy import Text, inspect, literal_column
+from sqlalchemy import Text, inspect, literal_column, or_
 from sqlalchemy.orm import Session, object_session
 from sqlalchemy.orm.exc import UnmappedInstanceError
 
@@ -15,6 +15,8 @@ from asyncdockerspawner.lifecycle import Key, Row
 
 AT_ONCE = 500
 """Names in one query: some databases take no more than 999 parameters."""
+FEW = 20
+"""Of more words, the database searches no states: reading all of them takes less time then."""
 
 
 def session_of(orm_spawner: Any) -> Session:
@@ -53,9 +55,61 @@ def server_rows(session: Session, usernames: Iterable[str]) -> Mapping[Key, Row]
             .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
             .filter(orm.User.name.in_(some))
         )
-        for username, each in query:
-            rows[username, each.name] = Row(active=each.server is not None, state=each.state or {})
+        found = [_row(username, each) for username, each in query]
+        rows |= {row.key: row for row in found if row.key}
     return rows
+
+
+def rows_naming(session: Session, words: Iterable[str]) -> list[Row]:
+    """Look up the servers, whosever they are, whose saved state has one of these words as a value."""
+    wanted = sorted(set(words))
+    if not wanted:
+        return []
+    query = (
+        session.query(orm.User.name, orm.Spawner)
+        .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
+        .filter(_state().isnot(None))
+    )
+    if len(wanted) <= FEW:
+        query = query.filter(or_(*map(_names, wanted)))
+    return [_row(username, each) for username, each in query]
+
+
+def object_claims(session: Session, username: str, servername: str, object_id: str) -> list[str]:
+    """Give the servers other than this one whose saved state names an object, as `user/server`."""
+    own = (username, servername)
+    return [
+        f"{user}/{server}" for user, server in _servers_naming(session, object_id) if (user, server) != own
+    ]
+
+
+def _row(username: str, each: orm.Spawner) -> Row:
+    server = each.server
+    return Row(
+        active=server is not None,
+        state=each.state or {},
+        base_url=server.base_url if server is not None else "",
+        key=(username, each.name),
+    )
+
+
+def _state() -> Any:
+    # As text: the database searches it.
+    return literal_column(f"{orm.Spawner.__tablename__}.state", Text)
+
+
+def _names(word: str) -> Any:
+    # Ids and names of volumes are plain ASCII, so JSON has them as they are.
+    return _state().contains(json.dumps(word), autoescape=True)
+
+
+def _servers_naming(session: Session, word: str) -> list[tuple[str, str]]:
+    query = (
+        session.query(orm.User.name, orm.Spawner.name)
+        .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
+        .filter(_names(word))
+    )
+    return [(user, server) for user, server in query]
 
 
 def known_users(session: Session, usernames: Iterable[str]) -> set[str]:
@@ -97,15 +151,8 @@ def volume_claims(session: Session, username: str, volume: str, servername: str 
 
     Left out are those of this user, or with a `servername` only this one.
     """
-    # As text: the database searches it. Names of volumes are plain ASCII, so JSON has them as they are.
-    state = literal_column(f"{orm.Spawner.__tablename__}.state", Text)
-    query = (
-        session.query(orm.User.name, orm.Spawner.name)
-        .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
-        .filter(state.contains(json.dumps(volume), autoescape=True))
-    )
     return [
         f"{user}/{server}"
-        for user, server in query
+        for user, server in _servers_naming(session, volume)
         if user != username or (servername is not None and server != servername)
     ]

@@ -64,3 +64,9 @@ def hub_id_from(cookie_secret: bytes) -> str:
     """Tell Hubs apart by what each of them keeps to itself over restarts."""
     # The prefix keeps this digest apart from whatever else is derived from the secret.
     return hashlib.sha256(b"asyncdockerspawner hub id\0" + cookie_secret).hexdigest()[:12]
+
+
+def name_aside(name: str, object_id: str) -> str:
+    """Name an object that makes room for another one of its name, and is kept for its user's files."""
+    aside = f"-kept-{object_id[:12]}"
+    return name if name.endswith(aside) else f"{name}{aside}"

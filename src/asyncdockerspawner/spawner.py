@@ -18,6 +18,7 @@ from tornado import web
 from asyncdockerspawner import errors, facade, hub_errors, hub_records, labels, lifecycle, site_code
 from asyncdockerspawner.choosing import ImageChoice
 from asyncdockerspawner.engine import registry
+from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.progress import SpawnLog
@@ -66,7 +67,15 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
         """
         if self._engine is None or self.spawn is None or self.spawn.live:
             self._engine = registry.engine_for(facade.settings_of(self.client))
+            self._engine.claims.hear(self)
         return self._engine
+
+    @property
+    def claim(self) -> Claim | None:
+        """What this spawner is starting, whatever the Hub's database says of it."""
+        if self.spawn is None or not self.spawn.live:
+            return None
+        return Claim(self.object_id, self.object_name, self.spawn.spawn_id)
 
     @property
     def watch(self) -> Watch:
@@ -78,7 +87,9 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
                 watch=watch,
                 workload=self.workload,
                 janitor=self.engine.janitor,
+                claims=self.engine.claims,
                 rows=partial(hub_records.server_rows, session),
+                naming=partial(hub_records.rows_naming, session),
                 orphan_policy=self.orphan_policy,
                 log=self.log,
                 strike_off=partial(hub_records.strike_off_of, session),
@@ -144,6 +155,14 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
     def is_wrapped(self) -> bool:
         """Whether the Hub has another spawner for this server, such as wrapspawner's."""
         return self.hub_side is not self
+
+    @property
+    def object_claims(self) -> Callable[[str], list[str]]:
+        """Gives the other servers in the database whose state names an object, as `user/server`."""
+        if not hub_records.is_in_database(self.orm_spawner):
+            return lambda _: []
+        session = hub_records.session_of(self.orm_spawner)
+        return partial(hub_records.object_claims, session, self.username, self.name)
 
     @property
     def probe_url(self) -> str | None:
@@ -281,6 +300,9 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
 
     @property
     def _server_prefix(self) -> str:
+        # The Hub's record keeps the prefix that a running server has, also where its user is renamed.
+        if (server := self.hub_side.server) is not None:
+            return str(server.base_url)
         base_url = getattr(self.user, "base_url", None) or "/"
         return str(url_path_join(base_url, url_escape_path(self.name), "/"))
 

@@ -17,7 +17,7 @@ _KEPT = (
     "owed",
     "owed_now",
     "failed_id",
-    "renamed",
+    "kept_ids",
     "last_end",
     "volume_names",
     "own_volumes",
@@ -65,8 +65,8 @@ class ServerState(Seams):
     """It was to be without grace."""
     failed_id = ""
     """A container of a failed start that is kept."""
-    renamed = False
-    """The kept container was made for the server's former name."""
+    kept_ids: Sequence[str] = ()
+    """Other containers of this server that are kept, such as one for each image."""
     last_end = ""
     """Why the last server ended, where it did so by itself."""
     former_names: Sequence[str] = ()
@@ -138,7 +138,6 @@ class ServerState(Seams):
             finally:
                 self.forget_spawn_values()
             self.former_names = [*self.former_names, old_name]
-        self.renamed = bool(self.object_id)
         self.keep_state(commit=True)
 
     def _names_to_keep(self, new_name: str) -> dict[str, str]:

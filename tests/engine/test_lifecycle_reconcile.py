@@ -147,6 +147,44 @@ async def test_servers_that_the_hub_takes_for_running_are_left_alone(
     await states(fake, {})
 
 
+async def test_the_server_of_a_user_with_another_name_is_no_orphan(
+    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
+) -> None:
+    world = make(orphan_policy="remove")
+    await world.spawn("one")
+    await registry.close_engines()
+    world.user.orm_user.name = "bob"
+    world.db.commit()
+    world.db.close()
+    bob = open_world(world.site, world.folder, world.settings, "bob")
+    watch = bob.new_spawner("other").watch
+    assert await watch.find("", "the first list") is None
+    await watch.on_synced.__self__.run()  # type: ignore[union-attr]
+    assert "database" not in log.text
+    await bob.user.stop("one")
+    await states(fake, {})
+
+
+async def test_what_this_process_is_starting_is_no_orphan_whatever_the_database_says(
+    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
+) -> None:
+    world = make(orphan_policy="remove")
+    fake.rule("POST", "/start$", delay_during=1.5)
+    # As a wrapper may start it: there is no row of a server that would say so.
+    spawner = world.new_spawner("one")
+    begin = asyncio.create_task(spawner.start())
+    await states(fake, {"one": "created"})
+    await (reconciler := spawner.watch.on_synced.__self__).run()  # type: ignore[union-attr]
+    assert not begin.done()
+    await states(fake, {"one": "created"})
+    await begin
+    await reconciler.run()
+    await states(fake, {"one": "running"})
+    assert "database" not in log.text
+    await spawner.stop()
+    await states(fake, {})
+
+
 async def test_what_a_start_left_that_was_cut_off_is_removed_after_a_grace(
     make: Make, fake: FakeEngine
 ) -> None:

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from asyncdockerspawner import hub_records
 from asyncdockerspawner.hub_records import (
     known_users,
+    object_claims,
+    rows_naming,
     server_rows,
     session_of,
     strike_off,
@@ -145,3 +147,32 @@ def test_a_debt_of_a_server_without_a_row_is_nobodys(session: Session) -> None:
     strike_off(row)
     strike_off(None)
     assert server_rows(session, {"alice"}) == {}
+
+
+def test_the_prefix_of_an_active_server_is_the_one_that_it_was_started_at(session: Session) -> None:
+    user = add(session, "alice", _={})
+    user.orm_spawners[""].server = orm.Server(ip="127.0.0.1", port=8888, base_url="/user/alice/")
+    user.name = "bob"
+    session.commit()
+    assert server_rows(session, ["bob"])["bob", ""] == Row(active=True, state={}, base_url="/user/alice/")
+
+
+@pytest.mark.parametrize("few", [0, 20])
+def test_servers_are_found_by_what_their_state_names_whosever_they_are(
+    session: Session, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(hub_records, "FEW", few)
+    add(session, "alice", _={"object_id": "aa"}, lab={"kept_ids": ["bb", "cc"]}, other=None)
+    add(session, "bob", _={"object_id": "aaa", "spawn_id": "s"})
+    assert rows_naming(session, ()) == []
+    found = [row.state for row in rows_naming(session, {"aa", "cc", "none", "100%_"})]
+    wanted = [{"object_id": "aa"}, {"kept_ids": ["bb", "cc"]}]
+    # Of many words all rows are given, to be told apart by who asks.
+    assert [each for each in found if few or each in wanted] == wanted
+
+
+def test_the_others_that_name_an_object_are_told_by_name(session: Session) -> None:
+    add(session, "alice", _={"object_id": "aa"}, lab={"kept_ids": ["aa"]})
+    add(session, "bob", _={"failed_id": "aa"}, lab={"object_id": "aaa"})
+    assert sorted(object_claims(session, "alice", "", "aa")) == ["alice/lab", "bob/"]
+    assert object_claims(session, "alice", "", "none") == []

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from asyncdockerspawner import labels
 from asyncdockerspawner.client.settings import EngineSettings
+from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.lifecycle import reconcile as room
-from asyncdockerspawner.lifecycle.reconcile import Finding, Key, Reconciler, Row, judge
+from asyncdockerspawner.lifecycle.reconcile import Finding, Key, Reconciler, Row, judge, row_of
 from asyncdockerspawner.workloads import ContainerWorkload
 from tests.fake_engine import FakeEngine
 
@@ -40,6 +41,9 @@ def inactive(**state: Any) -> Row:
         (inactive(owed=False, object_id="a"), Finding.KNOWN, Finding.ORPHAN),
         (inactive(object_id="a", **LEFT), Finding.KNOWN, Finding.LEFTOVER),
         (inactive(object_id="b", **LEFT), Finding.LEFTOVER, Finding.LEFTOVER),
+        (inactive(container_id="a"), Finding.KNOWN, Finding.ORPHAN),
+        (inactive(object_id="b", kept_ids=["c", "a"]), Finding.KNOWN, Finding.ORPHAN),
+        (inactive(failed_id="a"), Finding.KNOWN, Finding.ORPHAN),
         (inactive(**LEFT), Finding.LEFTOVER, Finding.LEFTOVER),
         (inactive(**{**LEFT, "spawn_id": "s2"}), Finding.ORPHAN, Finding.ORPHAN),
         (inactive(**{**LEFT, "phase": "running"}), Finding.ORPHAN, Finding.ORPHAN),
@@ -51,6 +55,36 @@ def test_a_container_is_judged_by_what_the_database_says(
     document = {"Id": "a", "Config": {"Labels": OWNER}}
     found = [judge({**document, "State": {"Running": each}}, row) for each in (False, True)]
     assert found == [stopped, running]
+
+
+@pytest.mark.parametrize(
+    ("state", "base_url", "finding"),
+    [
+        ({}, "/user/alice/", Finding.KNOWN),
+        ({}, "/user/bob/", Finding.ORPHAN),
+        ({"object_id": "a"}, "/user/bob/", Finding.KNOWN),
+        ({"spawn_id": "s1"}, "/user/bob/", Finding.KNOWN),
+    ],
+)
+def test_a_server_at_another_prefix_is_not_that_of_a_row_which_does_not_name_it(
+    state: dict[str, str], base_url: str, finding: Finding
+) -> None:
+    row = Row(active=True, state=state, base_url=base_url)
+    config = {"Labels": OWNER, "Env": ["JUPYTERHUB_SERVICE_PREFIX=/user/alice/"]}
+    assert judge({"Id": "a", "Config": config, "State": {"Running": True}}, row) is finding
+    # A list does not tell the environment.
+    assert judge({"Id": "a", "Config": {"Labels": OWNER}, "State": {}}, row) is Finding.KNOWN
+
+
+def test_a_container_is_of_the_row_that_names_it_whatever_its_user_is_called() -> None:
+    document = {"Id": "a", "Config": {"Labels": OWNER}}
+    labelled, other = inactive(object_id="x"), inactive(object_id="y")
+    by_id, by_creation, kept = inactive(object_id="a"), inactive(spawn_id="s1"), inactive(kept_ids=["a"])
+    assert row_of(document, [other, kept, by_creation, by_id], labelled) is by_id
+    assert row_of(document, [other, kept, by_creation], labelled) is by_creation
+    assert row_of(document, [other, kept], labelled) is kept
+    assert row_of(document, [other], labelled) is labelled
+    assert row_of(document, [other], None) is None
 
 
 @pytest.mark.parametrize("some", [None, {}, {labels.HUB: "h"}])
@@ -75,11 +109,12 @@ class Bed:
 
     def put(self, name: str, *, running: bool = True, row: Row | None = None, keep: str = "") -> str:
         """Make a container of the user `name`, and the server's row; `keep` is a label's word."""
-        owner = labels.ownership_labels(hub_id="h", username=name, servername="", spawn_id="s1")
+        owner = labels.ownership_labels(hub_id="h", username=name, servername="", spawn_id=f"s1-{name}")
         if keep:
             owner[labels.KEEP] = keep
         if row is not None:
-            self.rows[name, ""] = row
+            created = {"spawn_id": f"s1-{name}"} if "spawn_id" in row.state else {}
+            self.rows[name, ""] = replace(row, state={**row.state, **created})
         return self.put_labelled(name, owner, running=running)
 
     def put_labelled(self, name: str, owner: dict[str, str], *, running: bool = True) -> str:
@@ -94,6 +129,9 @@ class Bed:
         self.asked.append(set(usernames))
         return {key: row for key, row in self.rows.items() if key[0] in self.asked[-1]}
 
+    def look_for(self, words: Iterable[str]) -> Iterable[Row]:
+        return [row for row in self.rows.values() if set(words) & set(map(str, row.state.values()))]
+
     async def reconciler(self, policy: str = "keep") -> Reconciler:
         watch = self.engine.watch("h")
         await watch.find("", "first list")
@@ -101,7 +139,9 @@ class Bed:
             watch=watch,
             workload=ContainerWorkload(self.engine.client),
             janitor=self.engine.janitor,
+            claims=self.engine.claims,
             rows=self.look_up,
+            naming=self.look_for,
             orphan_policy=policy,
             log=logging.getLogger("hub"),
         )
@@ -213,6 +253,78 @@ async def test_what_a_user_has_taken_over_before_its_turn_came_is_left_alone(
     bed.rows["one", ""] = after
     turn.set()
     assert await bed.left() == {"one": "running"}
+
+
+async def test_the_server_of_a_renamed_user_is_no_orphan(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
+    running, resting = bed.put("alice", keep="true"), bed.put("carol", running=False)
+    bed.rows["bob", ""] = Row(active=True, state={"object_id": running}, base_url="/user/alice/")
+    bed.rows["dave", ""] = inactive(object_id=resting)
+    # Somebody new has the former name.
+    bed.rows["alice", ""] = inactive()
+    assert await bed.run("remove") == {"alice": "running", "carol": "created"}
+    assert caplog.records == []
+
+
+async def test_a_stop_that_a_renamed_user_is_owed_is_done(bed: Bed) -> None:
+    running = bed.put("alice")
+    bed.rows["bob", ""] = inactive(owed=True, object_id=running)
+    assert await bed.run("keep") == {}
+
+
+async def test_what_was_put_aside_for_its_files_is_never_removed(bed: Bed) -> None:
+    ref = bed.put("alice")
+    bed.fake.http.post(f"/containers/{ref}/rename", params={"name": f"alice-kept-{ref[:12]}"})
+    assert await bed.run("remove") == {f"alice-kept-{ref[:12]}": "exited"}
+
+
+@dataclass(eq=False)
+class Starting:
+    """A spawner that is starting something."""
+
+    claim: Claim | None
+
+
+@pytest.mark.parametrize("row", [None, inactive(owed=True), inactive(**LEFT)], ids=["orphan", "owed", "left"])
+@pytest.mark.parametrize("how", ["id", "name", "creation"])
+async def test_what_this_process_is_starting_is_nobody_elses(bed: Bed, row: Row | None, how: str) -> None:
+    ref = bed.put("one", row=row)
+    claim = {
+        "id": Claim(ref, "", ""),
+        "name": Claim("", "one", ""),
+        "creation": Claim("", "", "s1-one"),
+    }
+    starting = Starting(claim[how])
+    bed.engine.claims.hear(starting)
+    assert await bed.run("remove") == {"one": "running"}
+    starting.claim = None
+    assert await bed.run("remove") == {}
+
+
+async def test_what_this_process_follows_is_nobody_elses(bed: Bed) -> None:
+    ref = bed.put("one")
+    bed.engine.watch("h").follow(ref, lambda _: None)
+    assert await bed.run("remove") == {"one": "running"}
+
+
+@pytest.mark.parametrize(("step", "left"), [("stop", "running"), ("remove", "exited")])
+async def test_what_is_taken_over_between_two_steps_is_left_as_it_is(bed: Bed, step: str, left: str) -> None:
+    ref = bed.put("one", row=inactive(owed=True))
+    starting = Starting(None)
+    bed.engine.claims.hear(starting)
+    turn = asyncio.Event()
+
+    async def earlier_work() -> None:
+        await turn.wait()
+
+    bed.engine.janitor.submit("one", earlier_work, what="keep it waiting")
+    await (await bed.reconciler("remove")).run()
+    if step == "remove":
+        bed.fake.rule("POST", "/stop$", delay_after=0.3)
+        turn.set()
+        await until(lambda: bed.fake.containers()[0]["State"]["Status"] == "exited")
+    starting.claim = Claim(ref, "", "")
+    turn.set()
+    assert await bed.left() == {"one": left}
 
 
 async def test_it_runs_in_the_background(bed: Bed) -> None:

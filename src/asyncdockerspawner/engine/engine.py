@@ -12,6 +12,7 @@ from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.docker_config import DockerConfig
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine.admission import Gate
+from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.pulls import Pulls
 from asyncdockerspawner.engine.recent import Recent
@@ -34,6 +35,7 @@ class Engine:
         """What the log has been told once and need not be told again."""
         self.volumes = Recent(10_000)
         """Volumes that are known to be there."""
+        self.claims = Claims()
         self.launching: set[str] = set()
         """Names of objects that a spawn is about to start."""
         self.docker_config = DockerConfig()

@@ -64,6 +64,7 @@ class _Server:
     object_name: str
     owner: labels.Owner
     identity: Mapping[str, str]
+    object_claims: Callable[[str], Sequence[str]]
     get_object: Callable[[], Any]
     workload: Workload
     log: logging.Logger | logging.LoggerAdapter[Any]
@@ -75,6 +76,7 @@ class _Server:
             object_name=host.object_name,
             owner=host.owner,
             identity=dict(host.identity),
+            object_claims=host.object_claims,
             get_object=host.get_object,
             workload=host.workload,
             log=host.log,

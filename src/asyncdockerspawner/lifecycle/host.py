@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from asyncdockerspawner import labels
 from asyncdockerspawner.engine.admission import Gate, Lease
+from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
@@ -134,6 +135,8 @@ class Whose(Protocol):
     def owner(self) -> labels.Owner: ...
     @property
     def identity(self) -> Mapping[str, str]: ...
+    @property
+    def object_claims(self) -> Callable[[str], Sequence[str]]: ...
 
     def get_object(self) -> Any: ...
 
@@ -178,7 +181,7 @@ class Host(Protocol):
     owed: bool
     owed_now: bool
     stop_timeout: int | None
-    renamed: bool
+    kept_ids: Sequence[str]
     spawn: Spawn | None
     start_call: StartCall | None
     removal: bool | None
@@ -202,6 +205,8 @@ class Host(Protocol):
     @property
     def is_wrapped(self) -> bool: ...
     @property
+    def claim(self) -> Claim | None: ...
+    @property
     def decides_late(self) -> bool: ...
     @property
     def stop_grace(self) -> int | None: ...
@@ -209,6 +214,8 @@ class Host(Protocol):
     def sister_states(self) -> Mapping[str, Mapping[str, Any]]: ...
     @property
     def user_exists(self) -> Callable[[], bool]: ...
+    @property
+    def object_claims(self) -> Callable[[str], Sequence[str]]: ...
     @property
     def volume_claims(self) -> Callable[[str, str | None], Sequence[str]]: ...
 

@@ -16,6 +16,9 @@ REMOVAL_TRIES = 50
 REMOVAL_SECONDS = 0.1
 """How often, and how long apart, a create is tried while the Engine removes an old object of the name."""
 
+KEPT_IDS = 20
+"""So many other containers of a server are remembered."""
+
 
 async def kept(host: Host) -> JsonObject | None:
     """Give the object that the saved state names, if this spawn is about it; else forget it.
@@ -24,7 +27,12 @@ async def kept(host: Host) -> JsonObject | None:
     """
     if not host.object_id:
         return None
-    document = await ownership.own_object(host)
+    try:
+        document = await ownership.own_object(host)
+    except errors.KeptForAnother as exc:
+        # Both rows name it, and it speaks of the other one.
+        host.log.warning("%s makes a new container: %s", host.owner.username, exc)
+        document = None
     if document is None or not _is_meant(host, document):
         _forget(host)
         return None
@@ -40,9 +48,11 @@ async def obtain(host: Host, spawn: Spawn, kept: JsonObject | None) -> None:
     try:
         await _create(host, spawn)
     except errors.NameConflict as conflict:
-        document = await ownership.own_object(host)
+        document = await _found_by_name(host)
         if document is not None and not await _cleared(host, document):
-            return _resume(host, spawn, document)
+            _resume(host, spawn, document)
+            # From now on it is known by its id, also to a Hub that is killed before the start is done.
+            return host.keep_state(commit=True)
         host.log.info("The name %s was taken (%s) and is free again", host.object_name, conflict.message)
         await _create_when_free(host, spawn)
     return None
@@ -120,6 +130,20 @@ async def _create_when_free(host: Host, spawn: Spawn) -> None:
     return await _create(host, spawn)
 
 
+async def _found_by_name(host: Host) -> JsonObject | None:
+    """Give the object of the server's name. One that is kept for another server goes out of the way."""
+    try:
+        return await ownership.own_object(host)
+    except errors.KeptForAnother as exc:
+        document = exc.document
+        free = host.engine.claims.unclaimed([document], but_by=host)
+        if host.workload.running(document) or not free:
+            raise
+        name = await _set_aside(host, document)
+        host.log.warning("%s It does not run and is now called %s.", exc.advice, name)
+        return None
+
+
 def _resume(host: Host, spawn: Spawn, document: JsonObject) -> None:
     spawn.resumed = True
     host.log.info(
@@ -146,25 +170,46 @@ async def _cleared(host: Host, document: JsonObject) -> bool:
         await host.workload.remove(str(document["Id"]), force=True)
         host.failed_id = ""
         return True
+    if former := await _made_for_another(host, document):
+        await host.workload.stop(str(document["Id"]))
+        name = await _put_away(host, document, f"for {former}")
+        files = (
+            f" Files outside of its volumes are in {name}: ask the administrator for them." if name else ""
+        )
+        host.report(f"The former server was made for {former}, so a new one is made.{files}")
+        return True
     return not status.is_running(document) and await _drifted_away(host, document)
+
+
+async def _made_for_another(host: Host, document: JsonObject) -> str:
+    """Say for whom an object was made whose user, or whose server, has had another name before."""
+    former = ownership.made_for_another(document, host.identity)
+    if not former:
+        return ""
+    try:
+        body = await host.object_body()
+    except errors.AsyncDockerSpawnerError:
+        return former
+    # A site's own environment may say something else of whom it is for, and would say so again.
+    return ownership.made_for_another(
+        document, {**host.identity, **ownership.environment_of({"Config": body})}
+    )
 
 
 async def _drifted_away(host: Host, document: JsonObject) -> bool:
     """Say in what a kept object differs from the configuration; clear it away if it may not be resumed."""
-    parts = ["the server's name"] if host.renamed else []
-    if host.on_drift != "reuse":
-        parts += await _differences(host, document)
+    parts = await _differences(host, document) if host.on_drift != "reuse" else []
     if not parts:
         return False
     told = ", ".join(parts)
-    if host.on_drift != "recreate" and not host.renamed:
+    if host.on_drift != "recreate":
         host.log.warning(
             "%s was made with other settings (%s) and is started as it was made; `on_drift` can change that",
             host.object_name,
             told,
         )
         return False
-    await _put_away(host, document, told)
+    await _put_away(host, document, f"with other settings ({told})")
     return True
 
 
@@ -179,27 +224,33 @@ async def _differences(host: Host, document: JsonObject) -> list[str]:
         return []
 
 
-async def _put_away(host: Host, document: JsonObject, told: str) -> None:
-    """Remove an old object, unless it may hold files of its user: then it keeps them under another name."""
-    container_id = str(document["Id"])
+async def _put_away(host: Host, document: JsonObject, made: str) -> str:
+    """Remove an old object, unless it may hold files of its user: then it keeps them under the name given."""
+    container_id, former = str(document["Id"]), _name_of(document)
     changed = await host.workload.changes(container_id)
     if changed is not None and not drift.files_of_the_user(changed, document):
-        host.log.warning("Replacing %s, which was made with other settings (%s)", host.object_name, told)
-        return await host.workload.remove(container_id, force=False)
-    name = f"{str(document['Name']).lstrip('/')}-kept-{container_id[:12]}"
-    host.log.warning(
-        "%s was made with other settings (%s); it has files of its user and is kept as %s",
-        host.object_name,
-        told,
-        name,
-    )
-    return await host.workload.rename(container_id, name)
+        host.log.warning("Replacing %s, which was made %s", former, made)
+        await host.workload.remove(container_id, force=False)
+        return ""
+    name = await _set_aside(host, document)
+    host.log.warning("%s was made %s; it has files of its user and is kept as %s", former, made, name)
+    return name
+
+
+async def _set_aside(host: Host, document: JsonObject) -> str:
+    """Give an object that stays a name of its own."""
+    name = labels.name_aside(_name_of(document), str(document["Id"]))
+    if name != _name_of(document):
+        await host.workload.rename(str(document["Id"]), name)
+    return name
 
 
 def _is_meant(host: Host, document: JsonObject) -> bool:
     meant = host.means(_name_of(document), str((document.get("Config") or {}).get("Image")))
     if not meant:
         host.log.info("%s stays: this spawn is not about it", _name_of(document))
+        others = [each for each in host.kept_ids if each != document["Id"]]
+        host.kept_ids = [*others[1 - KEPT_IDS :], str(document["Id"])]
     return meant
 
 
@@ -210,7 +261,6 @@ def _name_of(document: JsonObject) -> str:
 def _forget(host: Host) -> None:
     """Take the name of a new object; on disk before anything is created under it."""
     host.object_id = ""
-    host.renamed = False
     before = host.object_name
     host.name_object()
     if before != host.object_name:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from asyncdockerspawner import errors, labels, status
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.host import Host, Whose, resolved
 from asyncdockerspawner.workloads import Workload
+
+USER, SERVICE_PREFIX = "JUPYTERHUB_USER", "JUPYTERHUB_SERVICE_PREFIX"
 
 
 async def own_object(host: Whose) -> JsonObject | None:
@@ -15,20 +19,54 @@ async def own_object(host: Whose) -> JsonObject | None:
 
 def checked(host: Whose, document: JsonObject | None) -> JsonObject | None:
     """Give the object that `get_object` has given. Raises NotOurs."""
-    if document is None or str(document["Id"]) == host.object_id:
+    if document is None:
+        return None
+    container_id = str(document["Id"])
+    named = container_id == host.object_id
+    if not named:
+        _refuse_strangers(host, document)
+    # A saved state that names it is a proof, unless the object speaks of somebody else.
+    if named and not made_for_another(document, host.identity):
         return document
+    if others := host.object_claims(container_id):
+        raise errors.KeptForAnother(
+            "The server cannot be started: the name of its container is taken.",
+            advice=f"By the Hub's database, the container {host.object_name} is that of {', '.join(others)}, "
+            "whose user had another name before. The name is free once that server is stopped.",
+            document=document,
+        )
+    return document
+
+
+def made_for_another(document: JsonObject, identity: Mapping[str, str]) -> str:
+    """Give the user and prefix that an object was made for, where they are not these; else nothing.
+
+    A server inside goes on as whom its environment says, at the prefix that it says.
+    """
+    environment = environment_of(document)
+    theirs = [environment.get(key, identity[key]) for key in (USER, SERVICE_PREFIX)]
+    same = theirs == [identity[key] for key in (USER, SERVICE_PREFIX)]
+    return "" if same else f"user {theirs[0]!r} at {theirs[1]}"
+
+
+def environment_of(document: JsonObject) -> dict[str, str]:
+    """Give an object's environment; nothing where the document came from a list."""
+    return dict(str(entry).partition("=")[::2] for entry in document["Config"].get("Env") or [])
+
+
+def _refuse_strangers(host: Whose, document: JsonObject) -> None:
     config, wanted = document["Config"], host.owner
     found = labels.owner_of(config.get("Labels"))
     if found is None:
-        environment = dict(str(entry).partition("=")[::2] for entry in config.get("Env") or [])
+        environment = environment_of(document)
         if all(environment.get(key) == value for key, value in host.identity.items()):
-            return document
+            return
         holder = "somebody who is not a JupyterHub with this spawner"
         advice = "Change `prefix` or `name_template`, or remove it."
     else:
         same_server = (found.username, found.servername) == (wanted.username, wanted.servername)
         if same_server and found.hub_id == wanted.hub_id:
-            return document
+            return
         holder = f"user {found.username!r}, server {found.servername!r} of the Hub {found.hub_id}"
         advice = "Give each Hub its own `prefix`, or change `name_template`."
         if same_server:
@@ -53,9 +91,8 @@ async def known_object(host: Host) -> JsonObject | None:
     document = await host.watch.find(host.object_id, host.object_name, labelled=labelled)
     if document is None or host.object_id:
         return document
-    found, wanted = labels.owner_of(document["Config"].get("Labels")), host.owner
-    same = found is not None and (found.username, found.servername) == (wanted.username, wanted.servername)
-    return document if same else None
+    # Of this name there may be one that was kept for a user who had this name before.
+    return document if _is_of(document, host.owner) else None
 
 
 def adopt(host: Host, document: JsonObject) -> None:
@@ -77,6 +114,12 @@ async def created_by(workload: Workload, name: str, owner: labels.Owner, *, unst
     With `unstarted`, only if it was never started: a later spawn may have resumed it.
     """
     document = await workload.find(name)
-    if document is None or labels.owner_of(document["Config"].get("Labels")) != owner:
+    if document is None or not _is_of(document, owner):
         return ""
     return "" if unstarted and not status.never_started(document) else str(document["Id"])
+
+
+def _is_of(document: JsonObject, owner: labels.Owner) -> bool:
+    """Whether an object is of this creation; its user may have another name by now."""
+    found = labels.owner_of(document["Config"].get("Labels"))
+    return found is not None and (found.hub_id, found.spawn_id) == (owner.hub_id, owner.spawn_id)

@@ -1,22 +1,28 @@
 """What an earlier process, or a long absence of the Engine, has left: owed stops, leftovers, orphans.
 
 Runs when a process first uses an Engine, and after each long absence. Servers that the Hub takes for running
-are none of its business: the Hub polls those.
+are none of its business: the Hub polls those. Nor is what this process is starting or follows, whatever the
+database says.
+
+A container belongs to the row that names its id or its creation, whatever its user is called by now; only
+where there is none, to the row of the user and server on its label.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from asyncdockerspawner import labels, status
+from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.host import STARTING
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.workloads import Workload
@@ -35,10 +41,22 @@ class Row:
     active: bool
     """The Hub takes it for running, starting or stopping."""
     state: Mapping[str, Any]
+    base_url: str = ""
+    """The prefix at which it is served while it is active; a user's new name does not change it."""
+
+    key: Key | None = field(default=None, compare=False)
+    """Whose it is by now."""
+
+    @property
+    def object_id(self) -> str:
+        """The id of its object; DockerSpawner of old has kept it elsewhere."""
+        return str(self.state.get("object_id") or self.state.get("container_id") or "")
 
 
 Rows = Callable[[Iterable[str]], Mapping[Key, Row]]
 """Looks up the servers of these users."""
+Naming = Callable[[Iterable[str]], Iterable[Row]]
+"""Looks up the servers whose saved state has one of these words."""
 
 
 class Finding(Enum):
@@ -51,20 +69,42 @@ class Finding(Enum):
 
 
 def judge(document: JsonObject, row: Row | None) -> Finding:
-    """Tell what a container with an owner's labels is."""
-    owner = labels.owner_of(document["Config"].get("Labels"))
+    """Tell what a container with an owner's labels is to the row that names it, or that of its label."""
+    owner = _owner(document)
     if row is None or owner is None:
         return Finding.ORPHAN
-    named = row.state.get("object_id") == document["Id"]
+    named = row.object_id == document["Id"]
+    created = row.state.get("spawn_id") == owner.spawn_id
     if row.active:
-        return Finding.KNOWN
-    if row.state.get("owed") and (named or not row.state.get("object_id")):
+        strange = not (named or created) and _prefix(document) not in {"", row.base_url}
+        return Finding.ORPHAN if strange else Finding.KNOWN
+    if row.state.get("owed") and (named or not row.object_id):
         return Finding.OWED
-    if named and not status.is_running(document):
+    if not status.is_running(document) and (named or _also_kept(document, row)):
         return Finding.KNOWN
-    if row.state.get("spawn_id") == owner.spawn_id and row.state.get("phase") == STARTING:
+    if created and row.state.get("phase") == STARTING:
         return Finding.LEFTOVER
     return Finding.ORPHAN
+
+
+def _prefix(document: JsonObject) -> str:
+    return ownership.environment_of(document).get(ownership.SERVICE_PREFIX, "")
+
+
+def _also_kept(document: JsonObject, row: Row) -> bool:
+    return document["Id"] in {row.state.get("failed_id"), *(row.state.get("kept_ids") or ())}
+
+
+def row_of(document: JsonObject, naming: Iterable[Row], labelled: Row | None) -> Row | None:
+    """Pick a container's row: one that names its id, else its creation, else that of its label."""
+    owner = _owner(document)
+    rows = [labelled, *naming] if labelled is not None else [*naming]
+    tests: Sequence[Callable[[Row], bool]] = (
+        lambda row: _is_named(document, row),
+        lambda row: owner is not None and row.state.get("spawn_id") == owner.spawn_id,
+        lambda row: _also_kept(document, row),
+    )
+    return next((row for test in tests for row in rows if test(row)), labelled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +114,9 @@ class Reconciler:
     watch: Watch
     workload: Workload
     janitor: Janitor
+    claims: Claims
     rows: Rows
+    naming: Naming
     orphan_policy: str
     """keep, stop or remove."""
     log: logging.Logger | logging.LoggerAdapter[Any]
@@ -95,7 +137,7 @@ class Reconciler:
             self._settle(document, Finding.LEFTOVER, remove=not _to_keep(document))
         unknown = self._found(Finding.ORPHAN)
         if self.leftovers is not None:
-            kept = [each for each in unknown if not self._matters(each) and self._row(each) is None]
+            kept = [each for each in unknown if not self._matters(each) and not self._has_row(each)]
             await self.leftovers.tell(map(_name, kept))
         orphans = [each for each in unknown if self._matters(each)]
         if not orphans:
@@ -110,43 +152,46 @@ class Reconciler:
             self._settle(document, Finding.ORPHAN, remove=remove)
 
     def _found(self, wanted: Finding) -> list[JsonObject]:
-        documents = self.watch.all()
-        owners = {str(each["Id"]): labels.owner_of(each["Config"].get("Labels")) for each in documents}
-        rows = self.rows({owner.username for owner in owners.values() if owner})
-        return [each for each in documents if self._judge(each, owners[str(each["Id"])], rows) is wanted]
+        return [each for each, row in self._with_rows(self.watch.all()) if judge(each, row) is wanted]
 
-    @staticmethod
-    def _judge(document: JsonObject, owner: labels.Owner | None, rows: Mapping[Key, Row]) -> Finding:
-        if owner is None:
-            # Without our labels it was found through the database.
-            return Finding.KNOWN
-        return judge(document, rows.get((owner.username, owner.servername)))
+    def _with_rows(self, documents: Iterable[JsonObject]) -> list[tuple[JsonObject, Row | None]]:
+        """Give the containers that carry our labels and are nobody's in this process, with their rows."""
+        # Without our labels one was found through the database.
+        found = {each["Id"]: each for each in self.claims.unclaimed(documents) if _owner(each) is not None}
+        free = [each for ref, each in found.items() if not self.watch.follows(str(ref))]
+        labelled = self.rows({_key(each)[0] for each in free})
+        elsewhere = [each for each in free if not _is_named(each, labelled.get(_key(each)))]
+        naming = list(self.naming({word for each in elsewhere for word in _words(each)}))
+        return [(each, row_of(each, naming, labelled.get(_key(each)))) for each in free]
 
     @staticmethod
     def _matters(document: JsonObject) -> bool:
         # One that is stopped and was made to be kept is a user's, or was put away for a user.
         return status.is_running(document) or not _to_keep(document)
 
-    def _row(self, document: JsonObject) -> Row | None:
-        owner = labels.owner_of(document["Config"].get("Labels"))
-        return self.rows({owner.username}).get((owner.username, owner.servername)) if owner else None
-
-    def _grace(self, document: JsonObject, finding: Finding) -> int | None:
-        row = self._row(document) if finding is Finding.OWED else None
-        return 0 if row is not None and row.state.get("owed_now") else None
+    def _has_row(self, document: JsonObject) -> bool:
+        return any(row is not None for _, row in self._with_rows([document]))
 
     def _settle(self, document: JsonObject, finding: Finding, *, remove: bool) -> None:
         container_id = str(document["Id"])
 
+        def now() -> list[tuple[JsonObject, Row | None]]:
+            known = self.watch.known(container_id)
+            return self._with_rows([known]) if known is not None else []
+
         async def work() -> None:
-            # Meanwhile the user may have started the server again, and taken it over.
-            if any(each["Id"] == container_id for each in self._found(finding)):
-                await self.workload.stop(container_id, grace=self._grace(document, finding))
-                if remove:
-                    await self.workload.remove(container_id, force=True)
-                owner = labels.owner_of(document["Config"].get("Labels"))
-                if finding is Finding.OWED and owner is not None and self.strike_off is not None:
-                    self.strike_off(owner.username, owner.servername)
+            # Before each step: meanwhile the user may have started the server again, and taken it over.
+            due = [row for each, row in now() if judge(each, row) is finding]
+            if not due:
+                return
+            owing = due[0] if finding is Finding.OWED else None
+            await self.workload.stop(
+                container_id, grace=0 if owing is not None and owing.state.get("owed_now") else None
+            )
+            if remove and any(row is None or not row.active for _, row in now()):
+                await self.workload.remove(container_id, force=True)
+            if owing is not None and self.strike_off is not None:
+                self.strike_off(*(owing.key or _key(document)))
 
         name = _name(document)
         what = f"{'remove' if remove else 'stop'} {name} ({finding.value})"
@@ -158,4 +203,24 @@ def _name(document: JsonObject) -> str:
 
 
 def _to_keep(document: JsonObject) -> bool:
-    return (document["Config"].get("Labels") or {}).get(labels.KEEP) == "true"
+    # One that was put aside has files of its user, whatever it was made for.
+    aside = _name(document).endswith(labels.name_aside("", str(document["Id"])))
+    return aside or (document["Config"].get("Labels") or {}).get(labels.KEEP) == "true"
+
+
+def _owner(document: JsonObject) -> labels.Owner | None:
+    return labels.owner_of(document["Config"].get("Labels"))
+
+
+def _key(document: JsonObject) -> Key:
+    owner = _owner(document)
+    return (owner.username, owner.servername) if owner else ("", "")
+
+
+def _words(document: JsonObject) -> set[str]:
+    owner = _owner(document)
+    return {str(document["Id"]), *([owner.spawn_id] if owner else [])}
+
+
+def _is_named(document: JsonObject, row: Row | None) -> bool:
+    return row is not None and row.object_id == document["Id"]
