@@ -83,6 +83,8 @@ class Asked:
     change: int = -1
     """The number of that change among those of its kind."""
     verb: Verb = Verb.INSPECT
+    known: bool = False
+    """Whether the table had it when that was asked for."""
 
 
 class Deliveries:
@@ -187,11 +189,12 @@ class Deliveries:
             return
         made, what = self.engine[ref], (ref, "name" if verb is Verb.RENAME else "life")
         before, asked = self.changes[what], ContainerRequest(verb, ref)
+        known = self.table.get(ref) is not None
         heard = self.own.asked(asked)
         act(letter)
         object.__setattr__(asked, "name", made.name)
         answer = Answer(304 if self.changes[what] == before else 204, None)
-        self.requests.append(Asked(heard, answer, what, self.changes[what], verb))
+        self.requests.append(Asked(heard, answer, what, self.changes[what], verb, known))
 
     def is_asked(self, ref: str) -> bool:
         return any(each.what[0] == ref for each in self.requests)
@@ -232,7 +235,7 @@ class Deliveries:
             one.heard(one.outcome)
             # Where something else was told meanwhile, the Engine is asked; but a stop always counts at once.
             unclear = one.verb not in {Verb.STOP, Verb.REMOVE} and one.what[0] in self.questions
-            unknown = self.table.get(one.what[0]) is None and one.verb is Verb.RENAME
+            unknown = not one.known and one.verb is Verb.RENAME
             if one.change == self.changes[one.what] and not unclear and not unknown:
                 self.certain[one.what] = one.change
 
