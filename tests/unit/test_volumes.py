@@ -17,6 +17,7 @@ def spawner(**frozen: str) -> Any:
     """What templates see of alice's server `new`, which was `old`; `frozen` names stay what they were."""
     made = SimpleNamespace(name="new", user=SimpleNamespace(name="alice"), frozen=frozen)
     made.namespace_of = lambda user, server: {"username": user, "servername": server}
+    made.template_namespace = lambda: made.namespace_of("alice", "new")
     return made
 
 
