@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from asyncdockerspawner import labels, ports
 from asyncdockerspawner.errors import NoAddressYet, NoEndpoint
 from asyncdockerspawner.jsontypes import JsonObject
 
@@ -21,13 +22,47 @@ def resolve(
 
     `engine_host` is the name under which the Hub reaches the Engine's machine.
     """
-    if on_the_machine(inspect):
+    mode = _network_mode(inspect)
+    if mode == "host":
         # Nothing is published and no address is its own: the server listens on the machine itself.
-        return _reachable("", engine_host), _own_port(inspect) or port
+        return machine(engine_host), _own_port(inspect) or port
+    if ports.is_shared(mode):
+        raise inside_another(mode)
+    if _between_two_lives(inspect):
+        raise NoAddressYet(
+            "The Hub cannot reach the server: it has ended, and is about to be started again.",
+            advice="`restart_policy` in `extra_host_config` says so.",
+        )
     networks = (inspect.get("NetworkSettings") or {}).get("Networks") or {}
     if use_internal_ip:
         return internal_address(networks, network_name), port
     return _published(inspect, port, engine_host)
+
+
+def inside_another(mode: str) -> NoEndpoint:
+    """Say that nobody knows the address of a server in the network of another container."""
+    return NoEndpoint(
+        "The Hub cannot reach the server: it is in the network of another container.",
+        advice=f"`network_mode` is {mode!r}, and where the Hub reaches that one is not known here. Override "
+        "`get_ip_and_port` in a subclass of the spawner.",
+    )
+
+
+def machine(engine_host: str) -> str:
+    """Give the address of the Engine's machine, where servers on its own network listen."""
+    return _reachable("", engine_host)
+
+
+def shared_port_of(document: JsonObject) -> ports.SharedPort | None:
+    """Tell where a container listens that has no network of its own; None if it has, or if nothing tells it.
+
+    Our label says so; what DockerSpawner has made is told by its environment, which a list does not have.
+    """
+    config = document.get("Config") or {}
+    if label := (config.get("Labels") or {}).get(labels.PORT):
+        return ports.parsed(str(label))
+    mode, port = _network_mode(document), _own_port(document)
+    return ports.SharedPort(mode, port) if ports.is_shared(mode) and port else None
 
 
 def host_address(network: JsonObject) -> str | None:
@@ -47,17 +82,27 @@ def is_complete(document: JsonObject) -> bool:
     """Tell whether the document has all that `resolve` reads; a list's entry has no environment."""
     if "NetworkSettings" not in document:
         return False
-    return not on_the_machine(document) or "Env" in (document.get("Config") or {})
+    if _between_two_lives(document):
+        return False
+    return has_own_network(document) or "Env" in (document.get("Config") or {})
 
 
-def on_the_machine(document: JsonObject) -> bool:
-    """Tell whether a container is in its machine's own network."""
+def has_own_network(document: JsonObject) -> bool:
+    """Tell whether the container shares its network with nobody."""
+    return not ports.is_shared(_network_mode(document))
+
+
+def _network_mode(document: JsonObject) -> str:
     networks = (document.get("NetworkSettings") or {}).get("Networks") or {}
-    return (document.get("HostConfig") or {}).get("NetworkMode") == "host" or "host" in networks
+    return "host" if "host" in networks else str((document.get("HostConfig") or {}).get("NetworkMode") or "")
+
+
+def _between_two_lives(document: JsonObject) -> bool:
+    return (document.get("State") or {}).get("Restarting") is True
 
 
 def _own_port(document: JsonObject) -> int | None:
-    """The port that a server on the machine's network was told to listen on."""
+    """The port that a server was told to listen on."""
     for entry in (document.get("Config") or {}).get("Env") or []:
         name, _, value = str(entry).partition("=")
         if name == "JUPYTERHUB_SERVICE_URL":
@@ -87,8 +132,8 @@ def internal_address(networks: Mapping[str, Any], network_name: str) -> str:
 
 
 def _published(inspect: JsonObject, port: int, engine_host: str) -> tuple[str, int]:
-    ports = (inspect.get("NetworkSettings") or {}).get("Ports") or {}
-    bindings: Sequence[Mapping[str, Any]] = ports.get(f"{port}/tcp") or ()
+    published = (inspect.get("NetworkSettings") or {}).get("Ports") or {}
+    bindings: Sequence[Mapping[str, Any]] = published.get(f"{port}/tcp") or ()
     usable = [binding for binding in bindings if binding.get("HostPort")]
     if not usable:
         raise NoEndpoint(

@@ -21,7 +21,8 @@ AsyncDockerSpawnerError
 │         └─ VersionRefused    the Engine does not speak this version of its API
 └─ SpawnRefused                a spawn cannot go on
      ├─ BadOption{BadTemplate, SiteCodeFailed} · BadReference · ImageNotAllowed · ImageUnavailable
-     ├─ ServerDied · NoEndpoint{NoAddressYet} · NotOurs{KeptForAnother}
+     ├─ ServerFailed{ServerDied{PortInUse} · NoAnswer}
+     ├─ NoEndpoint{NoAddressYet} · NotOurs{KeptForAnother}
      └─ QueueTimeout{StillStopping} · RenameRefused
 
 A class exists because somebody catches it. `docs`: Docker Engine API v1.41, and what Engines
@@ -221,8 +222,8 @@ class NoAddressYet(NoEndpoint):
     """The server is in the right network, and has not been given an address there."""
 
 
-class ServerDied(SpawnRefused):
-    """The server's process ended before the server answered; `lines` are the last it has written."""
+class ServerFailed(SpawnRefused):
+    """The server was started and is of no use; `lines` are the last it has written."""
 
     def __init__(self, message: str, lines: str = "", *, advice: str = "") -> None:
         super().__init__(message, advice=advice)
@@ -234,6 +235,18 @@ class ServerDied(SpawnRefused):
     def quoted(self, text: str) -> str:
         """Give a text with the server's lines behind it."""
         return f"{text} Its last words: {self.lines}" if self.lines else text
+
+
+class ServerDied(ServerFailed):
+    """The server's process ended before the server answered."""
+
+
+class PortInUse(ServerDied):
+    """Somebody else has the port that the server was to listen on, in a network that it shares with them."""
+
+
+class NoAnswer(ServerFailed):
+    """The server's process runs, and the server has not answered in time."""
 
 
 class NotOurs(SpawnRefused):

@@ -58,7 +58,7 @@ def as_hub_error(exc: errors.AsyncDockerSpawnerError) -> web.HTTPError:
     as a failure.
     """
     status, text, html = _status(exc), for_user(exc), ""
-    if isinstance(exc, errors.ServerDied) and exc.lines:
+    if isinstance(exc, errors.ServerFailed) and exc.lines:
         html = f"<p>{escape(text)}</p><pre>{escape(exc.lines)}</pre>"
         text = exc.quoted(text)
     found: web.HTTPError

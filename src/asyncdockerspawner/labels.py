@@ -13,6 +13,8 @@ USER = f"{PREFIX}user"
 SERVER = f"{PREFIX}server"
 SPAWN = f"{PREFIX}spawn"
 CONFIG_HASH = f"{PREFIX}config-hash"
+PORT = f"{PREFIX}port"
+"""Where it listens in a network that it shares with others: `host:8888`, `container:NAME:8888`."""
 KEEP = f"{PREFIX}keep"
 """On what was made to be kept when its server stops: it may be all that a user has."""
 

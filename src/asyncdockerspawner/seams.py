@@ -10,6 +10,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from asyncdockerspawner import (
@@ -190,8 +191,6 @@ class Seams(Values):
         """Give the server's environment: the Hub's, and the image's reference."""
         env: dict[str, Any] = super().get_env() if self.user and self.hub else self._env_without_hub()  # type: ignore[misc]
         env["JUPYTER_IMAGE_SPEC"] = self.image
-        if self.server_port != self.port and (url := env.get("JUPYTERHUB_SERVICE_URL")):
-            env["JUPYTERHUB_SERVICE_URL"] = str(url).replace(f":{self.port}/", f":{self.server_port}/", 1)
         return env
 
     def _env_without_hub(self) -> dict[str, Any]:
@@ -235,7 +234,22 @@ class Seams(Values):
 
     async def object_body(self) -> JsonObject:
         """Give what the object is made from, as the Engine takes it, from the values that stand now."""
-        return container.build_container(await self.launch_inputs())
+        inputs = await self.launch_inputs()
+        body = container.build_container(inputs)
+        self.shared_port = lifecycle.shared_port(self, container.network_of(body))  # type: ignore[arg-type]
+        if self.shared_port is None:
+            return body
+        told_by_us = not (self.use_internal_hostname or self.overrides("get_ip_and_port"))
+        if self.shared_port.network != "host" and told_by_us:
+            raise endpoint.inside_another(self.shared_port.network)
+        if self.port != inputs.port:
+            # Only the whole body tells the network: what has been told another port is told anew.
+            environment = await lifecycle.resolved(self.get_env())
+            command = await self.launch_command()
+            inputs = replace(inputs, port=self.port, environment=environment, command=command)
+            body = container.build_container(inputs)
+        body["Labels"][labels.PORT] = str(self.shared_port)
+        return body
 
     @facade.raises_docker_pys
     async def start_object(self) -> None:
@@ -271,7 +285,7 @@ class Seams(Values):
             document = await lifecycle.resolved(self.get_object())
         if document is None:
             raise errors.NoEndpoint(f"There is no {self.object_name} at the Engine.")
-        if self.use_internal_ip and not endpoint.on_the_machine(document):
+        if self.use_internal_ip and endpoint.has_own_network(document):
             ip = await lifecycle.resolved(self.get_network_ip(document.get("NetworkSettings") or {}))
             return str(ip), self.port
         return endpoint.resolve(

@@ -169,7 +169,7 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
         """Where the server is asked for its first answer; None where only the Hub can ask (TLS)."""
         if self.internal_ssl or self._address is None:
             return None
-        return self._url(*self._address, "api")
+        return self._url(*self._address)
 
     @property
     def will_resume(self) -> bool:
@@ -314,7 +314,7 @@ class DockerSpawner(ServerState, ImageChoice, Spawner):
             return str(self.hub.api_url)
         return str(url_path_join(self.hub_connect_url, urlsplit(self.hub.api_url).path))
 
-    def _url(self, ip: str, port: int, path: str = "") -> str:
+    def _url(self, ip: str, port: int) -> str:
         host = f"[{ip}]" if ":" in ip else ip
         scheme = "https" if self.internal_ssl else "http"
-        return f"{scheme}://{host}:{port}{self._server_prefix}{path}"
+        return f"{scheme}://{host}:{port}{self._server_prefix}"

@@ -192,6 +192,7 @@ class ServerState(Seams):
         if self.spawn is not None:
             self.spawn.leave_gate()
         self.spawn = None
+        self.shared_port = None
         self._address = None
 
     def keep_state(self, *, commit: bool = False) -> None:

@@ -159,6 +159,23 @@ def never_started(inspect: JsonObject) -> bool:
     return state.get("Status") == "created" or not started_at or started_at.startswith("0001-01-01")
 
 
+def restarts(inspect: JsonObject) -> int:
+    """How often the container's restart policy has started it again since somebody started it."""
+    return int(inspect.get("RestartCount") or 0)
+
+
+def last_exit(inspect: JsonObject, code: int | None) -> ExitStatus:
+    """How the last life of a container ended that its restart policy starts again.
+
+    `code` is what an event has told of it: once the next life has begun, the document does not know any more.
+    """
+    state = _state(inspect)
+    known = code if code is not None else int(state.get("ExitCode") or 0)
+    return ExitStatus(
+        code=known, oom_killed=state.get("OOMKilled") is True, memory_limit=_memory_limit(inspect)
+    )
+
+
 def last_change(inspect: JsonObject) -> int:
     """When the container was last started or ended, in nanoseconds since 1970; 0 where that is not known."""
     state = _state(inspect)
@@ -184,7 +201,7 @@ def exit_status(inspect: JsonObject) -> ExitStatus | None:
         oom_killed=state.get("OOMKilled") is True,
         error=str(state.get("Error") or ""),
         finished_at=str(state.get("FinishedAt") or ""),
-        memory_limit=int((inspect.get("HostConfig") or {}).get("Memory") or 0),
+        memory_limit=_memory_limit(inspect),
     )
     # A start that failed leaves a container "created" that has a code and a reason all the same.
     if never_started(inspect) and not found.code and not found.error:
@@ -204,6 +221,10 @@ def poll_status(inspect: JsonObject | None) -> int | None:
 
 def _state(inspect: JsonObject) -> Mapping[str, Any]:
     return inspect.get("State") or {}
+
+
+def _memory_limit(inspect: JsonObject) -> int:
+    return int((inspect.get("HostConfig") or {}).get("Memory") or 0)
 
 
 def _human(size: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from asyncdockerspawner import errors, labels, lifecycle, naming, ports, site_code, templating, volumes
+from asyncdockerspawner import errors, labels, lifecycle, naming, site_code, templating, volumes
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.spec import mounts
 from asyncdockerspawner.spec.compat_mount import engine_mounts
@@ -14,7 +14,7 @@ from asyncdockerspawner.traits.deprecated import DeprecatedTraits
 from asyncdockerspawner.traits.image import ImageTraits
 from asyncdockerspawner.traits.lifetime import LifetimeTraits
 from asyncdockerspawner.traits.naming import NamingTraits
-from asyncdockerspawner.traits.network import NetworkTraits
+from asyncdockerspawner.traits.network import NetworkTraits, ServerPort
 from asyncdockerspawner.traits.per_spawn import PerSpawnValues
 from asyncdockerspawner.traits.queue import QueueTraits
 from asyncdockerspawner.traits.runtime import RuntimeTraits
@@ -43,7 +43,6 @@ class Values(
     """Volumes and host paths that the server had when it was started last."""
     user: Any
     name: str
-    port: int
 
     _escaped_name: str | None = None
     """A subclass may keep its own here."""
@@ -120,13 +119,16 @@ class Values(
         return [*self.volumes, *self.read_only_volumes, *wanted]
 
     @property
-    def server_port(self) -> int:
-        """The port that the server listens on: on the machine's own network, one that is free there."""
-        if self.network_name != "host":
-            return self.port
-        if not self._machine_port:
-            self._machine_port = ports.free_port()
-        return self._machine_port
+    def port_to_choose(self) -> bool:
+        """Whether neither site nor hook nor subclass has set `port`."""
+        trait = self.traits()["port"]
+        return isinstance(trait, ServerPort) and not trait.is_set(self)
+
+    @property
+    def any_port(self) -> bool:
+        """Whether `port` was set to 0, the Hub's word for any."""
+        trait = self.traits()["port"]
+        return isinstance(trait, ServerPort) and trait.configured(self) == 0
 
     async def launch_command(self) -> Sequence[str] | None:
         """Give the words of the server's command; None is the image's own."""
@@ -144,7 +146,7 @@ class Values(
             command=await self.launch_command(),
             environment=environment,
             labels=labels.ownership_labels_of(self.owner),  # type: ignore[attr-defined]
-            port=self.server_port,
+            port=self.port,
             publish_on=None if self.use_internal_ip else self.host_ip,
             network_name=self.network_name,
             binds=self.volume_binds,
@@ -156,8 +158,6 @@ class Values(
             extra_create=await self._extra("extra_create_kwargs"),
             extra_host=await self._extra("extra_host_config"),
         )
-
-    _machine_port = 0
 
     def _format_volume_name(self, template: str) -> str:
         return self._rendered_for(template, self)

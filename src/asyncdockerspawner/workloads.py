@@ -77,6 +77,14 @@ class Steps:
         self.log.info("%s %s (id %s, image %s) in %.1f s", done, name, ref[:12], image, seconds)
 
 
+def _endpoint_again(endpoint: JsonObject, container_id: str) -> JsonObject:
+    """Ask for an endpoint like a former one: its aliases, links and fixed addresses."""
+    again = {key: endpoint[key] for key in ("IPAMConfig", "Links", "DriverOpts") if endpoint.get(key)}
+    # The Engine gives this one itself.
+    aliases = [each for each in endpoint.get("Aliases") or () if each != container_id[:12]]
+    return {**again, "Aliases": aliases} if aliases else again
+
+
 class ContainerWorkload:
     """A server in a container of its own."""
 
@@ -101,18 +109,62 @@ class ContainerWorkload:
         return made
 
     async def start(self, ref: str) -> None:
-        """Start the container. Raises StartFailed with the networks there are where one is unknown."""
+        """Start the container. Raises BadOption where a network of it is unknown, with those that there are.
+
+        A network that was made anew since the container last ran is another one to the Engine: it is
+        connected to that first.
+        """
+        reconnected = False
+        while True:
+            try:
+                with self._step("Started", ref):
+                    await self._containers.start(ref)
+            except (errors.StartFailed, errors.ObjectNotFound) as exc:
+                document = await self.find(ref) if exc.status == 404 else None
+                if document is None:
+                    raise
+                if reconnected or not await self._put_back(document):
+                    raise await self._missing(document, exc) from exc
+                reconnected = True
+            else:
+                return
+
+    async def _put_back(self, document: JsonObject) -> bool:
+        """Put the container into networks that have the names of its former ones; False if there are none."""
         try:
-            with self._step("Started", ref):
-                await self._containers.start(ref)
-        except errors.StartFailed as exc:
-            if exc.status != 404:
-                raise
-            raise errors.BadOption(
+            return await self._reconnected(document)
+        except errors.EngineRefused:
+            # A filter before the Engine's socket may let nobody ask for networks.
+            return False
+
+    async def _reconnected(self, document: JsonObject) -> bool:
+        networks, moved = self._client.networks, False
+        for name, endpoint in ((document.get("NetworkSettings") or {}).get("Networks") or {}).items():
+            present = await networks.inspect(name)
+            if present is None or present["Id"] == endpoint.get("NetworkID") or not endpoint.get("NetworkID"):
+                continue
+            container_id = str(document["Id"])
+            await networks.disconnect(name, container_id, force=True)
+            await networks.connect(name, container_id, _endpoint_again(endpoint, container_id))
+            moved = True
+        return moved
+
+    async def _missing(self, document: JsonObject, exc: errors.EngineError) -> errors.BadOption:
+        """Say which network, or whose, the container cannot be started in."""
+        what = f"{exc.message}."
+        if isinstance(exc, errors.StartFailed):
+            what += await self._networks_there_are()
+        if status.never_started(document):
+            return errors.BadOption(
                 "The server cannot be started: a network of its container does not exist.",
-                advice=f"`network_name`, `extra_networks` (or network_mode in `extra_host_config`): "
-                f"{exc.message}.{await self._networks_there_are()}",
-            ) from exc
+                advice=f"`network_name`, `extra_networks` (or network_mode in `extra_host_config`): {what}",
+            )
+        name = str(document["Name"]).lstrip("/")
+        return errors.BadOption(
+            "The server cannot be started: a network of its kept container does not exist any more.",
+            advice=f"It is {name}: {what} Make that anew under its name, or remove the container with the "
+            f"files that are in it alone: `docker rm {name}`.",
+        )
 
     async def _networks_there_are(self) -> str:
         try:

@@ -231,7 +231,9 @@ def open_world(site: Site, folder: Path, settings: dict[str, Any], username: str
         for role in roles.get_default_roles():
             roles.create_role(db, role)
         orm_user = orm.User(name=username)
-        db.add_all([orm_user, orm.OAuthClient(identifier="jupyterhub")])
+        db.add(orm_user)
+        if db.query(orm.OAuthClient).first() is None:
+            db.add(orm.OAuthClient(identifier="jupyterhub"))
         roles.assign_default_roles(db, orm_user)
         db.commit()
     return World(site, folder, settings, db, User(orm_user, settings))

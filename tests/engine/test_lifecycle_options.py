@@ -328,24 +328,6 @@ async def test_a_container_is_in_all_its_networks_before_it_starts(
             site.http.delete(f"/networks/{name}")
 
 
-@ON_THE_REAL
-async def test_servers_on_the_machines_own_network_have_ports_of_their_own(
-    make_world: MakeWorld, site: Site
-) -> None:
-    command = [
-        *SHELL,
-        'P=${JUPYTERHUB_SERVICE_URL#*//*:}; exec /bin/busybox httpd -f -p "127.0.0.1:${P%%/*}" -h /www',
-    ]
-    world = make_world(network_name="host", cmd=command)
-    first, second = await asyncio.gather(world.spawn("one"), world.spawn("two"))
-    assert first.server.port != second.server.port
-    assert 8888 not in (first.server.port, second.server.port)
-    fresh = world.restarted()
-    assert await fresh.spawner("one").poll() is None
-    assert await fresh.spawner("one").get_url() == f"http://127.0.0.1:{first.server.port}/user/alice/one/"
-    await asyncio.gather(fresh.user.stop("one"), fresh.user.stop("two"))
-
-
 async def test_a_name_inside_the_network_is_used_where_it_is_asked_for(
     make_world: MakeWorld, site: Site
 ) -> None:

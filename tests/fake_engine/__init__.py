@@ -4,6 +4,7 @@
 of its image or its own, or by its environment (`fake.exit` is `FAKE_EXIT`):
 
     fake.http        0: its port is published, but nobody answers (default 1: HTTP 200 for everything)
+    fake.imports     seconds before it listens on the machine's own network (default 0)
     fake.exit        it exits by itself with this code,
     fake.exit_after  so many seconds after its start (default 0.05; 0: before start's answer)
     fake.oom         1: and it was the kernel's out-of-memory killer

@@ -49,6 +49,7 @@ async def _begin(engine: EngineState, container: Container) -> None:
     tell_end(engine, container)
     engine.container_event(container, "start")
     _schedule_end(engine, container)
+    engine.background(asyncio.ensure_future(_come_up(engine, container, container.exits)))
 
 
 async def _launch(engine: EngineState, container: Container) -> None:
@@ -57,6 +58,10 @@ async def _launch(engine: EngineState, container: Container) -> None:
     if mode.startswith("container:"):
         engine.find(mode.removeprefix("container:"))
     attached: list[str] = []
+    for endpoint in container.networks.values():
+        # Once it has run, it knows its networks by id.
+        if endpoint["NetworkID"]:
+            engine.network(endpoint["NetworkID"])
     for name in container.networks:
         connect(engine, container, name)
         attached.append(name)
@@ -157,6 +162,16 @@ def _schedule_end(engine: EngineState, container: Container) -> None:
     seconds = float(container.trait("exit_after") or 0.05)
     ending = _end_later(engine, container, seconds, int(code), container.trait("oom") == "1")
     container.life = engine.background(asyncio.ensure_future(ending))
+
+
+async def _come_up(engine: EngineState, container: Container, life: int) -> None:
+    """Listen on the machine's network after `imports` seconds, or die as somebody else does."""
+    await asyncio.sleep(float(container.trait("imports") or 0))
+    if container.exits != life or not container.running or await listeners.on_the_machine(container):
+        return
+    container.log.append((2, now(), b"OSError: [Errno 98] Address already in use\n"))
+    again = policy.pause(container) if policy.starts_again(container, 1) else None
+    await die(engine, container, 1, again=again)
 
 
 async def _end_later(engine: EngineState, container: Container, seconds: float, code: int, oom: bool) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import socket
+from functools import partial
+from urllib.parse import urlsplit
 
 from tests.fake_engine.answers import Refused
 from tests.fake_engine.shapes import Json
@@ -16,6 +18,7 @@ SUBNET = f"127.{16 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
 """Containers' addresses: the machine's own, so that they can be reached, and other ones in each process."""
 TRIES = 20
 
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 
 
@@ -79,6 +82,20 @@ async def _listen_inside(container: Container, ports: Json) -> None:
                 container.listeners.append(await asyncio.start_server(_serve, address, inside))
 
 
+async def on_the_machine(container: Container) -> bool:
+    """Listen where the environment says, as a server on the machine's network does; False if it is taken."""
+    port = urlsplit(container.variable("JUPYTERHUB_SERVICE_URL")).port
+    prefix = container.variable("JUPYTERHUB_SERVICE_PREFIX")
+    if container.host_config["NetworkMode"] != "host" or port is None or container.trait("http") == "0":
+        return True
+    try:
+        server = await asyncio.start_server(partial(_serve_below, prefix), LOOPBACK, port)
+    except OSError:
+        return False
+    container.listeners.append(server)
+    return True
+
+
 def close(container: Container) -> None:
     """Nobody answers any more."""
     for server in container.listeners:
@@ -114,6 +131,15 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(_PAGE)
+        await writer.drain()
+    writer.close()
+
+
+async def _serve_below(prefix: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Know one's own prefix only, as a single-user server does."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        request = await reader.readuntil(b"\r\n\r\n")
+        writer.write(_PAGE if request.split()[1].startswith(prefix.encode()) else _NOT_FOUND)
         await writer.drain()
     writer.close()
 

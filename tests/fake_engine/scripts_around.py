@@ -116,6 +116,28 @@ async def networks(p: Player) -> None:
 
 
 @script
+async def networks_made_anew(p: Player) -> None:
+    name = p.name("n")
+    asked = {"Name": name, "Labels": p.labels(), "CheckDuplicate": True}
+    await p.ask("POST", "/networks/create", asked)
+    ref = await p.running("a", HostConfig={"NetworkMode": name})
+    await p.ask("POST", f"/containers/{ref}/stop", params={"t": 0})
+    await p.ask("DELETE", f"/networks/{name}")
+    await p.ask("POST", f"/containers/{ref}/start")
+    await p.ask("POST", "/networks/create", asked)
+    await p.ask("POST", f"/containers/{ref}/start")
+    leave = {"Container": ref, "Force": True}
+    await p.ask("POST", f"/networks/{name}/disconnect", leave)
+    await p.ask("POST", f"/networks/{name}/disconnect", leave)
+    again = {"Container": ref, "EndpointConfig": {"Aliases": ["lab"]}}
+    await p.ask("POST", f"/networks/{name}/connect", again)
+    await p.ask("POST", f"/containers/{ref}/start")
+    await p.look(ref)
+    await p.ask("DELETE", f"/containers/{ref}", params={"force": 1})
+    await p.ask("DELETE", f"/networks/{name}")
+
+
+@script
 async def other_modes(p: Player) -> None:
     for word, mode in (("a", "none"), ("b", "host")):
         ref = await p.running(word, HostConfig={"NetworkMode": mode}, Cmd=[*SHELL, "/bin/busybox sleep 60"])

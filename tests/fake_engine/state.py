@@ -82,6 +82,11 @@ class Container:
     def labels(self) -> dict[str, str]:
         return self.config["Labels"] or {}
 
+    def variable(self, name: str) -> str:
+        """Give a variable of its environment; nothing where it has none."""
+        found = (each.partition("=")[2] for each in self.config["Env"] or () if each.startswith(f"{name}="))
+        return str(next(found, ""))
+
     def trait(self, word: str) -> str | None:
         """How it shall behave: the environment's FAKE_WORD, else the label fake.WORD."""
         prefix = f"FAKE_{word.upper()}="

@@ -128,6 +128,7 @@ class Networks:
             web.get("/networks/{ref}", self.inspect, allow_head=False),
             web.delete("/networks/{ref}", self.remove),
             web.post("/networks/{ref}/connect", self.connect),
+            web.post("/networks/{ref}/disconnect", self.disconnect),
         ]
 
     async def create(self, request: web.Request) -> web.Response:
@@ -206,6 +207,19 @@ class Networks:
         container.networks[name] = endpoint
         if container.running:
             lifetime.connect(self._engine, container, name)
+        return nothing(200)
+
+    async def disconnect(self, request: web.Request) -> web.Response:
+        """`POST /networks/REF/disconnect`; of a container that does not run, only the name is looked at."""
+        body = await _body(request)
+        container = self._engine.find(body.get("Container") or "")
+        network = self._engine.network(request.match_info["ref"])
+        name = network["Name"]
+        if container.networks.pop(name, None) is None:
+            raise Refused(500, f"container {container.id} is not connected to the network {name}")
+        network["Containers"].pop(container.id, None)
+        if container.running:
+            self._engine.network_event(network, "disconnect", container=container.id)
         return nothing(200)
 
 

@@ -14,8 +14,10 @@ from asyncdockerspawner.status import (
     is_being_removed,
     is_running,
     last_change,
+    last_exit,
     never_started,
     poll_status,
+    restarts,
 )
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -269,3 +271,12 @@ def test_a_list_tells_of_a_containers_life_as_an_inspection_does(
 )
 def test_the_last_change_is_the_later_of_start_and_end(state: dict[str, Any], when: int) -> None:
     assert last_change({"State": state}) == when
+
+
+def test_the_last_end_of_a_container_that_is_started_again_is_told_by_the_event_or_the_document() -> None:
+    between = {"RestartCount": 1, "State": {"Restarting": True, "Running": True, "ExitCode": 3}}
+    assert restarts(between) == 1
+    assert last_exit(between, None).summary() == "exited with code 3"
+    again = {"RestartCount": 1, "State": {"Running": True, "ExitCode": 0}}
+    assert last_exit(again, 3).summary() == "exited with code 3"
+    assert restarts({}) == 0

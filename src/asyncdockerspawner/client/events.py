@@ -36,6 +36,12 @@ class ContainerEvent:
     attributes: Mapping[str, str] = field(default_factory=dict)
     time: int = 0
 
+    @property
+    def exit_code(self) -> int | None:
+        """Of an ending; Docker and Podman have a word each."""
+        told = self.attributes.get("exitCode") or self.attributes.get("containerExitCode") or ""
+        return int(told) if told.isdecimal() else None
+
 
 class Events:
     """Verbs on events; `malformed` counts lines that could not be read and were left out."""

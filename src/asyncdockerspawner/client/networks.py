@@ -26,19 +26,32 @@ class Networks:
             return None
         return dict(answer.data)
 
-    async def connect(self, name: str, container: str) -> None:
-        """Connect a container to a network; one that is in it already is as good."""
+    async def connect(self, name: str, container: str, endpoint: JsonObject | None = None) -> None:
+        """Connect a container to a network; one that is in it already is as good.
+
+        `endpoint` is the Engine's EndpointConfig.
+        """
         try:
             await self._connection.request(
                 "POST",
                 f"networks/{segment(name)}/connect",
                 operation="connect network",
                 subject=name,
-                body={"Container": container},
+                body={"Container": container, **({"EndpointConfig": endpoint} if endpoint else {})},
             )
         except errors.EngineRefused as exc:
             if exc.status != 403 or "already exists" not in exc.message:
                 raise
+
+    async def disconnect(self, name: str, container: str, *, force: bool = False) -> None:
+        """Take a container out of a network; `force` also from one that was made anew since."""
+        await self._connection.request(
+            "POST",
+            f"networks/{segment(name)}/disconnect",
+            operation="disconnect network",
+            subject=name,
+            body={"Container": container, "Force": force},
+        )
 
     async def names(self) -> list[str]:
         """The names of all networks, sorted."""

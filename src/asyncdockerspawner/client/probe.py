@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+from enum import Enum
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -12,39 +14,105 @@ from asyncdockerspawner.errors import BadOption
 
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Seconds between tries; the last one repeats."""
+CONNECT_SECONDS = 3.0
+"""Longer, no network takes to say that somebody is there."""
 TRY_SECONDS = 5.0
+LISTENS_SECONDS = 1.0
 
 
 VERSION_HEADER = "X-JupyterHub-Version"
-"""In every answer of a single-user server: the version of JupyterHub in its image."""
+"""In the answers of a single-user server: the version of JupyterHub in its image."""
 
 
-async def answers(url: str) -> str:
-    """Return as soon as `url` gives any HTTP answer below 500; the caller bounds the wait.
+class Seen(Enum):
+    """What the last try has found instead of an answer."""
 
-    Gives the server's version of JupyterHub, where it tells that. Returns at once where the host's name
-    cannot be resolved from here without a thread: then only the Hub can tell.
+    NOTHING = "nobody listens"
+    UNREACHABLE = "no way there"
+    SILENCE = "a connection, and no answer"
+    NO_HTTP = "an answer that is no HTTP"
+    FAILURE = "an answer of 500 or above"
+    NOT_FOUND = "an answer of 404"
+
+
+class Question:
+    """Ask a server until it answers; `seen` says what came instead, so far.
+
+    `url` ends with the server's own prefix. With `own`, an answer counts only if the prefix is known there:
+    in a network that servers share, another one may have the port, and answers 404.
+    """
+
+    def __init__(self, url: str, *, own: bool = False) -> None:
+        self._url = url
+        self._own = own
+        self.seen: Seen | None = None
+
+    async def answer(self) -> str:
+        """Return as soon as there is an HTTP answer below 500; the caller bounds the wait.
+
+        Gives the server's version of JupyterHub, where it tells that. Returns at once where the host's name
+        cannot be resolved from here without a thread: then only the Hub can tell.
+        """
+        try:
+            resolver = resolver_for(urlsplit(self._url).hostname or "")
+        except BadOption:
+            return ""
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True, resolver=resolver),
+            timeout=aiohttp.ClientTimeout(total=TRY_SECONDS, sock_connect=CONNECT_SECONDS),
+        ) as session:
+            attempt = 0
+            while (version := await self._try(session)) is None:
+                await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
+                attempt += 1
+        return version
+
+    async def _try(self, session: aiohttp.ClientSession) -> str | None:
+        try:
+            # A single-user server tells its version here; others may know their prefix only.
+            status, version = await _status(session, f"{self._url}api")
+            if status == 404 and self._own:
+                status, _ = await _status(session, self._url)
+        except aiohttp.ClientConnectorDNSError:
+            return ""
+        except (aiohttp.ClientError, OSError) as exc:
+            self.seen = _seen(exc)
+            return None
+        if status >= 500 or (status == 404 and self._own):
+            self.seen = Seen.FAILURE if status >= 500 else Seen.NOT_FOUND
+            return None
+        return version
+
+
+async def listens(ip: str, port: int) -> bool:
+    """Tell whether somebody accepts connections there now; False where that can't be told in a moment.
+
+    A host name is not resolved: asyncio takes a thread for that.
     """
     try:
-        resolver = resolver_for(urlsplit(url).hostname or "")
-    except BadOption:
-        return ""
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=True, resolver=resolver),
-        timeout=aiohttp.ClientTimeout(total=TRY_SECONDS),
-    ) as session:
-        attempt = 0
-        while (version := await _answered(session, url)) is None:
-            await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
-            attempt += 1
-    return version
-
-
-async def _answered(session: aiohttp.ClientSession, url: str) -> str | None:
+        ipaddress.ip_address(ip)
+    except ValueError:
+        return False
     try:
-        async with session.get(url, allow_redirects=False) as response:
-            return response.headers.get(VERSION_HEADER, "") if response.status < 500 else None
-    except aiohttp.ClientConnectorDNSError:
-        return ""
-    except (aiohttp.ClientError, OSError):
-        return None
+        async with asyncio.timeout(LISTENS_SECONDS):
+            _, writer = await asyncio.open_connection(ip, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _status(session: aiohttp.ClientSession, url: str) -> tuple[int, str]:
+    async with session.get(url, allow_redirects=False) as response:
+        return response.status, response.headers.get(VERSION_HEADER, "")
+
+
+def _seen(exc: Exception) -> Seen:
+    if isinstance(exc, aiohttp.ConnectionTimeoutError):
+        return Seen.UNREACHABLE
+    if isinstance(exc, TimeoutError):
+        return Seen.SILENCE
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return Seen.NOTHING if isinstance(exc.os_error, ConnectionRefusedError) else Seen.UNREACHABLE
+    # Docker's proxy accepts for a server that does not listen, and hangs up.
+    return Seen.NO_HTTP if isinstance(exc, aiohttp.ClientResponseError) else Seen.NOTHING

@@ -36,6 +36,8 @@ class Engine:
         self.volumes = Recent(10_000)
         """Volumes that are known to be there."""
         self.claims = Claims()
+        self.claimed_ports: dict[str, str] = {}
+        """Ports in shared networks that are about to be taken: `SharedPort` as text → object name."""
         self.launching: set[str] = set()
         """Names of objects that a spawn is about to start."""
         self.docker_config = DockerConfig()

@@ -38,6 +38,13 @@ Changed = Callable[[JsonObject | None], None]
 """Is called with what the Engine says of a followed container: it ended, went away, or may have moved."""
 
 
+class Ended(asyncio.Event):
+    """Is set when a container may have ended."""
+
+    exit_code: int | None = None
+    """Of its last end, where an event has told it."""
+
+
 class Watch:
     """Subscribe, list, replay, go live; again and again for as long as the loop runs.
 
@@ -53,7 +60,7 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
         self._listed = asyncio.Event()
-        self._waiters: dict[str, set[asyncio.Event]] = {}
+        self._waiters: dict[str, set[Ended]] = {}
         self._followers: dict[str, Changed] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._replay: list[ContainerEvent] | None = None
@@ -115,16 +122,16 @@ class Watch:
         return list(self._table)
 
     @contextmanager
-    def starting(self, container_id: str, name: str, owner: Mapping[str, str]) -> Iterator[asyncio.Event]:
+    def starting(self, container_id: str, name: str, owner: Mapping[str, str]) -> Iterator[Ended]:
         """Within it, a container is started; the event is set whenever it may have ended."""
         self._table.expect(container_id, name, dict(owner))
         with self.waiting(container_id) as ended:
             yield ended
 
     @contextmanager
-    def waiting(self, container_id: str) -> Iterator[asyncio.Event]:
+    def waiting(self, container_id: str) -> Iterator[Ended]:
         """Give an event that is set whenever this container may have ended; clear it to wait again."""
-        waiter = asyncio.Event()
+        waiter = Ended()
         waiters = self._waiters.setdefault(container_id, set())
         waiters.add(waiter)
         try:
@@ -243,7 +250,7 @@ class Watch:
 
     def _take(self, event: ContainerEvent) -> None:
         if event.action in ENDINGS | REMOVALS:
-            self._wake(event.container_id)
+            self._wake(event.container_id, event.exit_code)
         # The list under way may be older than this; it is told again once the list is in.
         if self._replay is not None:
             self._replay.append(event)
@@ -298,8 +305,9 @@ class Watch:
         document = self._table.get(container_id)
         return document is not None and status.is_running(document)
 
-    def _wake(self, container_id: str) -> None:
+    def _wake(self, container_id: str, exit_code: int | None = None) -> None:
         for waiter in self._waiters.get(container_id, ()):
+            waiter.exit_code = exit_code
             waiter.set()
 
     def _wake_all(self) -> None:

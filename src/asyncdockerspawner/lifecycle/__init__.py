@@ -9,6 +9,7 @@ from asyncdockerspawner.lifecycle.obtain import create
 from asyncdockerspawner.lifecycle.own_start import as_step, attempt, claim, seen, step, within_a_start
 from asyncdockerspawner.lifecycle.preparation import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
+from asyncdockerspawner.lifecycle.shared import shared_port
 from asyncdockerspawner.lifecycle.walks import halt, launch, leave, locate, poll
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "prepare",
     "resolved",
     "seen",
+    "shared_port",
     "step",
     "sweep",
     "within_a_start",

@@ -16,6 +16,7 @@ from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.ports import SharedPort
 from asyncdockerspawner.workloads import Workload
 
 STARTING = "starting"
@@ -75,6 +76,8 @@ class Spawn:
     choice: Choice | None = None
     """What `check_allowed` has said last."""
     ensured: ImageEnsured | None = None
+    lost_ports: set[int] = field(default_factory=set)
+    """Ports in a shared network that were chosen for it and turned out to be somebody else's."""
     lease: Lease | None = None
     """Its place in the start gate."""
     gate: Gate | None = None
@@ -162,6 +165,7 @@ class Host(Protocol):
     remove: bool
     start_timeout: float
     concurrent_starts: int | None
+    http_timeout: float
     start_hold: float
     queue_timeout: float
     on_drift: str
@@ -169,7 +173,13 @@ class Host(Protocol):
     failure_log_lines: int
     post_start_cmd: Any
     post_start_required: bool
+    ip: str
+    port: int
+    port_to_choose: bool
+    any_port: bool
+    shared_port: SharedPort | None
     network_name: str
+    extra_host_config: Any
     extra_networks: Sequence[str]
     delete_volumes_on_user_delete: bool
     object_id_key: str

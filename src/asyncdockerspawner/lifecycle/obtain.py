@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from asyncdockerspawner import drift, errors, labels, status
+from asyncdockerspawner import drift, endpoint, errors, labels, status
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership, turns
 from asyncdockerspawner.lifecycle.host import Host, Spawn, resolved
@@ -95,6 +95,7 @@ async def _surely_created(workload: Workload, name: str, body: JsonObject, spawn
 
 async def _create(host: Host, spawn: Spawn) -> None:
     host.report("Creating the server's container", progress=40)
+    host.shared_port = None
     try:
         made = await resolved(host.create_object())
     except errors.ImageNotFound:
@@ -217,6 +218,7 @@ async def _differences(host: Host, document: JsonObject) -> list[str]:
     made_from = (document["Config"].get("Labels") or {}).get(labels.CONFIG_HASH)
     if made_from is None:
         return []
+    host.shared_port = endpoint.shared_port_of(document)
     try:
         return drift.differences(made_from, drift.fingerprint(await host.object_body()))
     except errors.AsyncDockerSpawnerError as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from asyncdockerspawner import errors, labels, status
+from asyncdockerspawner import endpoint, errors, labels, status
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.host import Host, Whose, resolved
 from asyncdockerspawner.workloads import Workload
@@ -98,6 +98,7 @@ async def known_object(host: Host) -> JsonObject | None:
 def adopt(host: Host, document: JsonObject) -> None:
     """Take the object over, with what its creation has said of it."""
     host.object_id = str(document["Id"])
+    host.shared_port = endpoint.shared_port_of(document)
     owner = labels.owner_of(document["Config"].get("Labels"))
     if owner is not None:
         host.removal = labels.KEEP not in document["Config"]["Labels"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 from asyncdockerspawner import errors, redact, status
-from asyncdockerspawner.client import probe
+from asyncdockerspawner.client.probe import Question, Seen
+from asyncdockerspawner.engine.watch import Ended
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.lifecycle import advice, shared
 from asyncdockerspawner.lifecycle.host import Host, resolved
 
 ADDRESS_TRIES = 20
@@ -15,56 +18,165 @@ ADDRESS_SECONDS = 0.25
 """How often, and how long apart, a started server is asked for an address that it does not have yet."""
 LOG_CHARACTERS = 4000
 """Of a server's last lines, at most."""
+PORT_LINES = 20
+"""As many of its last lines are searched for the reason of a death: a port that is another's."""
 LOOK_SECONDS = 10.0
 """Seconds between questions about a starting server, should its end have been missed."""
 BLIND_SECONDS = 1.0
 """The same while there is no event stream."""
+_PORT_IN_USE = re.compile(
+    r"address (is )?(already )?in use|EADDRINUSE|port \S+ is (already in use|not available)", re.IGNORECASE
+)
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-async def address(host: Host) -> tuple[str, int]:
-    """Give where the server is reached. Raises ServerDied where it has died already, else NoEndpoint."""
-    for _ in range(ADDRESS_TRIES):
-        try:
-            ip, port = await resolved(host.get_ip_and_port())
-            break
-        except errors.NoEndpoint as exc:
-            # A server that has died already has no address either; say the reason rather than the symptom.
-            await _must_run(host)
-            if not isinstance(exc, errors.NoAddressYet):
-                raise
-        await asyncio.sleep(ADDRESS_SECONDS)
-    else:
-        ip, port = await resolved(host.get_ip_and_port())
-    host.note_address(str(ip), int(port))
-    return str(ip), int(port)
+class Start:
+    """A start, from the Engine's word that the object runs to the server's first answer.
 
-
-async def until_it_answers(host: Host, ended: asyncio.Event, end: float) -> str:
-    """Wait for the server's first answer; a merely slow one is left to the Hub's `http_timeout`.
-
-    Gives the server's version of JupyterHub, or nothing. Raises ServerDied as soon as the server has ended.
+    It ends with the server's address, or with ServerDied, PortInUse, NoAnswer or NoEndpoint.
     """
-    url = host.probe_url
-    if url is None:
-        return ""
-    begin = time.monotonic()
-    answer = asyncio.create_task(probe.answers(url))
-    try:
-        while (left := end - time.monotonic()) > 0:
+
+    def __init__(self, host: Host, ended: Ended, end: float) -> None:
+        self._host = host
+        self._ended = ended
+        self._end = end
+        self._restarts = 0
+        self._document: JsonObject = {}
+
+    async def address(self) -> tuple[str, int]:
+        """Give the address at which the server answers; a merely slow one is left to the Hub's time limit.
+
+        Who has had `http_timeout` here would not get it from the Hub once more: it is given up.
+        """
+        host = self._host
+        ip, port = await self._first_address()
+        host.report("Waiting for the server to answer", progress=80)
+        begin = time.monotonic()
+        patience = begin + host.http_timeout
+        while (url := host.probe_url) is not None:
+            question = Question(url, own=host.shared_port is not None)
+            answer = asyncio.create_task(question.answer())
+            try:
+                if await self._answered(answer, begin, min(self._end, patience)):
+                    return ip, port
+            finally:
+                answer.cancel()
+                await asyncio.gather(answer, return_exceptions=True)
+            if time.monotonic() >= patience:
+                raise await self._no_answer(question.seen, ip, port)
+            if time.monotonic() >= self._end:
+                break
+            # It was started again: the Engine may have given it another port.
+            ip, port = await self._first_address()
+        return ip, port
+
+    async def _first_address(self) -> tuple[str, int]:
+        host = self._host
+        for _ in range(ADDRESS_TRIES):
+            try:
+                ip, port = await resolved(host.get_ip_and_port())
+                break
+            except errors.NoEndpoint as exc:
+                # A server that has died already has no address either; say the reason, not the symptom.
+                started_again = await self._look()
+                if not started_again and not isinstance(exc, errors.NoAddressYet):
+                    raise
+            await asyncio.sleep(ADDRESS_SECONDS)
+        else:
+            ip, port = await resolved(host.get_ip_and_port())
+        host.note_address(str(ip), int(port))
+        return str(ip), int(port)
+
+    async def _answered(self, answer: asyncio.Task[str], begin: float, until: float) -> bool:
+        """Wait for the answer; False where the time is over, and where the server was started again."""
+        host = self._host
+        while (left := until - time.monotonic()) > 0:
             pause = LOOK_SECONDS if host.watch.live else BLIND_SECONDS
-            await _either(answer, ended, min(left, pause))
+            await _either(answer, self._ended, min(left, pause))
             waited = time.monotonic() - begin
             if answer.done():
+                if host.shared_port is not None and await self._look():
+                    # Whoever has answered: it was not this server, which has ended.
+                    return False
                 host.report(f"The server answers, after {waited:.1f} s", progress=90)
-                return await answer
-            ended.clear()
-            await _must_run(host)
+                advice.say_if_versions_differ(host, await answer)
+                return True
+            self._ended.clear()
+            if await self._look():
+                return False
             host.report(f"The server runs, but does not answer yet ({waited:.0f} s)", topic="answer")
-        await _must_run(host)
-        return ""
-    finally:
-        answer.cancel()
-        await asyncio.gather(answer, return_exceptions=True)
+        await self._look()
+        return False
+
+    async def _look(self) -> bool:
+        """See whether the server runs; True if its restart policy has started it again since the last look.
+
+        Raises ServerDied where it has ended, and where it has ended twice: a policy may heal one crash.
+        """
+        host = self._host
+        try:
+            document = await host.workload.find(host.object_id)
+        except errors.EngineError as exc:
+            # An Engine that does not answer is not a server that has ended.
+            host.log.debug("Cannot ask about %s: %s", host.object_name, exc)
+            return False
+        if document is None or not host.workload.running(document):
+            raise self._told(await death(host, document, " before it answered"))
+        self._document = document
+        restarts = status.restarts(document)
+        if restarts <= self._restarts:
+            return False
+        self._restarts = restarts
+        ended = status.last_exit(document, self._ended.exit_code)
+        if restarts > 1:
+            text = f"The server {ended.summary()} before it answered, and again after its restart policy had"
+            raise self._told(await _with_lines(host, document, f"{text} started it anew.", ended))
+        told = await _with_lines(host, document, f"The server {ended.summary()}.", ended)
+        host.report(f"{told} It is started again, as its restart policy says.")
+        host.log.warning("%s: %s It is started again by its restart policy.", host.object_name, told)
+        return True
+
+    def _told(self, died: errors.ServerDied) -> errors.ServerDied:
+        self._host.log.warning("%s: %s", self._host.object_name, str(died))
+        return died
+
+    async def _no_answer(self, seen: Seen | None, ip: str, port: int) -> errors.NoAnswer:
+        host = self._host
+        known, cure = _known(host, seen, ip, port)
+        text = f"The server runs, but has not answered within {host.http_timeout:.0f} s. {known}".rstrip()
+        lines = await _last_lines(host, self._document, host.failure_log_lines)
+        failed = errors.NoAnswer(text, lines, advice=cure)
+        host.log.warning("%s: %s", host.object_name, str(failed))
+        return failed
+
+
+def _known(host: Host, seen: Seen | None, ip: str, port: int) -> tuple[str, str]:
+    """Say what is known of a server that does not answer, and what to do."""
+    patience = "`http_timeout` gives it more time."
+    match seen:
+        case Seen.UNREACHABLE:
+            return (
+                "The Hub cannot reach its address: server and Hub are in different networks.",
+                f"It is {ip}:{port}. See `network_name`, `use_internal_ip` and `host_ip`.",
+            )
+        case Seen.SILENCE:
+            return f"It accepts connections at {ip}:{port} and says nothing.", patience
+        case Seen.FAILURE:
+            return f"At {ip}:{port} it answers with an error of its own (HTTP status 500 or above).", ""
+        case Seen.NO_HTTP | Seen.NOT_FOUND:
+            how = "speak HTTP" if seen is Seen.NO_HTTP else "know this server's path (HTTP status 404)"
+            text = f"Something answers at {ip}:{port} that is not a Hub's server: it does not {how}."
+            return text, "See `cmd`, `port` and the image."
+        case Seen.NOTHING:
+            cure = "See `cmd` and `port`"
+            if host.ip in _LOOPBACK:
+                cure = f"`ip` is {host.ip}, so it listens to itself only"
+            return (
+                f"Nothing listens on its port {host.port}, or nothing that can be reached from outside.",
+                f"{cure}; a server takes its port from JUPYTERHUB_SERVICE_URL. {patience}",
+            )
+        case None:
+            return "", patience
 
 
 async def _either(answer: asyncio.Task[str], ended: asyncio.Event, seconds: float) -> None:
@@ -75,31 +187,33 @@ async def _either(answer: asyncio.Task[str], ended: asyncio.Event, seconds: floa
         waiting.cancel()
 
 
-async def _must_run(host: Host) -> None:
-    try:
-        document = await host.workload.find(host.object_id)
-    except errors.EngineError as exc:
-        # An Engine that does not answer is not a server that has ended.
-        host.log.debug("Cannot ask about %s: %s", host.object_name, exc)
-        return
-    if document is None or not host.workload.running(document):
-        died = await death(host, document, " before it answered")
-        host.log.warning("%s: %s", host.object_name, str(died))
-        raise died
-
-
 async def death(host: Host, document: JsonObject | None, when: str = "") -> errors.ServerDied:
     """Say why the server ended: exit code or cause, what to do, and its last lines without secrets."""
     if document is None:
         return errors.ServerDied(f"The server was removed by somebody else{when}.")
     ended = status.exit_status(document)
     text = f"The server {ended.summary() if ended else 'stopped'}{when}."
+    return await _with_lines(host, document, text, ended)
+
+
+async def _with_lines(
+    host: Host, document: JsonObject, text: str, ended: status.ExitStatus | None
+) -> errors.ServerDied:
     if ended is not None and ended.hint:
         text += f" {ended.hint}"
-    advice = ended.advice if ended is not None else ""
-    if not host.failure_log_lines:
-        return errors.ServerDied(text, advice=advice)
-    lines = await host.workload.last_lines(str(document["Id"]), host.failure_log_lines)
+    shown, mine = host.failure_log_lines, host.shared_port
+    lines = await _last_lines(host, document, max(shown, PORT_LINES) if mine else shown)
+    told = "\n".join(lines.splitlines()[-shown:]) if shown else ""
+    if mine is not None and _PORT_IN_USE.search(lines):
+        taken = shared.taken_by(mine, "somebody else")
+        return errors.PortInUse(f"{text} {taken.message}", told, advice=taken.advice)
+    return errors.ServerDied(text, told, advice=ended.advice if ended is not None else "")
+
+
+async def _last_lines(host: Host, document: JsonObject, count: int) -> str:
+    """Give a server's last lines, with what looks like a secret masked."""
+    if not count:
+        return ""
+    lines = await host.workload.last_lines(str(document.get("Id") or host.object_id), count)
     environment = (document.get("Config") or {}).get("Env") or []
-    lines = redact.redacted(lines.strip(), [host.api_token, *redact.secrets_of(environment)])
-    return errors.ServerDied(text, lines[-LOG_CHARACTERS:], advice=advice)
+    return redact.redacted(lines.strip(), [host.api_token, *redact.secrets_of(environment)])[-LOG_CHARACTERS:]

@@ -11,7 +11,7 @@ import asyncio
 import time
 from typing import Any
 
-from asyncdockerspawner import errors, labels, status
+from asyncdockerspawner import endpoint, errors, labels, status
 from asyncdockerspawner.lifecycle import (
     advice,
     attend,
@@ -21,6 +21,7 @@ from asyncdockerspawner.lifecycle import (
     ownership,
     preparation,
     readiness,
+    shared,
     turns,
 )
 from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Host, Spawn, resolved
@@ -64,10 +65,26 @@ async def _launch(host: Host) -> tuple[str, int]:
 
 
 async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
+    advice.say_what_any_means(host)
+    for left in reversed(range(shared.TRIES + 1)):
+        try:
+            return await _start_once(host, spawn, end)
+        except errors.PortInUse:
+            if not left or not await shared.give_way(host, spawn):
+                raise
+        await obtain.obtain(host, spawn, None)
+    raise AssertionError("the last try returns or raises")
+
+
+async def _start_once(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
     known = labels.ownership_labels_of(host.owner)
     if not host.removes:
         known[labels.KEEP] = "true"
-    with host.watch.starting(host.object_id, host.object_name, known) as ended:
+    with (
+        shared.claimed(host) as port,
+        host.watch.starting(host.object_id, host.object_name, known | port) as ended,
+    ):
+        await shared.check_free(host, spawn)
         host.report("Starting the server", progress=60)
         spawn.starting = True
         await resolved(host.start_object())
@@ -76,10 +93,7 @@ async def _start(host: Host, spawn: Spawn, end: float) -> tuple[str, int]:
             await resolved(host.post_start_exec())
         if spawn.lease is not None:
             spawn.lease.release_in(host.start_hold)
-        ip, port = await readiness.address(host)
-        host.report("Waiting for the server to answer", progress=80)
-        advice.say_if_versions_differ(host, await readiness.until_it_answers(host, ended, end))
-    return ip, port
+        return await readiness.Start(host, ended, end).address()
 
 
 async def halt(host: Host) -> None:
@@ -175,6 +189,9 @@ async def locate(host: Host) -> tuple[str, int]:
     document = await ownership.known_object(host)
     if document is None:
         raise errors.NoEndpoint(f"There is no {host.object_name} at the Engine.")
+    if endpoint.shared_port_of(document) is None and not endpoint.is_complete(document):
+        # A list does not tell the port of what DockerSpawner has made; `self.port` is to give it.
+        document = await resolved(host.get_object()) or document
     ownership.adopt(host, document)
     ip, port = await resolved(host.get_ip_and_port())
     if host.spawn is not None:

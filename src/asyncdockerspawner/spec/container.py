@@ -7,6 +7,7 @@ from typing import Any
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.ports import is_shared
 from asyncdockerspawner.spec.compat_create import create_config, env_strings
 from asyncdockerspawner.spec.compat_host import OPTION, host_config
 from asyncdockerspawner.spec.compat_mount import engine_mounts
@@ -28,12 +29,17 @@ def build_container(inputs: LaunchInputs) -> JsonObject:
         # The Engine publishes only what is exposed, and does not say so.
         exposed: JsonObject = {port_key(port): {} for port in published}
         config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **exposed}
-    if str(host.get("NetworkMode")).startswith("container:"):
+    if network_of(config).startswith("container:"):
         # The ports are the other container's; the Engine refuses to expose any here.
         config.pop("ExposedPorts", None)
     elif config.get("MacAddress"):
         config |= _placed_mac_address(config)
     return _sent(config)
+
+
+def network_of(body: JsonObject) -> str:
+    """The network mode that a body asks for."""
+    return str((body.get("HostConfig") or {}).get("NetworkMode") or "")
 
 
 def _computed_config(inputs: LaunchInputs) -> JsonObject:
@@ -71,7 +77,7 @@ def _host_config(inputs: LaunchInputs, under: Mapping[str, Any]) -> JsonObject:
         host["Mounts"] = mounts
     if host.get("Links"):
         host["Links"] = _joined_links(computed.get("Links") or [], host["Links"])
-    if _shares_ports(str(host.get("NetworkMode") or "")):
+    if is_shared(str(host.get("NetworkMode") or "")):
         host.pop("PortBindings", None)
     _check_combinations(host)
     return _sent(host)
@@ -99,10 +105,6 @@ def _computed_host(inputs: LaunchInputs, site: Mapping[str, Any]) -> JsonObject:
     if inputs.cpu_limit and not site.get("NanoCpus"):
         host |= cpu_quota(inputs.cpu_limit, site.get("CpuPeriod"), option=f"{OPTION}.cpu_period")
     return host
-
-
-def _shares_ports(network_mode: str) -> bool:
-    return network_mode == "host" or network_mode.startswith("container:")
 
 
 def _check_combinations(host: JsonObject) -> None:

@@ -3,11 +3,42 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 from urllib.parse import urlsplit
 
-from traitlets import Bool, Dict, HasTraits, List, Unicode, default
+from traitlets import Bool, Dict, HasTraits, Integer, List, Unicode, default
 
+from asyncdockerspawner.ports import USUAL_PORT, SharedPort
 from asyncdockerspawner.traits.per_spawn import PerSpawn
+
+
+class _Unset(int):
+    """The port while nobody has set one."""
+
+
+_UNSET = _Unset(USUAL_PORT)
+
+
+class ServerPort(Integer[int, Any]):
+    """A port that, read, is this spawn's: in a network that servers share, each has one of its own."""
+
+    def get(self, obj: Any, cls: type | None = None) -> Any:
+        """Give the port that the server listens on; 0 is the usual one."""
+        if obj._cross_validation_lock:
+            # While traitlets checks what a configuration has set, it writes back what it has read.
+            return super().get(obj, cls)
+        shared: SharedPort | None = obj.shared_port
+        return shared.port if shared is not None else self.configured(obj) or USUAL_PORT
+
+    def configured(self, obj: Any) -> int:
+        """Give what was set, or the default."""
+        port: Any = super().get(obj)
+        return port  # type: ignore[no-any-return]
+
+    def is_set(self, obj: Any) -> bool:
+        """Tell whether site, hook or subclass have said a port; 0 says none."""
+        port = self.configured(obj)
+        return port != 0 and not isinstance(port, _Unset)
 
 
 class NetworkTraits(HasTraits):
@@ -19,7 +50,22 @@ class NetworkTraits(HasTraits):
 
     @default("port")
     def _port_default(self) -> int:
-        return 8888
+        return _UNSET
+
+    shared_port: SharedPort | None = None
+    """Where this spawn's server listens, if it has no network of its own."""
+
+    port = ServerPort(
+        _UNSET,
+        min=0,
+        max=65535,
+        help="""The port that a server listens on inside its container; 0 is 8888.
+
+        Servers on the network of the Engine's machine (`network_name` or `network_mode` is `host`), or in
+        another container's, share its ports. There each gets a free one, unless you set this: then the second
+        server on it is refused.
+        """,
+    ).tag(config=True)
 
     host_ip = Unicode(
         help="""Address of the Engine's machine on which a server's port is published.
