@@ -131,7 +131,7 @@ def test_an_expected_container_is_there_before_its_events_and_replaces_nothing()
         ((), True, True),
         (("create",), True, True),
         (("start",), True, True),
-        (("die",), False, False),
+        (("die",), True, False),
         (("start", "die"), True, True),
     ],
 )

@@ -55,6 +55,8 @@ class _Entry:
     """When its present life began, or its last one ended: Engine's nanoseconds, 0 where nobody has told."""
     starting: bool = False
     """We have asked for its start, and there is no answer yet."""
+    seen: bool = False
+    """An event has told of that start."""
     renamed: str = ""
     """The name that we have given it, until the event of that comes: others before are of former names."""
 
@@ -108,7 +110,7 @@ class Table:
     def starting(self, container_id: str) -> None:
         """We ask for the container's start."""
         if (entry := self._entries.get(container_id)) is not None:
-            entry.starting = True
+            entry.starting, entry.seen = True, False
 
     def started(self, container_id: str, version: int) -> bool:
         """A start was answered; False where the container may have ended again, by what was told since."""
@@ -116,11 +118,13 @@ class Table:
         if entry is None:
             return True
         entry.starting = False
-        if entry.version != version:
+        current = entry.version == version
+        if not current and entry.seen:
             return status.is_running(entry.document)
+        # What else was told since is most likely of its former life.
         entry.version += 1
         _run(entry)
-        return True
+        return current
 
     def not_started(self, container_id: str) -> None:
         """The start was not answered, or refused."""
@@ -234,6 +238,7 @@ class Table:
         if event.action in ENDINGS:
             return Change.STOPPED if signalled else Change.UNCLEAR
         if entry.starting or runs or not known["State"]:
+            entry.seen = True
             _run(entry)
             return Change.STARTED
         # Of the life that has ended, or of a new one: an event that comes late looks the same.
