@@ -356,13 +356,11 @@ async def test_an_address_that_comes_late_is_waited_for(make_world: MakeWorld, s
     class Late(DockerSpawner):
         """Its Engine gives addresses late."""
 
-        async def get_object(self) -> Any:
+        def get_network_ip(self, network_settings: Any) -> str:
             nonlocal asked
-            document = await super().get_object()
             asked += 1
-            if document and asked < 4:
-                document["NetworkSettings"]["Networks"]["bridge"]["IPAddress"] = ""
-            return document
+            address = network_settings["Networks"]["bridge"]["IPAddress"] if asked >= 4 else ""
+            return super().get_network_ip({"Networks": {"bridge": {"IPAddress": address}}})
 
     world = make_world(use_internal_ip=True)
     world.settings["spawner_class"] = Late
