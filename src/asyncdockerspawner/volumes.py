@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import SimpleNamespace
@@ -71,7 +72,9 @@ def as_before(name: str, renamings: Iterable[tuple[str, str]], had: Collection[s
 
 
 def _replaced(text: str, now: str, before: str) -> Iterator[str]:
-    parts = text.split(now) if now else [text]
-    yield before.join(parts)
-    for at in range(1, len(parts)):
-        yield now.join(parts[:at]) + before + now.join(parts[at:])
+    if not now:
+        return
+    yield text.replace(now, before)
+    # A place may overlap with the next one.
+    for found in re.finditer(f"(?={re.escape(now)})", text):
+        yield text[: found.start()] + before + text[found.start() + len(now) :]
