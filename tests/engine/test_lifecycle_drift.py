@@ -89,6 +89,22 @@ async def test_recreate_keeps_the_files_of_the_user(
     assert site.names() == [spawner.object_name, old]
 
 
+@pytest.mark.parametrize("has_files", [True, False])
+async def test_where_containers_are_removed_from_now_on_one_that_was_kept_is_only_where_it_has_no_files(
+    make_world: MakeWorld, site: Site, has_files: bool
+) -> None:
+    command = [*SHELL, "/bin/busybox mkdir -p /home; echo data > /home/mine; exec /serve"]
+    options: dict[str, Any] = {"cmd": command} if has_files and site.fake is None else {}
+    world, made = await kept(make_world, extra_create_kwargs={"working_dir": "/www"}, **options)
+    if has_files:
+        with_a_file(site, made)
+    world = configured(world, remove=True)
+    spawner = await world.spawn()
+    assert spawner.object_id != made
+    await world.user.stop("")
+    assert site.names() == ([f"{spawner.object_name}-kept-{made[:12]}"] if has_files else [])
+
+
 async def test_what_dockerspawner_made_never_differs(
     make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
 ) -> None:

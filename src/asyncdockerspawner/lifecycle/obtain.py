@@ -166,10 +166,16 @@ async def _cleared(host: Host, document: JsonObject) -> bool:
     """Clear an old object away where the server is to be made anew; False where it is to be resumed."""
     if status.is_being_removed(document):
         return True
-    if host.remove or document["Id"] == host.failed_id:
+    to_keep = ownership.removal_of(document) is False
+    if document["Id"] == host.failed_id or (host.remove and not to_keep):
         host.log.warning("Removing %s, which an earlier server left behind", host.object_name)
         await host.workload.remove(str(document["Id"]), force=True)
         host.failed_id = ""
+        return True
+    if host.remove:
+        # It may be all that its user has, whatever the site, or one start, has set since.
+        await host.workload.stop(str(document["Id"]))
+        await _put_away(host, document, "to be kept")
         return True
     if former := await _made_for_another(host, document):
         await host.workload.stop(str(document["Id"]))

@@ -99,14 +99,20 @@ def adopt(host: Host, document: JsonObject) -> None:
     """Take the object over, with what its creation has said of it."""
     host.object_id = str(document["Id"])
     host.shared_port = endpoint.shared_port_of(document)
+    host.removal = removal_of(document)
     owner = labels.owner_of(document["Config"].get("Labels"))
-    if owner is not None:
-        host.removal = labels.KEEP not in document["Config"]["Labels"]
-    else:
-        # DockerSpawner sends its `remove` to the Engine; a list does not tell.
-        host.removal = (document.get("HostConfig") or {}).get("AutoRemove")
     if owner is not None and host.spawn is not None:
         host.spawn.spawn_id = owner.spawn_id
+
+
+def removal_of(document: JsonObject) -> bool | None:
+    """Tell what `remove` was when an object was made; None where that is not told."""
+    found = document["Config"].get("Labels")
+    if labels.owner_of(found) is not None:
+        return labels.KEEP not in found
+    # DockerSpawner sends its `remove` to the Engine; a list does not tell.
+    removal: bool | None = (document.get("HostConfig") or {}).get("AutoRemove")
+    return removal
 
 
 async def created_by(workload: Workload, name: str, owner: labels.Owner, *, unstarted: bool = False) -> str:
