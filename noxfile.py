@@ -213,14 +213,14 @@ def hub_6(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Test what users see of a real Hub in a real browser."""
     install(session, "test", "browser")
-    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--newest")
+    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--newest", "--browser")
     run_tests(session, "tests/hub", "-m", "browser", through=NEWEST_ENGINE)
 
 
 @nox.session
 def hub_5(session: nox.Session) -> None:
     """Test with a real Hub, the newest 5.x, where it differs from 6.x."""
-    install(session, "test", hub="5")
+    install(session, "test", "browser", hub="5")
     session.run("python", "-m", "tests.testbed", "up", "--singleuser")
     run_tests(session, "tests/hub", "-m", "hub_5", fake="20.10")
 

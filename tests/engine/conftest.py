@@ -67,7 +67,8 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> py
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs no real Engine, and what does."""
-    for item in items:
+    # A hook of one folder's conftest is given the items of all folders.
+    for item in (each for each in items if each.path.is_relative_to(Path(__file__).parent)):
         site = getattr(item, "callspec", None) and item.callspec.params.get("site")  # type: ignore[attr-defined]
         uses = {"fake", "fake_engine"} & set(getattr(item, "fixturenames", ()))
         item.add_marker("fake_engine" if site == "fake" or (uses and site is None) else "real_engine")
@@ -156,12 +157,25 @@ async def nothing_is_left_behind(request: pytest.FixtureRequest) -> AsyncIterato
     if aiohttp.resolver.aiodns_default:
         # JupyterHub 6's own HTTP client has a resolver, whose library keeps a thread from its first use on.
         await aiohttp.AsyncResolver().close()
-    tasks = asyncio.all_tasks()
+    tasks, databases = asyncio.all_tasks(), len(_databases)
     with guards.no_threads(loop):
         yield
         await end_engines()
+    close_databases(databases)
     left = {task for task in asyncio.all_tasks() - tasks - {asyncio.current_task()} if not task.done()}
     assert left == set(), request.node.name
+
+
+_databases: list[Any] = []
+"""Sessions of the worlds that were opened: those of a module, then those of its present test."""
+
+
+def close_databases(since: int = 0) -> None:
+    """Close what was opened since there were so many, with its connections."""
+    for db in _databases[since:]:
+        db.close()
+        db.get_bind().dispose()
+    del _databases[since:]
 
 
 async def end_engines() -> None:
@@ -226,6 +240,7 @@ class World:
 
 def open_world(site: Site, folder: Path, settings: dict[str, Any], username: str = "alice") -> World:
     db = orm.new_session_factory(f"sqlite:///{folder}/hub.sqlite")()
+    _databases.append(db)
     orm_user = db.query(orm.User).filter_by(name=username).one_or_none()
     if orm_user is None:
         for role in roles.get_default_roles():

@@ -10,7 +10,7 @@ import pytest
 
 from asyncdockerspawner.lifecycle import cleanup
 from tests.engine import fault_case
-from tests.engine.conftest import Site, new_world
+from tests.engine.conftest import Site, close_databases, new_world
 from tests.engine.fault_case import Operation
 from tests.engine.fault_matrix import FAULTS, QUICK, Ambushes, Bed, Place
 from tests.engine.fault_operations import OPERATIONS, Start, Stop
@@ -33,8 +33,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Place]]:
             made.append(Place(fake, new_world(Site(fake.url, fake.http, fake, hub_id="h"), folder)))
         yield made
     finally:
+        close_databases()
         for place in made:
-            place.first.db.close()
             place.fake.stop()
 
 

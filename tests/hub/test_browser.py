@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import Page, TimeoutError, expect
 
 from tests.hub.browsing import LONG, Picture, log_in, page, picture
@@ -16,6 +17,7 @@ async def lab_is_loaded(page: Page) -> None:
     await page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=LONG)
 
 
+@pytest.mark.timeout(600)
 async def test_a_notebook_computes_and_a_file_in_work_outlives_its_server(
     make_hub: MakeHub, singleuser_image: str, page: Page, picture: Picture
 ) -> None:

@@ -9,6 +9,7 @@ import sys
 import jupyterhub
 
 from tests.testbed.aiodocker_releases import OLD_RELEASES, ensure_aiodocker
+from tests.testbed.browser import ensure_chromium
 from tests.testbed.engine import ensure_engine, find_engine, our_pid, stop_engine
 from tests.testbed.hub_image import ensure_hub_image
 from tests.testbed.images import ensure_base_image, ensure_stub_image, ensure_stubborn_image
@@ -36,6 +37,8 @@ def up(given: argparse.Namespace) -> None:
     for image in images:
         say(f"* image {image}")
     say(f"* proxy {' '.join(ensure_proxy())}")
+    if given.browser:
+        say(f"* browser {ensure_chromium()}")
     for release in OLD_RELEASES:
         say(f"* aiodocker {release} in {ensure_aiodocker(release)}")
     if given.newest:
@@ -86,6 +89,7 @@ def main() -> int:
         if command is up:
             told.add_argument("--singleuser", action="store_true", help="also the real single-user image")
             told.add_argument("--hub-image", action="store_true", help="also the one with Hub and proxy")
+            told.add_argument("--browser", action="store_true", help="also a browser")
             told.add_argument("--newest", action="store_true", help="also the newest Engine, with the images")
         if command is run:
             told.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
