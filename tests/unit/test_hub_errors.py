@@ -58,6 +58,8 @@ def kinds_of(kind: Any) -> list[Any]:
 def made(kind: Any, message: str, advice: str) -> errors.AsyncDockerSpawnerError:
     if kind is errors.NameConflict:
         return errors.NameConflict("create container", "x", message, status=409, holder=None)
+    if kind is errors.KeptForAnother:
+        return errors.KeptForAnother(message, advice=advice, document={})
     if issubclass(kind, errors.EngineError):
         found: errors.EngineError = kind("create container", "x", message)
         return found
