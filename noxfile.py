@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -52,7 +53,11 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 HUBS = {"6": "jupyterhub>=6,<7", "5": "jupyterhub>=5.3,<6"}
 PATIENCE = 180
 """Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
-SIDE_BY_SIDE = ["hub_6", "hub_5", "browser", "engine", "newest", "fake", "unit", "types"]
+NOX = [sys.executable, "-m", "nox", "-s"]
+SIDE_BY_SIDE = ["hub_6", "engine", "fake", "newest", "unit", "hub_5", "browser", "types"]
+"""What takes longest comes first."""
+AT_ONCE = 5
+"""More are no faster on two cores, and keep each other waiting until their limits."""
 EVERYWHERE = ["client_*", "facade*", "fake_engine_answers", "lifecycle*"]
 """What is tested over each Engine: files of tests/engine."""
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
@@ -132,50 +137,62 @@ def unit(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def side_by_side(session: nox.Session) -> None:
-    """Run at once what takes long: much of the time, the parts with an Engine wait.
+    """Run what takes long a few at a time: much of the time, the parts with an Engine wait.
 
     Not by nox's own `--parallel`: two seconds after ctrl-C it kills what still cleans up.
     """
-    one = [sys.executable, "-m", "nox", "-s"]
-    parts = [*SIDE_BY_SIDE, *(["newer"] if newer_python() else [])]
+    waiting = deque([*SIDE_BY_SIDE, *(["newer"] if newer_python() else [])])
     # All environments stand before any test begins.
-    session.run(*one, *parts, "--install-only", external=True)
-    running = {
-        name: subprocess.Popen(
-            [*one, name, "--no-install"],
+    session.run(*NOX, *waiting, "--install-only", external=True)
+    failed: list[str] = []
+    with selectors.DefaultSelector() as running:
+        try:
+            run_all(running, waiting, failed)
+        except KeyboardInterrupt:
+            # Those that run have been told, and clean up.
+            waiting.clear()
+            run_all(running, waiting, failed)
+            raise
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+class Part:
+    """One session in a process of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.process = subprocess.Popen(
+            [*NOX, name, "--no-install"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        for name in parts
-    }
-    try:
-        pass_on(running)
-    except KeyboardInterrupt:
-        # They have been told, and clean up.
-        pass_on(running)
-        raise
-    failed = [name for name, process in running.items() if process.wait()]
-    if failed:
-        session.error(f"failed: {', '.join(failed)}")
+        self._rest = b""
+
+    def pass_on(self, descriptor: int) -> bool:
+        """Tell what it says, each line with its name; False once it has ended."""
+        said = os.read(descriptor, 65536)
+        *lines, self._rest = (self._rest + said).split(b"\n")
+        for line in lines:
+            print(f"{self.name:7} | {line.decode(errors='replace')}", flush=True)
+        return bool(said)
 
 
-def pass_on(running: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Tell what these say until they have ended, each line with the name of who said it."""
-    with selectors.DefaultSelector() as selector:
-        for name, process in running.items():
-            assert process.stdout is not None
-            selector.register(process.stdout, selectors.EVENT_READ, name)
-        rest = dict.fromkeys(running, b"")
-        while selector.get_map():
-            for key, _ in selector.select():
-                said = os.read(key.fd, 65536)
-                *lines, rest[key.data] = (rest[key.data] + said).split(b"\n")
-                for line in lines:
-                    print(f"{key.data:6} | {line.decode(errors='replace')}", flush=True)
-                if not said:
-                    selector.unregister(key.fileobj)
+def run_all(running: selectors.BaseSelector, waiting: deque[str], failed: list[str]) -> None:
+    """Run those that wait, in their order, until all have ended."""
+    while waiting or running.get_map():
+        while waiting and len(running.get_map()) < AT_ONCE:
+            part = Part(waiting.popleft())
+            assert part.process.stdout is not None
+            running.register(part.process.stdout, selectors.EVENT_READ, part)
+        for key, _ in running.select():
+            part = key.data
+            if not part.pass_on(key.fd):
+                running.unregister(key.fileobj)
+                if part.process.wait():
+                    failed.append(part.name)
 
 
 @nox.session
