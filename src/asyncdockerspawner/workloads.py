@@ -120,7 +120,8 @@ class ContainerWorkload:
                 with self._step("Started", ref):
                     await self._containers.start(ref)
             except (errors.StartFailed, errors.ObjectNotFound) as exc:
-                document = await self.find(ref) if exc.status == 404 else None
+                missing = isinstance(exc, errors.ObjectNotFound) or exc.status == 404
+                document = await self.find(ref) if missing else None
                 if document is None:
                     raise
                 if reconnected or not await self._put_back(document):

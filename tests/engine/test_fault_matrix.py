@@ -17,7 +17,7 @@ from tests.engine.fault_operations import OPERATIONS, Start, Stop
 from tests.fake_engine import FakeEngine
 
 SIDE_BY_SIDE = 12
-pytestmark = pytest.mark.fake_engine
+pytestmark = [pytest.mark.fake_engine, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

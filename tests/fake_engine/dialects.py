@@ -96,6 +96,8 @@ class Dialect:
     def start_failed(self, refused: Refused) -> Refused:
         """Say why a start failed."""
         if self.new:
+            if refused.message.startswith("No such container: "):
+                return Refused(500, f"joining network namespace of container: {refused.message}")
             for pattern, words in _STARTS:
                 found = re.fullmatch(pattern, refused.message)
                 if found:

@@ -31,6 +31,7 @@ ID = "ab" * 32
         (500, "json: cannot unmarshal string into Go struct field", errors.InvalidConfig),
         (409, "You cannot remove a running container", errors.EngineRefused),
         (503, "This node is not a swarm manager", errors.EngineRefused),
+        (500, f"joining network namespace of container: No such container: {ID}", errors.ObjectNotFound),
         (500, "out of cheese", errors.EngineRefused),
         # Docker Engine 25 to 29.
         (400, "invalid JSON: json: cannot unmarshal string into Go struct field", errors.InvalidConfig),

@@ -84,6 +84,8 @@ _RULES = (
     _rule(errors.StartFailed, (404,), r"network .* not found"),
     _rule(errors.InvalidConfig, (404,), r"error looking up volume plugin"),
     _rule(errors.ObjectNotFound, (404,), r""),
+    # Newer Engines say so of the container whose network is shared.
+    _rule(errors.ObjectNotFound, (500,), r"joining network namespace of container: no such container"),
     _rule(errors.PortTaken, (500,), r"port is already allocated|address already in use"),
     _rule(
         errors.StartFailed,
