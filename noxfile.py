@@ -222,7 +222,9 @@ def newest(session: nox.Session) -> None:
 def hub_6(session: nox.Session) -> None:
     """Test with a real Hub, the newest 6.x."""
     install(session, "test", "browser")
-    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--hub-image", "--newest")
+    session.run(
+        "python", "-m", "tests.testbed", "up", "--singleuser", "--hub-image", "--dockerspawner", "--newest"
+    )
     run_tests(session, "tests/hub", "-m", "not browser", through=NEWEST_ENGINE)
 
 
@@ -238,7 +240,7 @@ def browser(session: nox.Session) -> None:
 def hub_5(session: nox.Session) -> None:
     """Test with a real Hub, the newest 5.x, where it differs from 6.x."""
     install(session, "test", "browser", hub="5")
-    session.run("python", "-m", "tests.testbed", "up", "--singleuser")
+    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--dockerspawner")
     run_tests(session, "tests/hub", "-m", "hub_5", fake="20.10")
 
 

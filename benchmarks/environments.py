@@ -41,8 +41,9 @@ def dockerspawner_python() -> Path:
         return python
     print(f"Making an environment for DockerSpawner 14 in {folder} ...", flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _run(sys.executable, "-m", "venv", "--clear", str(folder))
-    _run(str(python), "-m", "pip", "install", "-qq", *wanted["packages"])
+    uv = (sys.executable, "-m", "uv")
+    _run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
+    _run(*uv, "pip", "install", "--quiet", "--python", str(python), *wanted["packages"])
     marker.write_text(json.dumps(wanted))
     return python
 

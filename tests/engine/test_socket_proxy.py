@@ -28,7 +28,9 @@ def behind(
 
     def make(proxy: SocketProxy, **options: object) -> World:
         volumes = {f"t{site.hub_id}-{{username}}": "/data"}
-        return make_world(client_kwargs={"base_url": proxy.url}, volumes=volumes, **options)
+        # Only volumes that are to be deleted one day are made by us, with labels.
+        options |= {"volumes": volumes, "delete_volumes_on_user_delete": True}
+        return make_world(client_kwargs={"base_url": proxy.url}, **options)
 
     return make
 

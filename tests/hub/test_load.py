@@ -53,7 +53,8 @@ async def test_containers_are_created_started_and_stopped_together(
 
 async def test_a_slow_start_keeps_nobody_else_waiting(make_hub: MakeHub, fake: FakeEngine) -> None:
     hub = make_hub(fake=fake)
-    fake.rule("POST", "/containers/create", nth=1, delay_before=4)
+    # Longer than a start takes on a slow machine that is busy.
+    fake.rule("POST", "/containers/create", nth=1, delay_before=15)
     await hub.create_users("slow", "quick")
     slow = asyncio.create_task(hub.api.start_server("slow"))
     while not fake.requests("POST", "/containers/create"):  # noqa: ASYNC110 - the fake is asked

@@ -8,6 +8,7 @@ import sys
 
 import jupyterhub
 
+from benchmarks.environments import dockerspawner_python
 from tests.testbed.aiodocker_releases import OLD_RELEASES, ensure_aiodocker
 from tests.testbed.browser import ensure_chromium
 from tests.testbed.engine import ensure_engine, find_engine, our_pid, stop_engine
@@ -37,6 +38,8 @@ def up(given: argparse.Namespace) -> None:
     for image in images:
         say(f"* image {image}")
     say(f"* proxy {' '.join(ensure_proxy())}")
+    if given.dockerspawner:
+        say(f"* DockerSpawner for {dockerspawner_python()}")
     if given.browser:
         say(f"* browser {ensure_chromium()}")
     for release in OLD_RELEASES:
@@ -90,6 +93,7 @@ def main() -> int:
             told.add_argument("--singleuser", action="store_true", help="also the real single-user image")
             told.add_argument("--hub-image", action="store_true", help="also the one with Hub and proxy")
             told.add_argument("--browser", action="store_true", help="also a browser")
+            told.add_argument("--dockerspawner", action="store_true", help="also an environment with that")
             told.add_argument("--newest", action="store_true", help="also the newest Engine, with the images")
         if command is run:
             told.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
