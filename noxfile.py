@@ -266,6 +266,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Let every fault hit every request of every operation; the usual tests try a quarter of them."""
+    install(session, "test")
+    session.env["FAULT_MATRIX_SHARE"] = "1"
+    run_tests(session, "tests/engine/test_fault_matrix.py")
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Spawn and stop thousands of times in one process: nothing fails, nothing is left, nothing grows."""
     install(session, "test")

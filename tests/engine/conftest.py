@@ -180,7 +180,7 @@ def close_databases(since: int = 0) -> None:
 
 async def end_engines() -> None:
     """Wait for the background work of this loop's Engines, and close them."""
-    for engine in registry._engines.get(asyncio.get_running_loop(), {}).values():
+    for engine in list(registry._engines.get(asyncio.get_running_loop(), {}).values()):
         await settle(engine)
     await registry.close_engines()
 

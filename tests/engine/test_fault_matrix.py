@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from asyncdockerspawner import lifecycle
 from asyncdockerspawner.lifecycle import cleanup
-from tests.engine import fault_case
+from tests.engine import fault_case, fault_matrix
 from tests.engine.conftest import Site, close_databases, new_world
 from tests.engine.fault_case import Operation
 from tests.engine.fault_matrix import FAULTS, QUICK, Ambushes, Bed, Place
@@ -69,7 +70,12 @@ async def test_no_fault_at_any_request_loses_or_leaves_anything(
 async def test_the_matrix_sees_what_is_left(
     bed: Bed, operation: Operation, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def nothing(host: object) -> None:
+        """Leave it to what is broken."""
+
     monkeypatch.setattr(cleanup, broken, lambda *_: None)
+    monkeypatch.setattr(lifecycle, "sweep", nothing)
+    monkeypatch.setattr(fault_matrix, "SHARE", 1)
     monkeypatch.setattr(fault_case, "EVENTUALLY", 1.0)
     faults = [
         fault for fault in FAULTS if fault.name in {"cancelled before the Engine acts", "reset before and on"}

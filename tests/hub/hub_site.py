@@ -85,7 +85,7 @@ class HubSite:
 
     async def settled(self, user: str, name: str = "") -> Json | None:
         """The server's document once nothing is pending, or None where it is over."""
-        await until(lambda: self._pending(user, name), is_=False, seconds=60)
+        await until(lambda: self._pending(user, name), is_=False, seconds=150)
         return await self.api.server(user, name)
 
     async def _pending(self, user: str, name: str) -> bool:

@@ -86,7 +86,9 @@ async def test_servers_that_were_starting_when_the_hub_was_killed_are_adopted_or
 async def test_real_servers_that_were_starting_when_the_hub_was_killed_keep_their_tokens(
     make_hub: MakeHub, singleuser_image: str
 ) -> None:
-    hub = make_hub(config=AT_ONCE, cleanup_servers=False, concurrent_starts=0, image=singleuser_image)
+    # The Hub gives up servers that do not answer within `http_timeout` after its start.
+    patience = f"{AT_ONCE}\nc.Spawner.http_timeout = 180"
+    hub = make_hub(config=patience, cleanup_servers=False, concurrent_starts=0, image=singleuser_image)
     await killed_while_five_start(hub, 5, 5)
     for user in FIVE:
         assert await hub.settled(user), user

@@ -35,11 +35,14 @@ class Forked:
 
     def __init__(self, parent: Parent, pid: int) -> None:
         self._parent = parent
+        self._status: int | None = None
         self.pid = pid
 
     def poll(self) -> int | None:
         """Its exit status (negative: the signal that ended it), or None while it runs."""
-        return self._parent.status_of(self.pid)
+        if self._status is None:
+            self._status = self._parent.status_of(self.pid)
+        return self._status
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end. Raises subprocess.TimeoutExpired."""
@@ -107,6 +110,8 @@ class Parent:
             told = json.loads(line)
             if "begun" in told:
                 self._begun.append(told["begun"])
+                # The number may have been another's.
+                self._ended.pop(told["begun"], None)
             else:
                 self._ended[told["ended"]] = told["status"]
         return True
