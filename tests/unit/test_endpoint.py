@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner.endpoint import host_address, is_complete, resolve
+from asyncdockerspawner import labels
+from asyncdockerspawner.endpoint import host_address, is_complete, resolve, shared_port_of
 from asyncdockerspawner.errors import NoAddressYet, NoEndpoint
+from asyncdockerspawner.ports import SharedPort
 from asyncdockerspawner.status import document_of
 
 ANY = "0.0.0.0"  # noqa: S104 - read, never bound
@@ -223,3 +225,25 @@ def test_a_list_that_tells_of_no_port_and_no_network_gives_no_address(internal: 
     entry = {**LISTED, "Ports": [{"PrivatePort": 8888, "Type": "tcp"}], "NetworkSettings": None}
     with pytest.raises(NoEndpoint):
         address_of(document_of(entry), network_name="hub", use_internal_ip=internal)
+
+
+def test_a_server_in_another_containers_network_is_reached_nobody_knows_where() -> None:
+    with pytest.raises(NoEndpoint, match="in the network of another container") as caught:
+        address_of(container(mode="container:vpn"))
+    assert "get_ip_and_port" in caught.value.advice
+
+
+def test_a_container_between_two_lives_has_no_address_yet() -> None:
+    waiting = {**published(("127.0.0.1", "1")), "State": {"Restarting": True, "Running": True}}
+    assert not is_complete(waiting)
+    with pytest.raises(NoAddressYet, match="about to be started again"):
+        address_of(waiting)
+
+
+def test_the_port_on_a_shared_network_is_read_from_the_label_or_the_environment() -> None:
+    environment = ["JUPYTERHUB_SERVICE_URL=http://0.0.0.0:23456/user/a/"]
+    host = {**container(mode="host"), "Config": {"Env": environment}}
+    assert shared_port_of(host) == SharedPort("host", 23456)
+    labelled = {**host, "Config": {"Labels": {labels.PORT: "host:23457"}, "Env": environment}}
+    assert shared_port_of(labelled) == SharedPort("host", 23457)
+    assert shared_port_of({**container(), "Config": {"Env": environment}}) is None

@@ -280,3 +280,8 @@ def test_the_last_end_of_a_container_that_is_started_again_is_told_by_the_event_
     again = {"RestartCount": 1, "State": {"Running": True, "ExitCode": 0}}
     assert last_exit(again, 3).summary() == "exited with code 3"
     assert restarts({}) == 0
+
+
+def test_its_user_is_told_what_to_do_about_an_end_for_want_of_memory_and_of_no_other() -> None:
+    assert "needs more memory" in ExitStatus(code=137, oom_killed=True).hint
+    assert ExitStatus(code=137).hint == ""
