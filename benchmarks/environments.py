@@ -30,22 +30,23 @@ def dockerspawner_python() -> Path:
     It is made anew only when what it is made of changes.
     """
     hub = version("jupyterhub")
-    folder = cache_folder() / f"dockerspawner-14-hub-{hub.partition('.')[0]}"
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = cache_folder() / f"dockerspawner-14-hub-{hub.partition('.')[0]}-python-{python}"
     wanted = {
         "python": platform.python_version(),
         "packages": [f"jupyterhub=={hub}", "dockerspawner==14.*"],
     }
     marker = folder / "made-of.json"
-    python = folder / "bin" / "python"
+    interpreter = folder / "bin" / "python"
     if marker.exists() and json.loads(marker.read_text()) == wanted:
-        return python
+        return interpreter
     print(f"Making an environment for DockerSpawner 14 in {folder} ...", flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     uv = (sys.executable, "-m", "uv")
     _run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-    _run(*uv, "pip", "install", "--quiet", "--python", str(python), *wanted["packages"])
+    _run(*uv, "pip", "install", "--quiet", "--python", str(interpreter), *wanted["packages"])
     marker.write_text(json.dumps(wanted))
-    return python
+    return interpreter
 
 
 def _run(*command: str) -> None:
