@@ -63,8 +63,11 @@ EVERYWHERE = ["client_*", "facade*", "fake_engine_answers", "lifecycle*"]
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 NEWER_PYTHONS = ["3.14", "3.13", "3.12"]
 PURE = [
-    "errors", "jsontypes", "templating", "references", "naming", "labels", "spec/*", "status", "endpoint",
-    "drift", "progress", "choice", "options_form", "credentials", "redact", "recipe", "engine/table",
+    "errors", "jsontypes", "names/*", "keywords/*", "images/allowed", "images/options_form",
+    "images/references", "images/credentials", "images/pull_progress", "workloads/container/body",
+    "workloads/container/drift",
+    "workloads/container/endpoint", "workloads/container/status", "workloads/redact", "workloads/launch",
+    "hub/spawn_log", "rebase/recipe", "engine/table",
 ]  # fmt: skip
 
 

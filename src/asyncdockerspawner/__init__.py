@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from asyncdockerspawner.aliases import install_as_dockerspawner
-from asyncdockerspawner.spawner import DockerSpawner
+from asyncdockerspawner.spawners.docker import DockerSpawner
+from asyncdockerspawner.stand_in.modules import install_as_dockerspawner
 
 __all__ = ["DockerSpawner", "__version__", "install_as_dockerspawner"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from jupyterhub import orm
 
-from asyncdockerspawner import DockerSpawner, labels
+from asyncdockerspawner import DockerSpawner
+from asyncdockerspawner.names import labels
 from tests.engine.conftest import World
 from tests.fake_engine import FakeEngine
 

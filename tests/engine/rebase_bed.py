@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asyncdockerspawner.client.client import Client
-from asyncdockerspawner.recipe import archive
+from asyncdockerspawner.rebase.recipe import archive
 from tests.testbed.images import ensure_stub_image
 
 NAME = "asyncdockerspawner-rebase-test"

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
-from asyncdockerspawner.recipe import archive
+from asyncdockerspawner.rebase.recipe import archive
 from tests.engine.client_bed import answering, body, held, opened
 from tests.engine.conftest import Site
 from tests.fake_engine import FakeEngine

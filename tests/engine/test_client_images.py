@@ -11,7 +11,7 @@ from aiohttp import web
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
-from asyncdockerspawner.engine.pulls import Pulls
+from asyncdockerspawner.images.pulls import Pulls
 from tests.engine.client_bed import answering, held, opened
 from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine

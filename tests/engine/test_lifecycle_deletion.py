@@ -11,7 +11,7 @@ from jupyterhub import orm
 from tornado import web
 
 from asyncdockerspawner.lifecycle import deletion
-from asyncdockerspawner.naming import default_format_volume_name
+from asyncdockerspawner.names.naming import default_format_volume_name
 from tests.engine.conftest import Site, World, until
 from tests.engine.test_lifecycle_options import volumes
 

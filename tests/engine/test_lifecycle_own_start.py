@@ -12,7 +12,7 @@ from tornado import web
 from traitlets import default
 
 from asyncdockerspawner import DockerSpawner
-from asyncdockerspawner.engine import pulls
+from asyncdockerspawner.images import pulls
 from tests.engine.conftest import Site, World, until
 from tests.fake_engine import FakeEngine
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from traitlets.log import get_logger
 
-from asyncdockerspawner import DockerSpawner, ports
+from asyncdockerspawner import DockerSpawner
+from asyncdockerspawner.workloads.container import ports
 from tests.engine.conftest import SHELL, Site, World
 from tests.testbed.processes import free_port
 

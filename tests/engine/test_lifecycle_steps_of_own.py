@@ -10,7 +10,7 @@ import pytest
 from tornado import gen
 
 from asyncdockerspawner import DockerSpawner
-from asyncdockerspawner.engine import pulls
+from asyncdockerspawner.images import pulls
 from tests.engine.conftest import Site, World, until
 from tests.fake_engine import FakeEngine
 

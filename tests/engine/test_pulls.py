@@ -11,9 +11,9 @@ import pytest
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.settings import EngineSettings
-from asyncdockerspawner.credentials import Credentials
-from asyncdockerspawner.engine import pulls as room
 from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.images import pulls as room
+from asyncdockerspawner.images.credentials import Credentials
 from tests.engine.conftest import until
 from tests.fake_engine import FakeEngine
 

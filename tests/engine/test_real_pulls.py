@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.docker_config import DockerConfig
 from asyncdockerspawner.client.settings import EngineSettings
-from asyncdockerspawner.credentials import Credentials
-from asyncdockerspawner.engine import pulls
 from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.images import pulls
+from asyncdockerspawner.images.credentials import Credentials
+from asyncdockerspawner.images.docker_config import DockerConfig
 from tests.testbed.counting_proxy import counting_proxy
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image

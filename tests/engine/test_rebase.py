@@ -18,9 +18,9 @@ import httpx
 import jupyterhub
 import pytest
 
-from asyncdockerspawner import rebase
 from asyncdockerspawner.client.client import Client
-from asyncdockerspawner.recipe import PROGRAM, STAGE_LABEL
+from asyncdockerspawner.rebase import command
+from asyncdockerspawner.rebase.recipe import PROGRAM, STAGE_LABEL
 from tests.engine.client_bed import opened
 from tests.engine.conftest import real_client
 from tests.engine.rebase_bed import NAME, small_base, write_wheels
@@ -131,7 +131,7 @@ async def test_an_image_on_debian_runs_the_hubs_version_as_the_user(
     write_wheels(tmp_path, VERSION)
     words = [ensure_base_image(), bench.tag, "--no-pull", "--network=none", f"--wheels={tmp_path}"]
     words += ["--index-url=https://me:secret@index.test/simple", "--label=who=me"]
-    assert await rebase.run(words) == rebase.READY
+    assert await command.run(words) == command.READY
     said = capsys.readouterr().out
     assert f"Successfully installed jupyterhub-{VERSION} jupyterlab-4.0" in said
     assert f'c.DockerSpawner.image = "{bench.tag}"' in said
@@ -153,7 +153,7 @@ async def test_a_base_like_alpine_gets_python_bash_and_the_user(
     bench: Bench, small: Callable[..., Any]
 ) -> None:
     base = await small()
-    assert await rebase.run([base, bench.tag, "--no-pull", "--user", "ada"]) == rebase.READY
+    assert await command.run([base, bench.tag, "--no-pull", "--user", "ada"]) == command.READY
     script = "command -v python3; ls /bin/bash; id -un; pwd; ls -ld work | cut -c 1-10"
     assert bench.output("sh", "-c", script) == "/bin/python3\n/bin/bash\nada\n/home/ada\ndrwxr-xr-x\n"
 
@@ -162,7 +162,7 @@ async def test_a_bases_own_user_of_that_id_gets_our_name(bench: Bench, small: Ca
     user = "RUN echo ubuntu:x:1000:100:Ubuntu:/home/ubuntu:/bin/sh >>/etc/passwd"
     group = "RUN echo ubuntu:x:1000: >>/etc/group"
     base = await small(user, group, "USER ubuntu", 'SHELL ["/nowhere"]')
-    assert await rebase.run([base, bench.tag, "--no-pull"]) == rebase.READY
+    assert await command.run([base, bench.tag, "--no-pull"]) == command.READY
     passwd = "jovyan:x:1000:100:Ubuntu:/home/jovyan:/bin/sh\n"
     assert bench.output("sh", "-c", "grep 1000 /etc/passwd; id -un; id -u") == f"{passwd}jovyan\n1000\n"
     assert (
@@ -173,9 +173,9 @@ async def test_a_bases_own_user_of_that_id_gets_our_name(bench: Bench, small: Ca
 async def test_a_made_image_is_no_base(
     bench: Bench, small: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await rebase.run([await small(), bench.tag, "--no-pull"]) == rebase.READY
+    assert await command.run([await small(), bench.tag, "--no-pull"]) == command.READY
     first = bench.image()
-    assert await rebase.run([bench.tag, bench.tag, "--no-pull"]) == rebase.NOT_BUILT
+    assert await command.run([bench.tag, bench.tag, "--no-pull"]) == command.NOT_BUILT
     said = capsys.readouterr()
     assert "take the image that it was made from as the base" in said.out
     assert "preparing it failed with exit code 1" in said.err
@@ -186,7 +186,7 @@ async def test_a_base_without_python_and_means_to_get_it_says_so(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = ensure_stub_image()
-    assert await rebase.run([base, bench.tag, "--no-pull"]) == rebase.NOT_BUILT
+    assert await command.run([base, bench.tag, "--no-pull"]) == command.NOT_BUILT
     assert "neither apt-get nor apk" in capsys.readouterr().out
 
 
@@ -199,7 +199,7 @@ async def test_a_base_without_a_name_is_refused_and_stays(
         f"/images/{ensure_stub_image()}/tag",
         params=dict(zip(("repo", "tag"), found["RepoTags"][0].split(":"), strict=True)),
     )
-    assert await rebase.run([found["Id"], bench.tag, "--no-pull"]) == rebase.NOT_BUILT
+    assert await command.run([found["Id"], bench.tag, "--no-pull"]) == command.NOT_BUILT
     assert "has no name at the Engine" in capsys.readouterr().err
     assert await client.images.inspect(found["Id"]) is not None
     await client.builds.remove(found["Id"])
@@ -208,7 +208,7 @@ async def test_a_base_without_a_name_is_refused_and_stays(
 async def test_pips_failure_is_told_and_leaves_nothing(
     bench: Bench, small: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await rebase.run([await small(), bench.tag, "--no-pull", "--pip", "broken"]) == rebase.NOT_BUILT
+    assert await command.run([await small(), bench.tag, "--no-pull", "--pip", "broken"]) == command.NOT_BUILT
     said = capsys.readouterr()
     assert "No matching distribution found for broken" in said.out
     assert "installing JupyterHub into it failed with exit code 1" in said.err
@@ -219,9 +219,9 @@ async def test_another_major_version_does_not_take_the_name(
     bench: Bench, small: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = await small()
-    assert await rebase.run([base, bench.tag, "--no-pull"]) == rebase.READY
+    assert await command.run([base, bench.tag, "--no-pull"]) == command.READY
     first = bench.image()
-    assert await rebase.run([base, bench.tag, "--no-pull", "--pip", "old"]) == rebase.UNFIT
+    assert await command.run([base, bench.tag, "--no-pull", "--pip", "old"]) == command.UNFIT
     said = capsys.readouterr().err
     assert f"The image has JupyterHub 1.0 and the Hub is {VERSION}" in said
     assert bench.image() == first
@@ -232,14 +232,14 @@ async def test_an_entrypoint_that_runs_nothing_is_found_and_can_be_given_up(
     bench: Bench, small: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = await small('ENTRYPOINT ["/nowhere"]')
-    assert await rebase.run([base, bench.tag, "--no-pull"]) == rebase.UNFIT
+    assert await command.run([base, bench.tag, "--no-pull"]) == command.UNFIT
     assert "say --no-entrypoint" in capsys.readouterr().err
-    assert await rebase.run([base, bench.tag, "--no-pull", "--no-entrypoint"]) == rebase.READY
+    assert await command.run([base, bench.tag, "--no-pull", "--no-entrypoint"]) == command.READY
     assert (bench.containers(), bench.left()) == ([], [])
 
 
 async def test_an_unknown_base_is_named(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await rebase.run(["no-registry.invalid/none:1", bench.tag]) == rebase.NOT_BUILT
+    assert await command.run(["no-registry.invalid/none:1", bench.tag]) == command.NOT_BUILT
     said = capsys.readouterr().err
     assert "The base no-registry.invalid/none:1 could not be fetched" in said
     assert "--no-pull" in said
@@ -261,7 +261,7 @@ async def test_an_interrupted_build_leaves_nothing(
         assert any("Collecting slow" in line for line in process.stdout)
         process.send_signal(number)
         _, said = process.communicate(timeout=30)
-    assert process.returncode == rebase.INTERRUPTED
+    assert process.returncode == command.INTERRUPTED
     assert said.startswith("Interrupted: ")
     assert "Traceback" not in said
     assert (bench.image(), bench.containers(), bench.left()) == (None, [], [])
@@ -274,7 +274,7 @@ async def test_a_check_that_is_cancelled_leaves_nothing(bench: Bench, small: Cal
 
 async def _cancelled_at_the_check(bench: Bench, base: str, *words: str, within: float) -> None:
     """Cancel as soon as there is a container to check, and see that nothing is left."""
-    task = asyncio.create_task(rebase.run([base, bench.tag, "--no-pull", *words]))
+    task = asyncio.create_task(command.run([base, bench.tag, "--no-pull", *words]))
     async with asyncio.timeout(within):
         while not bench.containers():  # noqa: ASYNC110 - the Engine tells nobody
             await asyncio.sleep(0.02)
@@ -287,8 +287,8 @@ async def _cancelled_at_the_check(bench: Bench, base: str, *words: str, within: 
 async def test_a_check_without_an_end_is_an_error(
     fake_bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(rebase, "CHECK_SECONDS", 0.3)
-    assert await rebase.run(["silent:1", fake_bench.tag, "--no-pull"]) == rebase.NOT_BUILT
+    monkeypatch.setattr(command, "CHECK_SECONDS", 0.3)
+    assert await command.run(["silent:1", fake_bench.tag, "--no-pull"]) == command.NOT_BUILT
     assert "Cannot wait for container: no answer within the deadline" in capsys.readouterr().err
     assert (fake_bench.image(), fake_bench.containers(), fake_bench.left()) == (None, [], [])
 
@@ -302,7 +302,7 @@ async def test_a_create_that_is_cancelled_on_its_way_leaves_nothing(
 
 async def test_the_fake_engine_builds_and_checks(fake_bench: Bench) -> None:
     labels = ["--label", "fake.exit=0", "--label", f"fake.stdout={VERSION}", "--label", "fake.http=0"]
-    assert await rebase.run(["stub:1", fake_bench.tag, "--no-pull", *labels]) == rebase.READY
+    assert await command.run(["stub:1", fake_bench.tag, "--no-pull", *labels]) == command.READY
     found = fake_bench.image()
     assert found is not None
     assert found["Config"]["Cmd"] == [PROGRAM]
@@ -313,5 +313,5 @@ async def test_without_an_engine_it_says_what_to_look_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    assert await rebase.run(["debian:12", "lab:1"]) == rebase.NOT_BUILT
+    assert await command.run(["debian:12", "lab:1"]) == command.NOT_BUILT
     assert "the Engine cannot be reached" in capsys.readouterr().err

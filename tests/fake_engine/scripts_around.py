@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from asyncdockerspawner.recipe import archive
+from asyncdockerspawner.rebase.recipe import archive
 from tests.fake_engine.player import LABEL, Player, shape
 from tests.fake_engine.scripts import DEAF, SHELL, SPEAKS_AND_EXITS, script
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from asyncdockerspawner.recipe import Recipe, dockerfile, requirements
+from asyncdockerspawner.rebase.recipe import Recipe, dockerfile, requirements
 from tests.testbed.engine import EngineHandle, ensure_engine
 from tests.testbed.images import (
     PYTHON,

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from asyncdockerspawner import errors, labels, status
+from asyncdockerspawner import errors
 from asyncdockerspawner.client.changes import ContainerRequest, Heard, Verb
 from asyncdockerspawner.client.connection import Answer
 from asyncdockerspawner.client.events import ContainerEvent
 from asyncdockerspawner.engine.own_requests import OwnRequests
 from asyncdockerspawner.engine.table import Change, Table
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import status
 
 OURS = {labels.HUB: "h", labels.USER: "u"}
 ANY = "0.0.0.0"  # noqa: S104 - read, never bound

@@ -17,8 +17,8 @@ from aiohttp import web
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.settings import EngineSettings
-from asyncdockerspawner.engine import admission as room
-from asyncdockerspawner.engine.admission import Gate, Lease
+from asyncdockerspawner.engine import start_slots as room
+from asyncdockerspawner.engine.start_slots import Gate, Lease
 from tests.engine.client_bed import answering
 from tests.testbed.socket_proxy import FORBIDDEN
 

@@ -29,7 +29,8 @@ def works(code: str, path: Path | None = None) -> None:
 
 WHAT_IS_THERE = """
 from importlib.util import find_spec
-from asyncdockerspawner import DockerSpawner as ours, naming
+from asyncdockerspawner import DockerSpawner as ours
+from asyncdockerspawner.names import naming
 from traitlets.utils.importstring import import_item
 
 import dockerspawner

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from traitlets import TraitError
 
-from asyncdockerspawner import DockerSpawner, credentials
-from asyncdockerspawner.credentials import DOCKER_HUB, Ask, Credentials
+from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.images import credentials
+from asyncdockerspawner.images.credentials import DOCKER_HUB, Ask, Credentials
 
 FILE = "/home/hub/.docker/config.json"
 ASK = Ask("pass", "quay.io")

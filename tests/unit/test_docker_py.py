@@ -24,9 +24,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.spec import compat_create, compat_mount
-from asyncdockerspawner.spec.compat_create import create_config
-from asyncdockerspawner.spec.compat_mount import engine_mount
+from asyncdockerspawner.keywords import create, mount
+from asyncdockerspawner.keywords.create import create_config
+from asyncdockerspawner.keywords.mount import engine_mount
 from tests.docker_py import (
     CREATE_WORDS,
     MOUNT_WORDS,
@@ -168,7 +168,7 @@ def ours(words: dict[str, Any]) -> Any:
 def test_every_word_of_a_create_is_in_the_tables() -> None:
     others = {word for word, *_ in (*OTHERWISE, *REFUSED)}
     assert {*SAME, *ALIKE, *others} == CREATE_WORDS
-    assert {word for word in compat_create.WORDS if word.islower()} == CREATE_WORDS
+    assert {word for word in create.WORDS if word.islower()} == CREATE_WORDS
 
 
 @pytest.mark.parametrize(("word", "value"), cases(SAME))
@@ -263,7 +263,7 @@ MOUNTS_REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 def test_every_word_of_a_mount_is_in_the_tables() -> None:
     assert {word for mount in MOUNTS for word in {**PAIR, **mount}} == MOUNT_WORDS
-    known = {*compat_mount._COMMON, *compat_mount._BIND, *compat_mount._VOLUME, *compat_mount._TMPFS}
+    known = {*mount._COMMON, *mount._BIND, *mount._VOLUME, *mount._TMPFS}
     assert known == MOUNT_WORDS
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.spec.compat_host import WORDS, host_config
+from asyncdockerspawner.keywords.host import WORDS, host_config
 from tests.docker_py import HOST_WORDS, VERSION, as_json, cases, hosted_by, without_zeros, written
 
 RATES = [[{"Path": "/dev/sda", "Rate": 1024}]]

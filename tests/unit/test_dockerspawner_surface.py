@@ -12,7 +12,7 @@ import pytest
 from tornado import web
 
 from asyncdockerspawner import DockerSpawner, errors
-from asyncdockerspawner.spec.inputs import LaunchInputs
+from asyncdockerspawner.workloads.launch import LaunchInputs
 from tests import dockerspawner_14 as questions
 
 CHECKED_BY_THE_TRAIT = "the option's own type checks and reads it; a function is called for each spawn"

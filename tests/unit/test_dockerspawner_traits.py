@@ -11,7 +11,7 @@ import pytest
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.traits import deprecated
+from asyncdockerspawner.spawners.options import deprecated
 from tests import dockerspawner_14 as questions
 
 LATER = {"certs_volume_name", "move_certs_image"}

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner.drift import differences, files_of_the_user, fingerprint
+from asyncdockerspawner.workloads.container.drift import (
+    differences,
+    files_of_the_user,
+    fingerprint,
+)
 
 BODY: dict[str, Any] = {
     "Image": "img:1",

@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner import labels
-from asyncdockerspawner.endpoint import host_address, is_complete, resolve, shared_port_of
 from asyncdockerspawner.errors import NoAddressYet, NoEndpoint
-from asyncdockerspawner.ports import SharedPort
-from asyncdockerspawner.status import document_of
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container.endpoint import (
+    host_address,
+    is_complete,
+    resolve,
+    shared_port_of,
+)
+from asyncdockerspawner.workloads.container.ports import SharedPort
+from asyncdockerspawner.workloads.container.status import document_of
 
 ANY = "0.0.0.0"  # noqa: S104 - read, never bound
 

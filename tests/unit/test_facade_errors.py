@@ -12,8 +12,9 @@ import docker
 import pytest
 import requests
 
-from asyncdockerspawner import errors, hub_errors
-from asyncdockerspawner.facade.failures import as_docker_py, in_both
+from asyncdockerspawner import errors
+from asyncdockerspawner.docker_py.failures import as_docker_py, in_both
+from asyncdockerspawner.hub import errors as hub_errors
 
 DO = ("do something", "x", "because")
 NOT_FOUND = errors.ObjectNotFound(*DO, status=404)
@@ -176,7 +177,7 @@ def test_an_odd_status_has_no_words() -> None:
 WITHOUT_DOCKER_PY = """
 import sys
 from asyncdockerspawner import errors
-from asyncdockerspawner.facade.failures import as_docker_py
+from asyncdockerspawner.docker_py.failures import as_docker_py
 
 found = as_docker_py(errors.ObjectNotFound("do", "x", "because", status=404))
 assert isinstance(found, errors.ObjectNotFound)

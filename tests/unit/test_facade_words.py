@@ -15,10 +15,10 @@ from docker.types import EndpointConfig, HostConfig, NetworkingConfig
 
 from asyncdockerspawner.client import output
 from asyncdockerspawner.client.settings import EngineSettings, resolve
+from asyncdockerspawner.docker_py import calls, words
+from asyncdockerspawner.docker_py.pure import PureClient, configured_client, settings_of
+from asyncdockerspawner.docker_py.table import REQUESTS
 from asyncdockerspawner.errors import BadOption, ObjectNotFound
-from asyncdockerspawner.facade import calls, words
-from asyncdockerspawner.facade.pure import PureClient, configured_client, settings_of
-from asyncdockerspawner.facade.table import REQUESTS
 
 HERE = PureClient(EngineSettings())
 ONE_REQUEST = sorted(REQUESTS)

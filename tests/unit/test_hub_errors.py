@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tornado import web
 
-from asyncdockerspawner import errors, site_code
-from asyncdockerspawner.hub_errors import ASK, as_hub_error, for_log, for_the_hub, for_user
+from asyncdockerspawner import errors
+from asyncdockerspawner.hub import site_code
+from asyncdockerspawner.hub.errors import ASK, as_hub_error, for_log, for_the_hub, for_user
 
 LOG = logging.getLogger(__name__)
 WHOM = "dministrator"

@@ -10,8 +10,8 @@ from jupyterhub import orm
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from asyncdockerspawner import hub_records
-from asyncdockerspawner.hub_records import (
+from asyncdockerspawner.hub import records
+from asyncdockerspawner.hub.records import (
     known_users,
     object_claims,
     rows_naming,
@@ -67,7 +67,7 @@ def test_a_server_with_an_address_is_active(session: Session) -> None:
 def test_no_query_names_more_users_than_a_database_takes(
     session: Session, monkeypatch: pytest.MonkeyPatch, users: int, queries: int
 ) -> None:
-    monkeypatch.setattr(hub_records, "AT_ONCE", 4)
+    monkeypatch.setattr(records, "AT_ONCE", 4)
     names = {f"user-{number}" for number in range(users)}
     for name in names:
         add(session, name, _={"object_id": name})
@@ -161,7 +161,7 @@ def test_the_prefix_of_an_active_server_is_the_one_that_it_was_started_at(sessio
 def test_servers_are_found_by_what_their_state_names_whosever_they_are(
     session: Session, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(hub_records, "FEW", few)
+    monkeypatch.setattr(records, "FEW", few)
     add(session, "alice", _={"object_id": "aa"}, lab={"kept_ids": ["bb", "cc"]}, other=None)
     add(session, "bob", _={"object_id": "aaa", "spawn_id": "s"})
     assert rows_naming(session, ()) == []

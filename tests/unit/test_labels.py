@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncdockerspawner import labels
-from asyncdockerspawner.labels import Owner, owner_of, ownership_labels
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.names.labels import Owner, owner_of, ownership_labels
 
 texts = st.text()
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncdockerspawner import naming
 from asyncdockerspawner.errors import BadOption, BadTemplate
-from asyncdockerspawner.templating import render
+from asyncdockerspawner.names import naming
+from asyncdockerspawner.names.templating import render
 
 WITH_IMAGE = "{prefix}-{username}-{imagename}"
 VECTORS: list[tuple[str, str, str | None, str, str, str]] = [

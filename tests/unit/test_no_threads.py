@@ -74,7 +74,7 @@ def _ini(words: dict[str, object]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("module", "planted"),
-    [("naming", "threading"), ("client/events", "concurrent.futures"), ("engine/watch", "subprocess")],
+    [("names/naming", "threading"), ("client/events", "concurrent.futures"), ("engine/watch", "subprocess")],
 )
 def test_the_import_contract_catches_a_planted_import(tmp_path: Path, module: str, planted: str) -> None:
     shutil.copytree(PACKAGE, tmp_path / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncdockerspawner import choice
 from asyncdockerspawner.errors import BadOption, ImageNotAllowed
-from asyncdockerspawner.options_form import render
+from asyncdockerspawner.images.allowed import MOST_CHARACTERS, chosen
+from asyncdockerspawner.images.options_form import render
 
 SELECT = ["div", "label", "select"]
 TEXT = ["div", "label", "input", "div"]
@@ -115,7 +115,7 @@ def test_text_of_an_administrator_and_a_user_stays_text(image: str, previous: st
 
 @given(st.dictionaries(NAMES, st.just("i:1"), min_size=2, max_size=8))
 def test_every_name_in_the_form_is_one_that_may_be_chosen(allowed: dict[str, str]) -> None:
-    assert [choice.chosen(name, allowed) for name in form(allowed).options] == ["i:1"] * len(allowed)
+    assert [chosen(name, allowed) for name in form(allowed).options] == ["i:1"] * len(allowed)
 
 
 @pytest.mark.parametrize("allowed", [None, {}, [], {"one": "one:1"}, ["one"]])
@@ -159,7 +159,7 @@ def test_where_any_image_goes_the_field_has_the_previous_choice_or_the_usual_ima
 ) -> None:
     (field,) = form("*", image="usual:1", previous=previous).fields
     assert field["value"] == value
-    assert field["maxlength"] == str(choice.MOST_CHARACTERS)
+    assert field["maxlength"] == str(MOST_CHARACTERS)
 
 
 def test_something_that_is_no_list_of_images_is_an_error_that_says_so() -> None:
@@ -174,7 +174,7 @@ NOT_NAMES = [None, 5, True, ["a"], {"a": 1}, "x" * 10_000, "a\nb", "a\0b", "\x1b
 @pytest.mark.parametrize("wanted", NOT_NAMES)
 def test_what_is_no_name_of_an_image_is_refused_without_being_repeated(allowed: Any, wanted: Any) -> None:
     with pytest.raises(ImageNotAllowed) as caught:
-        choice.chosen(wanted, allowed)
+        chosen(wanted, allowed)
     assert "`image`" in str(caught.value)
     assert len(str(caught.value)) < 300
     assert str(caught.value).isprintable()
@@ -182,28 +182,28 @@ def test_what_is_no_name_of_an_image_is_refused_without_being_repeated(allowed: 
 
 def test_the_refusal_names_what_may_be_chosen_but_not_hundreds() -> None:
     with pytest.raises(ImageNotAllowed, match=r"'x' is not in the list of allowed images: A, B\. Choose"):
-        choice.chosen("x", {"A": "a:1", "B": "b:1"})
+        chosen("x", {"A": "a:1", "B": "b:1"})
     with pytest.raises(ImageNotAllowed, match=r": 0, 1, .*, 19 and 80 more\."):
-        choice.chosen("x", [str(number) for number in range(100)])
+        chosen("x", [str(number) for number in range(100)])
 
 
 def test_users_choose_nothing_by_default() -> None:
     with pytest.raises(ImageNotAllowed, match=r"does not let users choose .* without a choice"):
-        choice.chosen("any:1", {})
+        chosen("any:1", {})
 
 
 def test_a_name_with_uncommon_characters_may_be_chosen_where_it_is_on_the_list() -> None:
-    assert choice.chosen("Data\u00a0science", {"Data\u00a0science": "d:1"}) == "d:1"
+    assert chosen("Data\u00a0science", {"Data\u00a0science": "d:1"}) == "d:1"
 
 
 @pytest.mark.parametrize(
     "wanted", ["a", "a:1", "r.example:5000/a/b:1", "a@sha256:" + "0" * 64, "[::1]:5000/a"]
 )
 def test_any_image_is_any_reference(wanted: str) -> None:
-    assert choice.chosen(f" {wanted} ", "*") == wanted
+    assert chosen(f" {wanted} ", "*") == wanted
 
 
 @pytest.mark.parametrize("wanted", ["a b", "a?x=1", "a#b", "<b>", "ä", "{username}", "%41", " ", "a&b"])
 def test_any_image_is_still_no_text_that_cannot_be_a_reference(wanted: str) -> None:
     with pytest.raises(ImageNotAllowed, match="name:tag"):
-        choice.chosen(wanted, "*")
+        chosen(wanted, "*")

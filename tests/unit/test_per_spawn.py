@@ -11,7 +11,7 @@ import pytest
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.traits.per_spawn import PerSpawn
+from asyncdockerspawner.spawners.options.per_spawn import PerSpawn
 from tests.dockerspawner_14 import make
 
 GIB = 2**30

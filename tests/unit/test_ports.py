@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner import DockerSpawner, endpoint, labels, ports
-from asyncdockerspawner.ports import SharedPort
+from asyncdockerspawner import DockerSpawner
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import endpoint, ports
+from asyncdockerspawner.workloads.container.ports import SharedPort
 from tests.dockerspawner_14 import make
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from asyncdockerspawner.client import programs
-from asyncdockerspawner.client.docker_config import DockerConfig
 from asyncdockerspawner.client.programs import Ended
-from asyncdockerspawner.credentials import DOCKER_HUB, Credentials
 from asyncdockerspawner.errors import BadOption, ProgramFailed
+from asyncdockerspawner.images.credentials import DOCKER_HUB, Credentials
+from asyncdockerspawner.images.docker_config import DockerConfig
 from tests import guards
 
 SECRET = "s3cret"

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncdockerspawner.progress import DOWNLOAD_SHARE, MOST_LINES, Event, PullProgress, SpawnLog
+from asyncdockerspawner.hub.spawn_log import MOST_LINES, Event, SpawnLog
+from asyncdockerspawner.images.pull_progress import DOWNLOAD_SHARE, PullProgress
 
 
 async def messages(events: AsyncIterator[Event]) -> list[str]:

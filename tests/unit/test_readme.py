@@ -8,9 +8,10 @@ from typing import Any
 
 from traitlets import TraitType
 
-from asyncdockerspawner import DockerSpawner, naming
-from asyncdockerspawner.traits import deprecated
-from asyncdockerspawner.traits.per_spawn import FunctionOr
+from asyncdockerspawner import DockerSpawner
+from asyncdockerspawner.names import naming
+from asyncdockerspawner.spawners.options import deprecated
+from asyncdockerspawner.spawners.options.per_spawn import FunctionOr
 from tests.dockerspawner_14 import make
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncdockerspawner import recipe
 from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.rebase import recipe
 
 HEX = "0123456789abcdef" * 4
 

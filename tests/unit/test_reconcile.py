@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner import labels
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.lifecycle import reconcile as room
 from asyncdockerspawner.lifecycle.reconcile import Finding, Key, Reconciler, Row, judge, row_of
-from asyncdockerspawner.workloads import ContainerWorkload
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container.workload import ContainerWorkload
 from tests.fake_engine import FakeEngine
 
 OWNER = labels.ownership_labels(hub_id="h", username="alice", servername="", spawn_id="s1")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncdockerspawner.redact import MASK, SHORTEST, redacted, secrets_of
+from asyncdockerspawner.workloads.redact import MASK, SHORTEST, redacted, secrets_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncdockerspawner.errors import BadReference, ImageUnavailable
-from asyncdockerspawner.references import Reference, is_image_id, parse, split_reference
+from asyncdockerspawner.images.references import Reference, is_image_id, parse, split_reference
 
 HEX = "0123456789abcdef" * 4
 DIGEST = f"sha256:{HEX}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.spec.compat_create import KEYS, WORDS, create_config, env_strings, words_of
+from asyncdockerspawner.keywords.create import KEYS, WORDS, create_config, env_strings, words_of
 
 CHECK = {"Test": ["CMD-SHELL", "true"], "Interval": 10**9, "StartPeriod": 5}
 

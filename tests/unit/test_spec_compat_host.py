@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.spec.compat_host import KEYS, WORDS, host_config
+from asyncdockerspawner.keywords.host import KEYS, WORDS, host_config
 
 GPU = {"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]]}
 TTY = {"PathOnHost": "/dev/ttyS0", "PathInContainer": "/dev/ttyS0", "CgroupPermissions": "rwm"}

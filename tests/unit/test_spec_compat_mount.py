@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.spec.compat_mount import engine_mount, engine_mounts
+from asyncdockerspawner.keywords.mount import engine_mount, engine_mounts
 
 RAW = {"Target": "/t", "Source": "s", "Type": "volume", "VolumeOptions": {"NoCopy": True}}
 

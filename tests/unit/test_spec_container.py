@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.spec.container import build_container
-from asyncdockerspawner.spec.inputs import LaunchInputs
+from asyncdockerspawner.workloads.container.body import build_container
+from asyncdockerspawner.workloads.launch import LaunchInputs
 
 GIB = 2**30
 

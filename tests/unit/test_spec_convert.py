@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.spec.convert import (
+from asyncdockerspawner.keywords.convert import (
     NOTHING,
     Table,
     convert,

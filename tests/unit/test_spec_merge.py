@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncdockerspawner.spec.merge import deep_merge, plain
+from asyncdockerspawner.keywords.merge import deep_merge, plain
 
 keys = st.sampled_from("abc")
 leaves = st.none() | st.integers() | st.lists(st.integers(), max_size=2)

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner import naming
 from asyncdockerspawner.errors import BadOption, BadTemplate
-from asyncdockerspawner.spec.mounts import (
+from asyncdockerspawner.keywords.binds import (
     add_binds,
     bind_strings,
     is_volume,
@@ -18,7 +17,8 @@ from asyncdockerspawner.spec.mounts import (
     mount_points,
     rendered_mounts,
 )
-from asyncdockerspawner.templating import render_strict
+from asyncdockerspawner.names import naming
+from asyncdockerspawner.names.templating import render_strict
 
 WORK = {"jupyterhub-user-{username}": "/home/jovyan/work"}
 CERTS = {"{prefix}ssl-{username}": {"bind": "/certs", "mode": "ro"}}

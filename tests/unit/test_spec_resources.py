@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.spec.resources import byte_size, cpu_quota, whole_number
+from asyncdockerspawner.keywords.limits import byte_size, cpu_quota, whole_number
 
 
 @pytest.mark.parametrize(

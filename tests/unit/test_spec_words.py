@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from asyncdockerspawner.spec import compat_create, compat_host, words
-from asyncdockerspawner.spec.words import nearest, unknown_word
+from asyncdockerspawner.keywords import create, host, spelling
+from asyncdockerspawner.keywords.spelling import nearest, unknown_word
 
 KNOWN = [
     "shm_size",
@@ -39,8 +39,8 @@ def test_the_nearest_known_word_is_found_in_the_style_of_the_asking(word: object
 
 
 def test_words_of_dockers_command_and_of_compose_mean_words_that_there_are() -> None:
-    assert {*words._ELSEWHERE.values()} <= {*compat_create.WORDS, *compat_host.WORDS}
-    assert {*words._ELSEWHERE} & {*compat_create.WORDS, *compat_host.WORDS} == set()
+    assert {*spelling._ELSEWHERE.values()} <= {*create.WORDS, *host.WORDS}
+    assert {*spelling._ELSEWHERE} & {*create.WORDS, *host.WORDS} == set()
 
 
 def test_a_refusal_names_option_word_and_what_was_meant() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner.status import (
+from asyncdockerspawner.workloads.container.status import (
     ExitStatus,
     document_of,
     exit_status,

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncdockerspawner import labels, status
 from asyncdockerspawner.client.events import ContainerEvent
 from asyncdockerspawner.engine.table import Change, Table
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import status
 from tests.unit.table_bed import OURS, Deliveries, event, inspected, listed
 
 

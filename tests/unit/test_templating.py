@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncdockerspawner.errors import BadTemplate
-from asyncdockerspawner.templating import render, render_strict
+from asyncdockerspawner.names.templating import render, render_strict
 
 FIELDS = {"username": "alice", "prefix": "jupyter"}
 

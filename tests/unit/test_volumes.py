@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncdockerspawner import volumes
+from asyncdockerspawner.names import volume_owners
 
 WORDS = st.text("ab-", min_size=1, max_size=6)
 
@@ -22,7 +22,7 @@ def spawner(**frozen: str) -> Any:
 
 
 def render(template: str, of: Any) -> str:
-    if isinstance(of, volumes.StandIn):
+    if isinstance(of, volume_owners.StandIn):
         return template.format_map(of.template_namespace())
     plain = template.format(username=of.user.name, servername=of.name)
     return str(of.frozen.get(template.strip("{}"), plain))
@@ -30,16 +30,16 @@ def render(template: str, of: Any) -> str:
 
 def test_what_no_other_user_has_is_the_users_or_the_servers() -> None:
     templates = ["u-{username}", "s-{servername}-{username}", "{servername}", "all"]
-    assert volumes.scopes(templates, spawner(), render) == {"u-alice": "user", "s-new-alice": "server"}
+    assert volume_owners.scopes(templates, spawner(), render) == {"u-alice": "user", "s-new-alice": "server"}
 
 
 def test_a_name_that_a_renamed_server_has_kept_makes_no_shared_volume_its_own() -> None:
-    assert volumes.scopes(["{servername}"], spawner(servername="old"), render) == {}
+    assert volume_owners.scopes(["{servername}"], spawner(servername="old"), render) == {}
 
 
 def test_what_a_function_names_after_the_server_stays_what_it_was() -> None:
     def before(name: str, *had: str) -> str:
-        return volumes.as_before(name, [("new", "old"), ("n-65w", "o-6cd")], had)
+        return volume_owners.as_before(name, [("new", "old"), ("n-65w", "o-6cd")], had)
 
     assert before("v-alice-new", "v-alice-old") == "v-alice-old"
     assert before("v-alice-n-65w", "v-alice-o-6cd") == "v-alice-o-6cd"
@@ -48,10 +48,10 @@ def test_what_a_function_names_after_the_server_stays_what_it_was() -> None:
 
 
 def test_what_the_server_did_not_have_before_is_what_the_configuration_says() -> None:
-    assert volumes.as_before("w-new", [("new", "old")], ["v-old", "w"]) == "w-new"
-    assert volumes.as_before("shared", [("new", "old")], ["v-old"]) == "shared"
-    assert volumes.as_before("v-new", [("new", "old")], ["v-old", "v-new"]) == "v-new"
-    assert volumes.as_before("v-new", [("", "old"), ("new", "")], ["v-old"]) == "v-new"
+    assert volume_owners.as_before("w-new", [("new", "old")], ["v-old", "w"]) == "w-new"
+    assert volume_owners.as_before("shared", [("new", "old")], ["v-old"]) == "shared"
+    assert volume_owners.as_before("v-new", [("new", "old")], ["v-old", "v-new"]) == "v-new"
+    assert volume_owners.as_before("v-new", [("", "old"), ("new", "")], ["v-old"]) == "v-new"
 
 
 @given(WORDS, WORDS, WORDS, st.lists(WORDS))
@@ -59,6 +59,6 @@ def test_a_server_gets_back_what_it_had_and_nothing_else(
     prefix: str, now: str, before: str, others: list[str]
 ) -> None:
     had = f"{prefix}{before}"
-    assert volumes.as_before(f"{prefix}{now}", [(now, before)], [had]) == had
-    found = volumes.as_before(prefix, [(now, before)], others)
+    assert volume_owners.as_before(f"{prefix}{now}", [(now, before)], [had]) == had
+    found = volume_owners.as_before(prefix, [(now, before)], others)
     assert found == prefix or found in others

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner import errors, labels, status
+from asyncdockerspawner import errors
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine import watch as room
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import status
 from tests.engine.client_bed import answering
 from tests.unit.watch_bed import OURS, Server, heard, until
 

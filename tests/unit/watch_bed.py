@@ -10,9 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
-from asyncdockerspawner import labels, status
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import status
 
 OURS = {labels.HUB: "h"}
 

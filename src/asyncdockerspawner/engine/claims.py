@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakSet
 
-from asyncdockerspawner import labels
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.names import labels
 
 
 class Claimant(Protocol):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
-from asyncdockerspawner.client.docker_config import DockerConfig
 from asyncdockerspawner.client.settings import EngineSettings
-from asyncdockerspawner.engine.admission import Gate
 from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
-from asyncdockerspawner.engine.pulls import Pulls
 from asyncdockerspawner.engine.recent import Recent
+from asyncdockerspawner.engine.start_slots import Gate
 from asyncdockerspawner.engine.watch import Watch
+from asyncdockerspawner.images.docker_config import DockerConfig
+from asyncdockerspawner.images.pulls import Pulls
 
 if TYPE_CHECKING:
     import aiodocker

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from asyncdockerspawner import labels, status
 from asyncdockerspawner.client.events import (
     CREATIONS,
     ENDINGS,
@@ -27,6 +26,8 @@ from asyncdockerspawner.client.events import (
     ContainerEvent,
 )
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import status
 
 SHORT_ID = 12
 """Digits of an id by which a container is known everywhere; with fewer, a name is meant."""

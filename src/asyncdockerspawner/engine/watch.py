@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from asyncdockerspawner import errors, labels, status
+from asyncdockerspawner import errors
 from asyncdockerspawner.client.containers import Containers
 from asyncdockerspawner.client.events import ENDINGS, REMOVALS, ContainerEvent, Events
 from asyncdockerspawner.engine.own_requests import OwnRequests
 from asyncdockerspawner.engine.table import Change, Table
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import status
 
 FIRST_LIST_SECONDS = 5.0
 """How long a question waits for the first list."""

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import jupyterhub
 
-from asyncdockerspawner import endpoint, errors
+from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle.host import Host
-from asyncdockerspawner.ports import USUAL_PORT, is_shared
+from asyncdockerspawner.workloads.container import endpoint
+from asyncdockerspawner.workloads.container.ports import USUAL_PORT, is_shared
 
 MOST_CHARACTERS = 40
 """Of a version: the image says it, and may say anything."""

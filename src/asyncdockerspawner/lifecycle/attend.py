@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from asyncdockerspawner import errors, status
+from asyncdockerspawner import errors
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import readiness
 from asyncdockerspawner.lifecycle.host import RUNNING, Host, resolved
+from asyncdockerspawner.workloads.container import status
 
 
 def follow(host: Host) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from asyncdockerspawner import errors, labels
+from asyncdockerspawner import errors
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.host import Host, Spawn
-from asyncdockerspawner.workloads import Workload
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.protocol import Workload
 
 SWEEP_SECONDS = 10.0
 """How long the Hub's stop waits for work that goes on without it."""

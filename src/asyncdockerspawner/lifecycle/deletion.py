@@ -14,14 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asyncdockerspawner import errors, labels, volumes
+from asyncdockerspawner import errors
 from asyncdockerspawner.client.volumes import Volumes
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.recent import Recent
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.cleanup import SWEEP_SECONDS
 from asyncdockerspawner.lifecycle.host import Host, volumes_of
-from asyncdockerspawner.workloads import Workload
+from asyncdockerspawner.names import labels, volume_owners
+from asyncdockerspawner.workloads.protocol import Workload
 
 GONE_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 """Seconds between looks whether the Hub has deleted a user, once it has deleted the default server."""
@@ -203,11 +204,11 @@ def _named(host: Host) -> list[str]:
 
     mine = scoped(host.own_volumes)
     if host.owner.servername:
-        mine = {name: scope for name, scope in mine.items() if scope == volumes.SERVER}
+        mine = {name: scope for name, scope in mine.items() if scope == volume_owners.SERVER}
     else:
         for state in host.sister_states.values():
             known = scoped(state.get("own_volumes") or {})
-            mine |= {name: scope for name, scope in known.items() if scope == volumes.USER}
+            mine |= {name: scope for name, scope in known.items() if scope == volume_owners.USER}
     for name in (stay := [name for name in mine if personal.get(name) != mine[name]]):
         host.log.warning(
             "The volume %s, which the deleted %s has used, stays unless its label says that it is theirs: by "

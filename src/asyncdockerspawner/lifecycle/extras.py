@@ -7,10 +7,12 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from asyncdockerspawner import errors, labels, redact, volumes
+from asyncdockerspawner import errors
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords.binds import is_volume
 from asyncdockerspawner.lifecycle.host import Host
-from asyncdockerspawner.spec.mounts import is_volume
+from asyncdockerspawner.names import labels, volume_owners
+from asyncdockerspawner.workloads import redact
 
 POST_START_SECONDS = 60.0
 """Longer a command after the start may not take."""
@@ -95,7 +97,7 @@ _OF_A_SHELL = frozenset({"cd", "export", "source", "."})
 def _labels(host: Host, scope: str) -> dict[str, str]:
     owner = host.owner
     found = {labels.HUB: owner.hub_id, labels.USER: owner.username}
-    if scope == volumes.SERVER:
+    if scope == volume_owners.SERVER:
         found[labels.SERVER] = owner.servername
     return found
 

@@ -10,14 +10,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from asyncdockerspawner import labels
-from asyncdockerspawner.engine.admission import Gate, Lease
 from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.engine.start_slots import Gate, Lease
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.ports import SharedPort
-from asyncdockerspawner.workloads import Workload
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container.ports import SharedPort
+from asyncdockerspawner.workloads.protocol import Workload
 
 STARTING = "starting"
 RUNNING = "running"

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from asyncdockerspawner import errors, labels
+from asyncdockerspawner import errors
 from asyncdockerspawner.client.volumes import Volumes
+from asyncdockerspawner.names import labels
 
 MOST_NAMES = 50
 """In one line of the log."""

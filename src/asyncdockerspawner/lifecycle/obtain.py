@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from asyncdockerspawner import drift, endpoint, errors, labels, status
+from asyncdockerspawner import errors
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership, turns
 from asyncdockerspawner.lifecycle.host import Host, Spawn, resolved
-from asyncdockerspawner.workloads import Workload
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import drift, endpoint, status
+from asyncdockerspawner.workloads.protocol import Workload
 
 LOST_SECONDS = 0.5
 """Before a create whose answer was lost is asked for again, should nothing have come of it."""

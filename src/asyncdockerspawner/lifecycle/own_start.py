@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from asyncdockerspawner import labels
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import attend, cleanup, ownership, turns
 from asyncdockerspawner.lifecycle.host import RUNNING, Host, Spawn, StartCall, calling, resolved
+from asyncdockerspawner.names import labels
 
 
 async def attempt(host: Host, start: Callable[[], Any]) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from asyncdockerspawner import endpoint, errors, labels, status
+from asyncdockerspawner import errors
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.host import Host, Whose, resolved
-from asyncdockerspawner.workloads import Workload
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import endpoint, status
+from asyncdockerspawner.workloads.protocol import Workload
 
 USER, SERVICE_PREFIX = "JUPYTERHUB_USER", "JUPYTERHUB_SERVICE_PREFIX"
 

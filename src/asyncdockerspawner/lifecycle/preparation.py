@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from asyncdockerspawner import errors, labels
+from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle import advice, turns
 from asyncdockerspawner.lifecycle.host import Host, ImageEnsured, ImageWanted, Spawn, resolved
+from asyncdockerspawner.names import labels
 
 PLACE_SECONDS = 1.0
 """An image that takes longer to be there than this costs its start the place in the start gate."""

@@ -6,12 +6,14 @@ import asyncio
 import re
 import time
 
-from asyncdockerspawner import errors, redact, status
+from asyncdockerspawner import errors
 from asyncdockerspawner.client.probe import Question, Seen
 from asyncdockerspawner.engine.watch import Ended
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import advice, shared
 from asyncdockerspawner.lifecycle.host import Host, resolved
+from asyncdockerspawner.workloads import redact
+from asyncdockerspawner.workloads.container import status
 
 ADDRESS_TRIES = 20
 ADDRESS_SECONDS = 0.25

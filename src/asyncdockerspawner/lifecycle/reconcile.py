@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from asyncdockerspawner import labels, status
 from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.watch import Watch
@@ -25,7 +24,9 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.host import STARTING
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
-from asyncdockerspawner.workloads import Workload
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import status
+from asyncdockerspawner.workloads.protocol import Workload
 
 GRACE_SECONDS = 30.0
 """The Hub's own checks at its start come first."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from asyncdockerspawner import endpoint, errors, labels, ports
+from asyncdockerspawner import errors
 from asyncdockerspawner.client import probe
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.host import Host, Spawn
-from asyncdockerspawner.ports import SharedPort
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import endpoint, ports
+from asyncdockerspawner.workloads.container.ports import SharedPort
 
 TRIES = 3
 """How often a server is made again, as the port that was chosen for it is somebody else's."""

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.engine.admission import Lease
+from asyncdockerspawner.engine.start_slots import Lease
 from asyncdockerspawner.lifecycle.host import Host, Spawn, volumes_of
 
 TAKEN_OVER_SECONDS = 5.0

@@ -11,7 +11,7 @@ import asyncio
 import time
 from typing import Any
 
-from asyncdockerspawner import endpoint, errors, labels, status
+from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle import (
     advice,
     attend,
@@ -25,6 +25,8 @@ from asyncdockerspawner.lifecycle import (
     turns,
 )
 from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Host, Spawn, resolved
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import endpoint, status
 
 
 async def launch(host: Host) -> tuple[str, int]:

@@ -1,0 +1,152 @@
+"""From a method's name to its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from asyncdockerspawner import errors, lifecycle
+from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.docker_py import special
+from asyncdockerspawner.docker_py.failures import Unsupported, as_docker_py
+from asyncdockerspawner.docker_py.pure import PureClient
+from asyncdockerspawner.docker_py.table import REQUESTS
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords import create
+from asyncdockerspawner.keywords.spelling import nearest
+from asyncdockerspawner.lifecycle import Host
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container.workload import ContainerWorkload
+
+Answer = Coroutine[Any, Any, Any]
+
+_running: set[asyncio.Task[Any]] = set()
+"""A loop holds its tasks only weakly, and nobody need wait for these."""
+
+
+def docker(host: Host, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> asyncio.Task[Any]:
+    """Call one of docker-py's methods; it begins at once and gives docker-py's answer.
+
+    Raises Unsupported for a method, and TypeError for words, that there are not. The task raises ours and
+    docker-py's errors in one.
+    """
+    begun = _begun(host, method, args, kwargs)
+    task = asyncio.get_running_loop().create_task(_answer(begun))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    # A task that is cancelled before its first turn has not awaited it.
+    task.add_done_callback(lambda _: begun.close())
+    return task
+
+
+async def create_container(
+    host: Host, image: str, command: Any = None, *, name: str | None = None, **words: Any
+) -> JsonObject:
+    """Create a container from docker-py's words: `{"Id": …, "Warnings": …}`.
+
+    One that takes the server's own name is the server's: it gets the labels that say so, and a spawn that is
+    cancelled meanwhile removes it.
+    """
+    platform = words.pop("platform", None)
+    body = _body({"image": image, "command": command, **words})
+    creation = _Creation(host.engine.client, platform)
+    if name is None or name != host.object_name or host.spawn is None or not host.spawn.live:
+        await creation.create(name or "", body)
+        return creation.answer
+    await lifecycle.claim(host)
+    kept = {} if host.remove else {labels.KEEP: "true"}
+    owner = labels.ownership_labels_of(host.owner)
+    body["Labels"] = {**(body.get("Labels") or {}), **owner, **kept}
+    made = await lifecycle.create(creation, name, body, host.spawn)
+    return {"Warnings": [], **creation.answer, "Id": made}
+
+
+class _Creation(ContainerWorkload):
+    """Creates a container, and keeps the whole answer."""
+
+    def __init__(self, client: Client, platform: str | None) -> None:
+        super().__init__(client)
+        self.answer: JsonObject = {}
+        self._platform = platform
+
+    async def create(self, name: str, body: JsonObject) -> str:
+        """Create the container. Raises NameConflict, ImageNotFound, InvalidConfig."""
+        params = {"name": name, "platform": self._platform}
+        answer = await self._client.connection.request(
+            "POST",
+            "containers/create",
+            operation="create container",
+            subject=name,
+            params={key: value for key, value in params.items() if value},
+            body=body,
+        )
+        self.answer = dict(answer.data)
+        return str(self.answer["Id"])
+
+
+def _body(words: Mapping[str, Any]) -> JsonObject:
+    given = {word: value for word, value in words.items() if value is not None}
+    try:
+        made = create.create_config(given)
+    except errors.BadOption as exc:
+        # The words are those of an option, and its complaints name that.
+        raise errors.BadOption(str(exc).replace(create.OPTION, "create_container")) from exc
+    body = {**made.config, "HostConfig": made.host}
+    return {key: value for key, value in body.items() if value is not None}
+
+
+_PURE = ("create_host_config", "create_networking_config", "create_endpoint_config")
+_SPECIAL: Mapping[str, Callable[..., Answer]] = {
+    "create_container": create_container,
+    **{
+        each.__name__: each
+        for each in (
+            special.connect_container_to_network,
+            special.containers,
+            special.exec_create,
+            special.exec_start,
+            special.images,
+            special.logs,
+            special.networks,
+            special.ping,
+            special.port,
+            special.pull,
+            special.put_archive,
+            special.remove_volume,
+            special.wait,
+        )
+    },
+}
+METHODS = frozenset({*REQUESTS, *_SPECIAL, *_PURE})
+
+
+def _begun(host: Host, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Answer:
+    engine = host.engine
+    try:
+        if method in REQUESTS:
+            request = REQUESTS[method]
+            return request.send(engine.client.connection, method, request.bind(args, kwargs))
+        if method in _SPECIAL:
+            return _SPECIAL[method](host, *args, **kwargs)
+        if method in _PURE:
+            return _known(getattr(PureClient(engine.settings), method)(*args, **kwargs))
+    except TypeError as exc:
+        raise TypeError(f"docker({method!r}, …): {exc}") from exc
+    meant = nearest(method, METHODS)
+    hint = f"did you mean {meant!r}?" if meant else f"it has {', '.join(sorted(METHODS))}."
+    raise Unsupported(
+        f"docker() has no method {method!r}; {hint} For the rest, `spawner.engine.docker` is an "
+        "aiodocker.Docker."
+    )
+
+
+async def _known(value: Any) -> Any:
+    return value
+
+
+async def _answer(begun: Answer) -> Any:
+    try:
+        return await begun
+    except errors.EngineError as exc:
+        raise as_docker_py(exc) from exc

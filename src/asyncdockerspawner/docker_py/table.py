@@ -1,0 +1,218 @@
+"""docker-py's methods that are one request: how their words become it.
+
+Source: docker-py 7's `APIClient` for words and defaults, Engine API v1.41 for the rest. What is more than a
+request has a function in `special`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from asyncdockerspawner.client.connection import Answer, Connection
+from asyncdockerspawner.client.containers import START_SECONDS
+from asyncdockerspawner.docker_py.words import filter_lists, name_of, path_part
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords.merge import plain
+
+SLOW_SECONDS = 120.0
+"""What stopping may take beyond the grace, and removing an image."""
+REFERENCES = frozenset({"container", "image", "net_id", "exec_id"})
+"""Words that may also be a document with an id."""
+
+
+def _nothing(answer: Answer) -> None:
+    del answer
+
+
+def _document(answer: Answer) -> Any:
+    return answer.data
+
+
+def _created(answer: Answer) -> bool:
+    return answer.status == 201
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One method: `required` words come first, then `optional` ones with their defaults.
+
+    Words in the path, in `query` and in `body` (word → the Engine's key) are sent there; None is not sent.
+    """
+
+    verb: str
+    path: str
+    required: Sequence[str] = ()
+    optional: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, str] = field(default_factory=dict)
+    answer: Callable[[Answer], Any] = _nothing
+    operation: str = ""
+    deadline: float | None = None
+    grace: float | None = None
+    """Seconds that the word `timeout` adds to the deadline where it is None."""
+    repeatable: bool = False
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Give each word its value. Raises TypeError as a call does."""
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        words = [inspect.Parameter(word, kind) for word in self.required]
+        words += [inspect.Parameter(word, kind, default=value) for word, value in self.optional.items()]
+        bound = inspect.Signature(words).bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound.arguments
+
+    async def send(self, connection: Connection, method: str, words: Mapping[str, Any]) -> Any:
+        """Ask the Engine; gives what docker-py gives."""
+        parts = {word: path_part(words[word], word) for word in self.required if f"{{{word}}}" in self.path}
+        answer = await connection.request(
+            self.verb,
+            self.path.format(**parts),
+            operation=self.operation or method.replace("_", " "),
+            subject=name_of(words[self.required[0]], self.required[0]) if self.required else "",
+            params=_sent(words, self.query),
+            body=_sent(words, self.body) if self.body else None,
+            deadline=self._deadline(words),
+            repeatable=self.repeatable,
+        )
+        return self.answer(answer)
+
+    def _deadline(self, words: Mapping[str, Any]) -> float | None:
+        if self.grace is None:
+            return self.deadline
+        given = words["timeout"]
+        return SLOW_SECONDS + float(self.grace if given is None else given)
+
+
+def _sent(words: Mapping[str, Any], keys: Mapping[str, str]) -> JsonObject:
+    values = {key: _written(words[word], word) for word, key in keys.items()}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _written(value: Any, word: str) -> Any:
+    if word == "filters":
+        return filter_lists(value)
+    return name_of(value, word) if word in REFERENCES else plain(value)
+
+
+def _ask(path: str, *required: str, **rest: Any) -> Request:
+    return Request("GET", path, required, answer=_document, **rest)
+
+
+def _tell(path: str, *required: str, **rest: Any) -> Request:
+    return Request("POST", path, required, **rest)
+
+
+REQUESTS: Mapping[str, Request] = {
+    # Containers
+    "start": _tell("containers/{container}/start", "container", deadline=START_SECONDS, repeatable=True),
+    "stop": _tell(
+        "containers/{container}/stop",
+        "container",
+        optional={"timeout": None},
+        query={"timeout": "t"},
+        grace=10,
+        repeatable=True,
+    ),
+    "restart": _tell(
+        "containers/{container}/restart",
+        "container",
+        optional={"timeout": 10},
+        query={"timeout": "t"},
+        grace=10,
+    ),
+    "kill": _tell(
+        "containers/{container}/kill", "container", optional={"signal": None}, query={"signal": "signal"}
+    ),
+    "pause": _tell("containers/{container}/pause", "container"),
+    "unpause": _tell("containers/{container}/unpause", "container"),
+    "rename": _tell("containers/{container}/rename", "container", "name", query={"name": "name"}),
+    "inspect_container": _ask("containers/{container}/json", "container"),
+    "diff": _ask("containers/{container}/changes", "container"),
+    "top": _ask(
+        "containers/{container}/top", "container", optional={"ps_args": None}, query={"ps_args": "ps_args"}
+    ),
+    "remove_container": Request(
+        "DELETE",
+        "containers/{container}",
+        ("container",),
+        {"v": False, "link": False, "force": False},
+        query={"v": "v", "link": "link", "force": "force"},
+    ),
+    "exec_inspect": _ask("exec/{exec_id}/json", "exec_id"),
+    # Images
+    "inspect_image": _ask("images/{image}/json", "image"),
+    "tag": _tell(
+        "images/{image}/tag",
+        "image",
+        "repository",
+        optional={"tag": None, "force": False},
+        query={"repository": "repo", "tag": "tag", "force": "force"},
+        answer=_created,
+    ),
+    "remove_image": Request(
+        "DELETE",
+        "images/{image}",
+        ("image",),
+        {"force": False, "noprune": False},
+        query={"force": "force", "noprune": "noprune"},
+        answer=_document,
+        deadline=SLOW_SECONDS,
+    ),
+    # Volumes
+    "volumes": _ask("volumes", optional={"filters": None}, query={"filters": "filters"}),
+    "create_volume": _tell(
+        "volumes/create",
+        optional={"name": None, "driver": None, "driver_opts": None, "labels": None},
+        body={"name": "Name", "driver": "Driver", "driver_opts": "DriverOpts", "labels": "Labels"},
+        answer=_document,
+    ),
+    "inspect_volume": _ask("volumes/{name}", "name"),
+    # Networks
+    "create_network": _tell(
+        "networks/create",
+        "name",
+        optional={
+            **dict.fromkeys(("driver", "options", "ipam", "check_duplicate")),
+            "internal": False,
+            "labels": None,
+            "enable_ipv6": False,
+            **dict.fromkeys(("attachable", "scope", "ingress")),
+        },
+        body={
+            "name": "Name",
+            "driver": "Driver",
+            "options": "Options",
+            "ipam": "IPAM",
+            "check_duplicate": "CheckDuplicate",
+            "internal": "Internal",
+            "labels": "Labels",
+            "enable_ipv6": "EnableIPv6",
+            "attachable": "Attachable",
+            "scope": "Scope",
+            "ingress": "Ingress",
+        },
+        answer=_document,
+    ),
+    "inspect_network": _ask(
+        "networks/{net_id}",
+        "net_id",
+        optional={"verbose": None, "scope": None},
+        query={"verbose": "verbose", "scope": "scope"},
+    ),
+    "remove_network": Request("DELETE", "networks/{net_id}", ("net_id",)),
+    "disconnect_container_from_network": _tell(
+        "networks/{net_id}/disconnect",
+        "container",
+        "net_id",
+        optional={"force": False},
+        body={"container": "Container", "force": "Force"},
+        operation="disconnect network",
+    ),
+    # The Engine
+    "info": _ask("info"),
+    "version": _ask("version", optional={"api_version": True}),
+}
+"""Method → its request."""

@@ -1,0 +1,58 @@
+"""What a user sees of a spawn: its events, for any number of viewers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+MOST_LINES = 200
+"""Older lines are dropped first."""
+
+Event = dict[str, Any]
+
+
+class SpawnLog:
+    """Lines as JupyterHub's `progress()` gives them: `message`, maybe `html_message`, `progress` of 100."""
+
+    def __init__(self) -> None:
+        self._lines: list[tuple[int, str, Event]] = []
+        self._count = 0
+        self._news = asyncio.Event()
+        self._ended = False
+
+    def say(
+        self, message: str, *, html: str | None = None, progress: int | None = None, topic: str = ""
+    ) -> None:
+        """Add a line; one of the same `topic` as the last takes its place, so that it moves."""
+        event: Event = {"message": message}
+        if html is not None:
+            event["html_message"] = html
+        if progress is not None:
+            event["progress"] = progress
+        if topic and self._lines and self._lines[-1][1] == topic:
+            self._lines.pop()
+        self._count += 1
+        self._lines = [*self._lines[-MOST_LINES + 1 :], (self._count, topic, event)]
+        self._wake()
+
+    def end(self) -> None:
+        """Say that nothing comes any more."""
+        self._ended = True
+        self._wake()
+
+    async def follow(self) -> AsyncIterator[Event]:
+        """Give every line from the first that is kept, then each new one until the end."""
+        seen = 0
+        while True:
+            news, ended = self._news, self._ended
+            for number, _, event in [line for line in self._lines if line[0] > seen]:
+                seen = number
+                yield dict(event)
+            if ended:
+                return
+            await news.wait()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

@@ -1,0 +1,1 @@
+"""Images: which may be chosen, and how they come to the Engine's machine."""

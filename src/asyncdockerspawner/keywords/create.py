@@ -1,0 +1,190 @@
+"""`extra_create_kwargs`: docker-py's words, or the Engine's own keys, as the body of a create."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords import host
+from asyncdockerspawner.keywords.convert import (
+    NOTHING,
+    Table,
+    convert,
+    pairs,
+    port_key,
+    renamed,
+    same,
+    text,
+    texts,
+)
+from asyncdockerspawner.keywords.host import host_config
+from asyncdockerspawner.keywords.limits import whole_number
+from asyncdockerspawner.keywords.spelling import elsewhere
+
+OPTION = "extra_create_kwargs"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateWords:
+    """What a site's create words come to."""
+
+    config: JsonObject
+    """Over the container's own keys."""
+    host: JsonObject
+    """Under the computed HostConfig."""
+
+
+def create_config(words: Mapping[str, Any]) -> CreateWords:
+    """Convert docker-py's words for a container."""
+    for word in words:
+        if (meant := word if word in _HOST_ONLY else elsewhere(word)) in _HOST_ONLY:
+            name = "" if meant == word else f" as {meant!r}"
+            raise BadOption(f"{OPTION} has the key {word!r}, which belongs in extra_host_config{name}.")
+    config = convert(words, WORDS, KEYS, OPTION)
+    host: JsonObject = config.pop("HostConfig", None) or {}
+    # docker-py sends it beside the HostConfig, where no Engine reads it.
+    if runtime := config.pop("Runtime", None):
+        host = {"Runtime": runtime, **host}
+    return CreateWords(config=config, host=host)
+
+
+def words_of(body: Mapping[str, Any]) -> JsonObject:
+    """Give the words that come to this body, as DockerSpawner gives them: the environment is a dict."""
+    words: JsonObject = {_WORD_OF.get(key, key): value for key, value in body.items()}
+    if "environment" in words:
+        parted = (str(entry).partition("=") for entry in words["environment"])
+        words["environment"] = {name: value if equals else None for name, equals, value in parted}
+    if "volumes" in words:
+        words["volumes"] = list(words["volumes"])
+    return words
+
+
+def env_strings(value: Any, option: str = f"{OPTION}.environment") -> list[str]:
+    """Write an environment as the Engine reads it; None declares a variable without a value."""
+    if isinstance(value, Mapping):
+        return [text(name) if item is None else f"{name}={text(item)}" for name, item in value.items()]
+    return texts(value, option)
+
+
+def _command(value: Any, option: str) -> list[str]:
+    if not isinstance(value, str):
+        return texts(value, option)
+    try:
+        return shlex.split(value)
+    except ValueError as exc:
+        raise BadOption(f"{option} is {value!r}, which is no shell command: {exc}.") from exc
+
+
+def _labels(value: Any, option: str) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        return {str(name): "" if item is None else str(item) for name, item in value.items()}
+    return dict.fromkeys(texts(value, option), "")
+
+
+def _exposed(value: Any, option: str) -> JsonObject:
+    if isinstance(value, Mapping):
+        return {port_key(port): {} for port in value}
+    if not isinstance(value, list | tuple):
+        raise BadOption(f"{option} is {value!r}, but it must be a list of ports or a dict.")
+    return {port_key("/".join(map(str, each)) if isinstance(each, tuple) else each): {} for each in value}
+
+
+def _volumes(value: Any, option: str) -> JsonObject:
+    paths = value if isinstance(value, Mapping) else texts(value, option)
+    return {str(path): {} for path in paths}
+
+
+def _user(value: Any, option: str) -> str:
+    del option
+    return str(value)
+
+
+def _count(value: Any, option: str) -> int:
+    return whole_number(value, option=option)
+
+
+def _healthcheck(value: Any, option: str) -> JsonObject:
+    found = renamed(value, _HEALTHCHECK, option)
+    if isinstance(found.get("Test"), str):
+        found["Test"] = ["CMD-SHELL", found["Test"]]
+    return found
+
+
+def _host(value: Any, option: str) -> JsonObject:
+    return host_config(pairs(value, option), option=option)
+
+
+def _no_name(value: Any, option: str) -> Any:
+    raise BadOption(f"{option} is {value!r}, but the spawner must know the name: set name_template.")
+
+
+def _no_platform(value: Any, option: str) -> Any:
+    raise BadOption(f"{option} is {value!r}: name the image of that platform by its digest instead.")
+
+
+def _no_proxy(value: Any, option: str) -> None:
+    if value:
+        raise BadOption(f"{option}: the Hub's own proxy settings are not passed on; set environment.")
+
+
+_HEALTHCHECK = {
+    "test": "Test",
+    "interval": "Interval",
+    "timeout": "Timeout",
+    "retries": "Retries",
+    "start_period": "StartPeriod",
+    "start_interval": "StartInterval",
+}
+
+WORDS: Table = {
+    "command": ("Cmd", _command),
+    # It tells docker-py what to attach later, and nothing is attached.
+    "detach": (NOTHING, same),
+    "domainname": ("Domainname", same),
+    "entrypoint": ("Entrypoint", _command),
+    "environment": ("Env", env_strings),
+    "healthcheck": ("Healthcheck", _healthcheck),
+    "host_config": ("HostConfig", _host),
+    "hostname": ("Hostname", same),
+    "image": ("Image", same),
+    "labels": ("Labels", _labels),
+    "mac_address": ("MacAddress", same),
+    "name": (NOTHING, _no_name),
+    "network_disabled": ("NetworkDisabled", same),
+    "networking_config": ("NetworkingConfig", same),
+    "platform": (NOTHING, _no_platform),
+    "ports": ("ExposedPorts", _exposed),
+    "runtime": ("Runtime", same),
+    "stdin_open": ("OpenStdin", same),
+    "stop_signal": ("StopSignal", same),
+    "stop_timeout": ("StopTimeout", _count),
+    "tty": ("Tty", same),
+    "use_config_proxy": (NOTHING, _no_proxy),
+    "user": ("User", _user),
+    "volumes": ("Volumes", _volumes),
+    "working_dir": ("WorkingDir", same),
+    # The Engine's keys whose values are merged, and so must have one form.
+    "Env": ("Env", env_strings),
+    "ExposedPorts": ("ExposedPorts", _exposed),
+    "HostConfig": ("HostConfig", _host),
+    "Labels": ("Labels", _labels),
+    "Volumes": ("Volumes", _volumes),
+}
+
+KEYS: frozenset[str] = frozenset(key for key, _ in WORDS.values() if key) | {
+    "ArgsEscaped",
+    "AttachStderr",
+    "AttachStdin",
+    "AttachStdout",
+    "OnBuild",
+    "Shell",
+    "StdinOnce",
+}
+
+_WORD_OF = {key: word for word, (key, _) in WORDS.items() if key and word.islower()}
+
+_HOST_ONLY = {*host.WORDS, *host.KEYS} - {*WORDS, *KEYS, NOTHING}

@@ -1,0 +1,1 @@
+"""A command: build a single-user image on another base."""

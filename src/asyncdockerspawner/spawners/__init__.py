@@ -1,0 +1,1 @@
+"""What the Hub sees, and what sites configure and subclass."""

@@ -1,0 +1,1 @@
+"""What a server runs as, and what is known of it."""

@@ -1,0 +1,185 @@
+"""A server in a container of its own, behind the verbs of every workload."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.client.execs import Ended
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.workloads.container import status
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Tells the Hub's log what was done to which container, and how long that took."""
+
+    log: logging.Logger | logging.LoggerAdapter[Any]
+    known: Callable[[str], JsonObject | None]
+    """Gives what is known of a container without asking."""
+    image: str
+    """What a container is made from that nothing is known of yet."""
+
+    @contextmanager
+    def step(self, done: str, ref: str) -> Iterator[None]:
+        """Tell it of the block, if that succeeds."""
+        document, begin = self.known(ref) or {}, time.monotonic()
+        yield
+        image = (document.get("Config") or {}).get("Image") or self.image
+        name = str(document.get("Name") or ref).lstrip("/")
+        self.tell(done, name, ref, image, begin)
+
+    def tell(self, done: str, name: str, ref: str, image: str, begin: float) -> None:
+        """Tell it of what has begun then."""
+        seconds = time.monotonic() - begin
+        self.log.info("%s %s (id %s, image %s) in %.1f s", done, name, ref[:12], image, seconds)
+
+
+def _endpoint_again(endpoint: JsonObject, container_id: str) -> JsonObject:
+    """Ask for an endpoint like a former one: its aliases, links and fixed addresses."""
+    again = {key: endpoint[key] for key in ("IPAMConfig", "Links", "DriverOpts") if endpoint.get(key)}
+    # The Engine gives this one itself.
+    aliases = [each for each in endpoint.get("Aliases") or () if each != container_id[:12]]
+    return {**again, "Aliases": aliases} if aliases else again
+
+
+class ContainerWorkload:
+    """A server in a container of its own."""
+
+    def __init__(self, client: Client, steps: Steps | None = None) -> None:
+        self._client = client
+        self._containers = client.containers
+        self._steps = steps
+
+    def _step(self, done: str, ref: str) -> AbstractContextManager[None]:
+        return self._steps.step(done, ref) if self._steps is not None else nullcontext()
+
+    async def find(self, ref: str) -> JsonObject | None:
+        """Give `GET /containers/REF/json`, or None."""
+        return await self._containers.inspect(ref)
+
+    async def create(self, name: str, body: JsonObject) -> str:
+        """Create the container. Raises NameConflict, ImageNotFound, InvalidConfig."""
+        begin = time.monotonic()
+        made = await self._containers.create(name, body)
+        if self._steps is not None:
+            self._steps.tell("Created", name, made, str(body.get("Image") or ""), begin)
+        return made
+
+    async def start(self, ref: str) -> None:
+        """Start the container. Raises BadOption where a network of it is unknown, with those that there are.
+
+        A network that was made anew since the container last ran is another one to the Engine: it is
+        connected to that first.
+        """
+        reconnected = False
+        while True:
+            try:
+                with self._step("Started", ref):
+                    await self._containers.start(ref)
+            except (errors.StartFailed, errors.ObjectNotFound) as exc:
+                missing = isinstance(exc, errors.ObjectNotFound) or exc.status == 404
+                document = await self.find(ref) if missing else None
+                if document is None:
+                    raise
+                if reconnected or not await self._put_back(document):
+                    raise await self._missing(document, exc) from exc
+                reconnected = True
+            else:
+                return
+
+    async def _put_back(self, document: JsonObject) -> bool:
+        """Put the container into networks that have the names of its former ones; False if there are none."""
+        try:
+            return await self._reconnected(document)
+        except errors.EngineRefused:
+            # A filter before the Engine's socket may let nobody ask for networks.
+            return False
+
+    async def _reconnected(self, document: JsonObject) -> bool:
+        networks, moved = self._client.networks, False
+        for name, endpoint in ((document.get("NetworkSettings") or {}).get("Networks") or {}).items():
+            present = await networks.inspect(name)
+            if present is None or present["Id"] == endpoint.get("NetworkID") or not endpoint.get("NetworkID"):
+                continue
+            container_id = str(document["Id"])
+            await networks.disconnect(name, container_id, force=True)
+            await networks.connect(name, container_id, _endpoint_again(endpoint, container_id))
+            moved = True
+        return moved
+
+    async def _missing(self, document: JsonObject, exc: errors.EngineError) -> errors.BadOption:
+        """Say which network, or whose, the container cannot be started in."""
+        what = f"{exc.message}."
+        if isinstance(exc, errors.StartFailed):
+            what += await self._networks_there_are()
+        if status.never_started(document):
+            return errors.BadOption(
+                "The server cannot be started: a network of its container does not exist.",
+                advice=f"`network_name`, `extra_networks` (or network_mode in `extra_host_config`): {what}",
+            )
+        name = str(document["Name"]).lstrip("/")
+        return errors.BadOption(
+            "The server cannot be started: a network of its kept container does not exist any more.",
+            advice=f"It is {name}: {what} Make that anew under its name, or remove the container with the "
+            f"files that are in it alone: `docker rm {name}`.",
+        )
+
+    async def _networks_there_are(self) -> str:
+        try:
+            return f" The Engine's networks are {', '.join(await self._client.networks.names())}."
+        except errors.EngineError:
+            # It is advice; what has failed is told also without.
+            return ""
+
+    async def stop(self, ref: str, *, grace: int | None = None) -> None:
+        """Stop the container."""
+        try:
+            with self._step("Stopped", ref):
+                await self._containers.stop(ref, grace=grace)
+        except errors.ObjectNotFound:
+            return
+
+    async def remove(self, ref: str, *, force: bool) -> None:
+        """Remove the container with its anonymous volumes; named ones stay."""
+        with self._step("Removed", ref):
+            await self._containers.remove(ref, force=force)
+
+    async def last_lines(self, ref: str, count: int) -> str:
+        """Give the last lines of stdout and stderr."""
+        try:
+            return await self._containers.logs(ref, tail=count)
+        except errors.EngineError:
+            return ""
+
+    async def changes(self, ref: str) -> Sequence[str] | None:
+        """Give `GET /containers/REF/changes`; None where the Engine's storage cannot tell."""
+        try:
+            return await self._containers.changes(ref)
+        except errors.EngineRefused:
+            return None
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Give the container another name. Raises NameConflict."""
+        await self._containers.rename(ref, name)
+
+    async def connect(self, ref: str, network: str) -> None:
+        """Connect the container; of a network that is unknown, the Engine complains at the start."""
+        await self._client.networks.connect(network, ref)
+
+    async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> Ended:
+        """Run the command with `exec`. Raises EngineTimeout where it does not end in time."""
+        try:
+            return await self._client.execs.run(ref, command, deadline=deadline)
+        except TimeoutError as exc:
+            raise errors.EngineTimeout("run a command in", ref, f"it runs after {deadline:.0f} s") from exc
+
+    def running(self, document: JsonObject) -> bool:
+        """Tell whether the container runs; a paused or restarting one does."""
+        return status.is_running(document)
