@@ -36,6 +36,7 @@ happened, and what a user can do. The administrator reads the Hub's log, which h
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 
@@ -132,14 +133,36 @@ class PortTaken(StartFailed):
     """A port of the Engine's machine that the container was to have is another's."""
 
 
-class PullError(EngineError):
-    """An image could not be pulled; `message` is the registry's or Engine's sentence.
+class PullReason(StrEnum):
+    """Why an image could not be pulled."""
 
-    `reason` is one of denied, limited, unknown, platform, insecure, network or, where it is not known, "".
-    """
+    DENIED = "denied"
+    """The registry wants other credentials, or has no such image and does not say which."""
+    LIMITED = "limited"
+    """Too many pulls for now."""
+    UNKNOWN = "unknown"
+    """The registry has no such image."""
+    PLATFORM = "platform"
+    """The image is not made for the Engine's kind of machine."""
+    INSECURE = "insecure"
+    """The Engine does not trust the registry's TLS, or the registry has none."""
+    NETWORK = "network"
+    """The registry was not reached, or the connection broke."""
+    UNCLEAR = ""
+    """The message says none of these."""
+
+
+class PullError(EngineError):
+    """An image could not be pulled; `message` is the registry's or Engine's sentence."""
 
     def __init__(
-        self, operation: str, subject: str, message: str, *, status: int | None = None, reason: str = ""
+        self,
+        operation: str,
+        subject: str,
+        message: str,
+        *,
+        status: int | None = None,
+        reason: PullReason = PullReason.UNCLEAR,
     ) -> None:
         super().__init__(operation, subject, message, status=status)
         self.reason = reason

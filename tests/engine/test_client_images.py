@@ -11,7 +11,7 @@ from aiohttp import web
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
-from asyncdockerspawner.images.pulls import Pulls
+from asyncdockerspawner.images.pulls import PullPolicy, Pulls
 from tests.engine.client_bed import answering, held, opened
 from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
@@ -101,7 +101,7 @@ async def test_a_stream_that_ends_well_is_no_proof_of_an_image() -> None:
         pulls = Pulls(client.images)
         for _ in range(2):
             with pytest.raises(errors.ImageUnavailable, match="any/image:1 is not on the Engine's machine"):
-                await pulls.ensure("any/image:1", "ifnotpresent")
+                await pulls.ensure("any/image:1", PullPolicy.IF_NOT_PRESENT)
 
 
 async def test_a_pull_that_breaks_off_is_a_pull_error(fake: FakeEngine) -> None:

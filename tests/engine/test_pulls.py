@@ -14,6 +14,7 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.images import pulls as room
 from asyncdockerspawner.images.credentials import Credentials
+from asyncdockerspawner.images.pulls import PullPolicy
 from tests.engine.conftest import until
 from tests.fake_engine import FakeEngine
 
@@ -38,7 +39,9 @@ def pulls(fake: FakeEngine) -> int:
     return len(fake.requests("POST", PULL))
 
 
-async def waiting(engine: Engine, fake: FakeEngine, policy: str = "ifnotpresent") -> asyncio.Task[None]:
+async def waiting(
+    engine: Engine, fake: FakeEngine, policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+) -> asyncio.Task[None]:
     """Have somebody wait for a pull that has begun."""
     task = asyncio.create_task(engine.pulls.ensure(SLOW, policy))
     while not pulls(fake):  # noqa: ASYNC110 - the fake Engine has no event for us
@@ -47,37 +50,37 @@ async def waiting(engine: Engine, fake: FakeEngine, policy: str = "ifnotpresent"
 
 
 async def test_an_absent_image_is_pulled_once_and_then_known(engine: Engine, fake: FakeEngine) -> None:
-    await engine.pulls.ensure(IMAGE, "ifnotpresent")
+    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT)
     fake.clear_requests()
-    await engine.pulls.ensure(IMAGE, "ifnotpresent")
+    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT)
     assert fake.requests() == []
 
 
 async def test_an_image_that_is_removed_behind_our_back_is_missed_after_a_while(
     engine: Engine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await engine.pulls.ensure(IMAGE, "ifnotpresent")
+    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT)
     fake.http.delete(f"/images/{IMAGE}").raise_for_status()
     monkeypatch.setattr(room, "PRESENT_SECONDS", 0.0)
     for _ in range(2):
-        await engine.pulls.ensure(IMAGE, "ifnotpresent")
+        await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT)
     assert pulls(fake) == 2
 
 
 async def test_spawns_that_need_the_same_image_share_one_pull(engine: Engine, fake: FakeEngine) -> None:
-    await asyncio.gather(*(engine.pulls.ensure(IMAGE, "ifnotpresent") for _ in range(10)))
+    await asyncio.gather(*(engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT) for _ in range(10)))
     assert pulls(fake) == 1
 
 
 async def test_two_ways_to_write_the_same_image_share_one_pull(engine: Engine, fake: FakeEngine) -> None:
     fake.add_pullable("registry.test/plain:latest")
     written = ("registry.test/plain", "registry.test/plain:latest")
-    await asyncio.gather(*(engine.pulls.ensure(each, "ifnotpresent") for each in written))
+    await asyncio.gather(*(engine.pulls.ensure(each, PullPolicy.IF_NOT_PRESENT) for each in written))
     assert pulls(fake) == 1
 
 
 async def test_a_present_image_is_not_pulled(engine: Engine, fake: FakeEngine) -> None:
-    for policy in ("ifnotpresent", "never", "skip"):
+    for policy in (PullPolicy.IF_NOT_PRESENT, PullPolicy.NEVER, PullPolicy.SKIP):
         await engine.pulls.ensure("stub:1", policy)
     assert pulls(fake) == 0
 
@@ -85,17 +88,17 @@ async def test_a_present_image_is_not_pulled(engine: Engine, fake: FakeEngine) -
 async def test_always_pulls_again_but_not_for_each_of_many_who_come_together(
     engine: Engine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await asyncio.gather(*(engine.pulls.ensure(IMAGE, "always") for _ in range(5)))
-    await engine.pulls.ensure(IMAGE, "always")
+    await asyncio.gather(*(engine.pulls.ensure(IMAGE, PullPolicy.ALWAYS) for _ in range(5)))
+    await engine.pulls.ensure(IMAGE, PullPolicy.ALWAYS)
     assert pulls(fake) == 1
     monkeypatch.setattr(room, "FRESH_SECONDS", 0.0)
-    await engine.pulls.ensure(IMAGE, "always")
+    await engine.pulls.ensure(IMAGE, PullPolicy.ALWAYS)
     assert pulls(fake) == 2
 
 
 async def test_never_refuses_an_absent_image_and_says_so(engine: Engine, fake: FakeEngine) -> None:
     with pytest.raises(errors.ImageUnavailable, match="pull_policy"):
-        await engine.pulls.ensure(IMAGE, "never")
+        await engine.pulls.ensure(IMAGE, PullPolicy.NEVER)
     assert pulls(fake) == 0
 
 
@@ -112,7 +115,7 @@ async def test_a_failed_pull_tells_image_and_reason_and_only_the_network_is_trie
 ) -> None:
     for times in (1, 2):
         with pytest.raises(errors.ImageUnavailable, match=f"{image} could not be pulled: .*{told}"):
-            await engine.pulls.ensure(image, "ifnotpresent")
+            await engine.pulls.ensure(image, PullPolicy.IF_NOT_PRESENT)
         assert pulls(fake) == times * tries
 
 
@@ -137,7 +140,7 @@ async def test_what_a_registry_says_is_told_apart(
 ) -> None:
     fake.add_pullable("registry.test/it:1", error=says)
     with pytest.raises(errors.ImageUnavailable, match=told) as caught:
-        await engine.pulls.ensure("registry.test/it:1", "ifnotpresent")
+        await engine.pulls.ensure("registry.test/it:1", PullPolicy.IF_NOT_PRESENT)
     assert says in str(caught.value)
     assert pulls(fake) == 1
 
@@ -147,7 +150,7 @@ async def test_a_connection_that_broke_once_is_forgotten_when_the_next_try_succe
 ) -> None:
     told: list[str] = []
     fake.rule("POST", PULL, cut_after=1, times=1)
-    await engine.pulls.ensure(IMAGE, "ifnotpresent", told=lambda text, _: told.append(text))
+    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT, told=lambda text, _: told.append(text))
     assert pulls(fake) == 2
     assert any("trying again" in text for text in told)
 
@@ -160,7 +163,9 @@ async def test_waiters_hear_how_far_it_is_also_those_who_come_later(
     heard: tuple[list[tuple[str, float]], ...] = ([], [])
 
     async def wait(number: int) -> None:
-        await engine.pulls.ensure(SLOW, "ifnotpresent", told=lambda *said: heard[number].append(said))
+        await engine.pulls.ensure(
+            SLOW, PullPolicy.IF_NOT_PRESENT, told=lambda *said: heard[number].append(said)
+        )
 
     first = asyncio.create_task(wait(0))
     while len(heard[0]) < 2:  # noqa: ASYNC110 - told one by one
@@ -178,7 +183,7 @@ async def test_a_silent_registry_is_told(
     monkeypatch.setattr(room, "QUIET_SECONDS", 0.05)
     fake.add_pullable(SLOW, pause=0.3)
     told: list[str] = []
-    await engine.pulls.ensure(SLOW, "ifnotpresent", told=lambda text, _: told.append(text))
+    await engine.pulls.ensure(SLOW, PullPolicy.IF_NOT_PRESENT, told=lambda text, _: told.append(text))
     assert any("no news" in text for text in told)
 
 
@@ -191,7 +196,7 @@ async def test_the_last_one_to_leave_ends_the_pull_after_a_while(
     waiter.cancel()
     await asyncio.wait([waiter])
     # One who comes back within the grace finds the pull going on.
-    again = asyncio.create_task(engine.pulls.ensure(SLOW, "ifnotpresent"))
+    again = asyncio.create_task(engine.pulls.ensure(SLOW, PullPolicy.IF_NOT_PRESENT))
     await asyncio.sleep(1.5)
     assert (pulls(fake), again.done()) == (1, False)
     monkeypatch.setattr(room, "GRACE_SECONDS", 0.2)
@@ -207,19 +212,19 @@ async def test_who_comes_while_a_pull_is_ended_gets_one_of_its_own(
 ) -> None:
     monkeypatch.setattr(room, "GRACE_SECONDS", 0.0)
     fake.add_pullable(SLOW, pause=0.2)
-    waiter = await waiting(engine, fake, "always")
+    waiter = await waiting(engine, fake, PullPolicy.ALWAYS)
     (shared,) = engine.pulls._shared.values()
     assert shared.task is not None
     waiter.cancel()
     while not shared.task.cancelling():  # noqa: ASYNC110 - a task tells nobody of it
         await asyncio.sleep(0)
-    await engine.pulls.ensure(SLOW, "always")
+    await engine.pulls.ensure(SLOW, PullPolicy.ALWAYS)
     assert pulls(fake) == 2
 
 
 async def test_nothing_is_told_before_there_is_something_to_tell(engine: Engine) -> None:
     told: list[str] = []
-    await engine.pulls.ensure(IMAGE, "ifnotpresent", told=lambda text, _: told.append(text))
+    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT, told=lambda text, _: told.append(text))
     assert told
     assert "" not in told
 
@@ -228,7 +233,7 @@ async def test_patience_ends_the_wait_and_names_the_option(engine: Engine, fake:
     fake.add_pullable(SLOW, pause=1.0)
     other = await waiting(engine, fake)
     with pytest.raises(errors.ImageUnavailable, match="pull_timeout"):
-        await engine.pulls.ensure(SLOW, "ifnotpresent", patience=0.1)
+        await engine.pulls.ensure(SLOW, PullPolicy.IF_NOT_PRESENT, patience=0.1)
     await other
     assert pulls(fake) == 1
 
@@ -246,7 +251,10 @@ async def test_credentials_go_with_the_pull_and_others_do_not_share_it(
         return find
 
     await asyncio.gather(
-        *(engine.pulls.ensure(IMAGE, "always", credentials=showing(each)) for each in ("one", "one", "two"))
+        *(
+            engine.pulls.ensure(IMAGE, PullPolicy.ALWAYS, credentials=showing(each))
+            for each in ("one", "one", "two")
+        )
     )
     assert set(asked) == {"registry.test"}
     shown = [
@@ -259,12 +267,12 @@ async def test_nobody_asks_for_credentials_where_nothing_is_pulled(engine: Engin
     async def find(registry: str) -> Credentials | None:
         raise AssertionError(registry)
 
-    await engine.pulls.ensure("stub:1", "ifnotpresent", credentials=find)
+    await engine.pulls.ensure("stub:1", PullPolicy.IF_NOT_PRESENT, credentials=find)
 
 
-@pytest.mark.parametrize("policy", ["always", "ifnotpresent", "never"])
+@pytest.mark.parametrize("policy", [PullPolicy.ALWAYS, PullPolicy.IF_NOT_PRESENT, PullPolicy.NEVER])
 async def test_what_is_no_reference_is_refused_before_the_engine_is_asked(
-    engine: Engine, fake: FakeEngine, policy: str
+    engine: Engine, fake: FakeEngine, policy: PullPolicy
 ) -> None:
     with pytest.raises(errors.BadReference, match="lower-case"):
         await engine.pulls.ensure("Not An Image", policy)
@@ -274,14 +282,14 @@ async def test_what_is_no_reference_is_refused_before_the_engine_is_asked(
 async def test_a_stream_that_ends_early_is_not_taken_for_success(engine: Engine, fake: FakeEngine) -> None:
     fake.rule("POST", PULL, cut_after=1)
     with pytest.raises(errors.ImageUnavailable, match="the connection broke"):
-        await engine.pulls.ensure(IMAGE, "ifnotpresent")
+        await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT)
     assert await engine.client.images.inspect(IMAGE) is None
 
 
 async def test_a_cancelled_pull_lets_the_next_one_go_on(engine: Engine, fake: FakeEngine) -> None:
     fake.add_pullable("registry.test/slower:1", pause=0.2)
-    first = asyncio.create_task(engine.pulls.ensure("registry.test/slower:1", "ifnotpresent"))
-    second = asyncio.create_task(engine.pulls.ensure("registry.test/slower:1", "ifnotpresent"))
+    first = asyncio.create_task(engine.pulls.ensure("registry.test/slower:1", PullPolicy.IF_NOT_PRESENT))
+    second = asyncio.create_task(engine.pulls.ensure("registry.test/slower:1", PullPolicy.IF_NOT_PRESENT))
     while pulls(fake) == 0:  # noqa: ASYNC110 - the fake Engine has no event for us
         await asyncio.sleep(0.01)
     first.cancel()
@@ -291,8 +299,8 @@ async def test_a_cancelled_pull_lets_the_next_one_go_on(engine: Engine, fake: Fa
 
 
 async def test_an_image_that_went_away_is_looked_for_again(engine: Engine, fake: FakeEngine) -> None:
-    await engine.pulls.ensure(IMAGE, "ifnotpresent")
+    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT)
     fake.http.delete(f"/images/{IMAGE}").raise_for_status()
     engine.pulls.forget(IMAGE)
-    await engine.pulls.ensure(IMAGE, "ifnotpresent")
+    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT)
     assert pulls(fake) == 2

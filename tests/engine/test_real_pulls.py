@@ -21,6 +21,7 @@ from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.images import pulls
 from asyncdockerspawner.images.credentials import Credentials
 from asyncdockerspawner.images.docker_config import DockerConfig
+from asyncdockerspawner.images.pulls import PullPolicy
 from tests.testbed.counting_proxy import counting_proxy
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image
@@ -127,7 +128,7 @@ async def ensured(engine: Engine, image: str, find: Finder = nobody, **words: An
     """Pull; gives what the user is told meanwhile."""
     told = list[str]()
     await engine.pulls.ensure(
-        image, "ifnotpresent", credentials=find, told=lambda text, _: told.append(text), **words
+        image, PullPolicy.IF_NOT_PRESENT, credentials=find, told=lambda text, _: told.append(text), **words
     )
     assert await engine.client.images.inspect(image) is not None
     assert_no_secret(" ".join(told))
@@ -141,7 +142,11 @@ async def refused(
     heard = [] if told is None else told
     with pytest.raises(errors.ImageUnavailable) as caught:
         await engine.pulls.ensure(
-            image, "ifnotpresent", credentials=find, told=lambda text, _: heard.append(text), **words
+            image,
+            PullPolicy.IF_NOT_PRESENT,
+            credentials=find,
+            told=lambda text, _: heard.append(text),
+            **words,
         )
     assert await engine.client.images.inspect(image) is None
     assert_no_secret("".join([*heard, *traceback.format_exception(caught.value)]))

@@ -90,12 +90,12 @@ MISSING = errors.StartFailed(*DO, status=404)
     [
         (errors.ImageUnavailable("not there"), docker.errors.ImageNotFound, 404),
         (
-            caused(errors.ImageUnavailable("no"), errors.PullError(*DO, reason="denied")),
+            caused(errors.ImageUnavailable("no"), errors.PullError(*DO, reason=errors.PullReason.DENIED)),
             docker.errors.ImageNotFound,
             404,
         ),
         (
-            caused(errors.ImageUnavailable("no"), errors.PullError(*DO, reason="network")),
+            caused(errors.ImageUnavailable("no"), errors.PullError(*DO, reason=errors.PullReason.NETWORK)),
             docker.errors.APIError,
             500,
         ),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import aiohttp
 import pytest
 from aiodocker.exceptions import DockerError
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client import translate
+from asyncdockerspawner.errors import PullReason
 from asyncdockerspawner.jsontypes import JsonObject
 
 ID = "ab" * 32
@@ -209,3 +212,28 @@ def test_the_real_cause_is_read_from_behind_the_status_900() -> None:
 def test_an_answer_inside_an_exception_is_read_as_an_answer() -> None:
     found = translate.from_exception(DockerError(404, "No such container: x"), operation="do", subject="x")
     assert type(found) is errors.ObjectNotFound
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("toomanyrequests: You have reached your pull rate limit", PullReason.LIMITED),
+        ("http: server gave HTTP response to HTTPS client", PullReason.INSECURE),
+        ("no matching manifest for linux/arm64 in the manifest list", PullReason.PLATFORM),
+        ("pull access denied for x, repository does not exist", PullReason.DENIED),
+        ("dial tcp 127.0.0.1:9: connect: connection refused", PullReason.NETWORK),
+        ("net/http: TLS handshake timeout", PullReason.NETWORK),
+        ("manifest for x:1 not found: manifest unknown", PullReason.UNKNOWN),
+        ("out of cheese", PullReason.UNCLEAR),
+    ],
+)
+def test_a_failed_pull_has_its_reason_by_what_is_said_of_it(message: str, reason: PullReason) -> None:
+    found = translate.pull_failure(message, subject="x:1")
+    assert isinstance(found, errors.PullError)
+    assert found.reason is reason
+    assert copy.copy(found).reason is reason
+
+
+def test_what_code_of_sites_compares_a_pulls_reason_with_stays() -> None:
+    words = ["denied", "limited", "unknown", "platform", "insecure", "network", ""]
+    assert list(PullReason) == words

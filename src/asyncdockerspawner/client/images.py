@@ -16,6 +16,11 @@ IDLE_SECONDS = 300.0
 """A pull that says nothing for so long has broken off; unpacking a large layer is silent for minutes."""
 
 
+def full_name(name: str, tag: str) -> str:
+    """Return the reference that a pull's two parameters make up; a digest stands in the tag's place."""
+    return f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
+
+
 class Images:
     """Verbs on images."""
 
@@ -50,7 +55,7 @@ class Images:
         `on_line` gets each progress line. Raises PullError for every failure, also those that the Engine
         reports inside a stream of status 200, DiskFull and Forbidden. The caller proves success by `inspect`.
         """
-        subject = f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
+        subject = full_name(name, tag)
         try:
             async with (
                 self._connection.stream(
@@ -69,7 +74,9 @@ class Images:
         except (errors.EngineUnavailable, errors.Forbidden, errors.PullError, errors.DiskFull):
             raise
         except (errors.EngineLost, errors.EngineTimeout) as exc:
-            raise errors.PullError("pull image", subject, exc.message, reason="network") from exc
+            raise errors.PullError(
+                "pull image", subject, exc.message, reason=errors.PullReason.NETWORK
+            ) from exc
         except errors.EngineError as exc:
             raise translate.pull_failure(exc.message, subject=subject, status=exc.status) from exc
 

@@ -19,6 +19,7 @@ import aiohttp
 from aiodocker.exceptions import DockerError
 
 from asyncdockerspawner import errors
+from asyncdockerspawner.errors import PullReason
 from asyncdockerspawner.jsontypes import JsonObject
 
 PAGE_CHARACTERS = 200
@@ -144,16 +145,25 @@ def from_answer(
 _PULL_REASONS = tuple(
     (reason, re.compile(pattern, re.IGNORECASE))
     for reason, pattern in (
-        ("limited", r"toomanyrequests|too many requests|rate.?limit"),
-        ("insecure", r"HTTP response to HTTPS client|x509|tls: (?!handshake timeout)"),
-        ("platform", r"no matching manifest|no match for platform|no image found in .* for architecture"),
+        (PullReason.LIMITED, r"toomanyrequests|too many requests|rate.?limit"),
+        (PullReason.INSECURE, r"HTTP response to HTTPS client|x509|tls: (?!handshake timeout)"),
+        (
+            PullReason.PLATFORM,
+            r"no matching manifest|no match for platform|no image found in .* for architecture",
+        ),
         # "denied" comes first where both are said: a registry does not tell a stranger what it has.
-        ("denied", r"denied|unauthorized|authentication|no basic auth|incorrect user|forbidden|\b40[13]\b"),
-        ("network", r"dial tcp|lookup |no such host|connection (refused|reset)|no route to host|unreachable"),
-        ("network", r"timeout|timed out|deadline|\bEOF\b|broken pipe|\b50[0234]\b|unavailable"),
-        ("unknown", r"manifest unknown|name unknown|not found|not known to registry|does not exist"),
+        (
+            PullReason.DENIED,
+            r"denied|unauthorized|authentication|no basic auth|incorrect user|forbidden|\b40[13]\b",
+        ),
+        (
+            PullReason.NETWORK,
+            r"dial tcp|lookup |no such host|connection (refused|reset)|no route to host|unreachable",
+        ),
+        (PullReason.NETWORK, r"timeout|timed out|deadline|\bEOF\b|broken pipe|\b50[0234]\b|unavailable"),
+        (PullReason.UNKNOWN, r"manifest unknown|name unknown|not found|not known to registry|does not exist"),
     )
-)  # fmt: skip
+)
 
 
 def pull_failure(message: str, *, subject: str, status: int | None = None) -> errors.EngineError:
@@ -161,7 +171,9 @@ def pull_failure(message: str, *, subject: str, status: int | None = None) -> er
     message = _sentence(message)
     if _DISK_FULL.pattern.search(message):
         return errors.DiskFull("pull image", subject, message, status=status)
-    reason = next((reason for reason, pattern in _PULL_REASONS if pattern.search(message)), "")
+    reason = next(
+        (reason for reason, pattern in _PULL_REASONS if pattern.search(message)), PullReason.UNCLEAR
+    )
     return errors.PullError("pull image", subject, message, status=status, reason=reason)
 
 

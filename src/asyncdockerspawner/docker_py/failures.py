@@ -171,7 +171,7 @@ def _status(exc: errors.EngineError) -> int | None:
         return exc.status
     if isinstance(exc, errors.PullError):
         # What fails inside a stream comes after a status of 200.
-        return 404 if exc.reason in {"denied", "unknown"} else 500
+        return 404 if exc.reason in {errors.PullReason.DENIED, errors.PullReason.UNKNOWN} else 500
     return 404 if isinstance(exc, errors.ObjectNotFound) else None
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from asyncdockerspawner import errors
 from asyncdockerspawner.client import output
 from asyncdockerspawner.client.connection import Connection
+from asyncdockerspawner.client.images import full_name
 from asyncdockerspawner.docker_py import pure
 from asyncdockerspawner.docker_py.failures import Unsupported
 from asyncdockerspawner.docker_py.words import filter_lists, name_of, path_part, seconds
@@ -310,7 +311,7 @@ async def pull(
     client = host.engine.client
     auth = None if auth_config is None else dict(auth_config)
     await client.images.pull(name, wanted, platform=platform, auth=auth, on_line=lines.append)
-    full = f"{name}@{wanted}" if ":" in wanted else f"{name}:{wanted}"
+    full = full_name(name, wanted)
     # A stream that breaks off can look like its end.
     if wanted and await client.images.inspect(full) is None:
         raise errors.PullError("pull image", full, "it is not there after the pull")

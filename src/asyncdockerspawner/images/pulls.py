@@ -7,9 +7,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.images import Images
+from asyncdockerspawner.errors import PullReason
 from asyncdockerspawner.images import references
 from asyncdockerspawner.images.credentials import Credentials
 from asyncdockerspawner.images.pull_progress import PullProgress
@@ -31,32 +33,44 @@ QUIET_SECONDS = 20.0
 """After so long without a word from the Engine, the waiters are told that there is none."""
 
 _REASONS = {
-    "denied": (
+    PullReason.DENIED: (
         "the registry denies it, or has no such image",
         "Check the name in `image` or `allowed_images`, and `registry_auth`.",
     ),
-    "limited": (
+    PullReason.LIMITED: (
         "the registry limits how often images are pulled. Try again later",
         "Set `registry_auth`, or have a mirror near the Engine.",
     ),
-    "unknown": (
+    PullReason.UNKNOWN: (
         "the registry has no such image",
         "Check its name and tag in `image` or `allowed_images`.",
     ),
-    "platform": (
+    PullReason.PLATFORM: (
         "the image is not made for the Engine's kind of machine",
         "Give one that is in `image` or `allowed_images`.",
     ),
-    "insecure": (
+    PullReason.INSECURE: (
         "the Engine does not trust the registry's TLS",
         "See the Engine's `insecure-registries` and certificates.",
     ),
-    "network": (
+    PullReason.NETWORK: (
         "the registry was not reached, or the connection broke. Try again later",
         "Is it up, and reached from the Engine's machine?",
     ),
 }
 """By the pull's reason: why, and what an administrator can do."""
+
+
+class PullPolicy(StrEnum):
+    """When an image is pulled; the values are those of the option `pull_policy`."""
+
+    ALWAYS = "always"
+    IF_NOT_PRESENT = "ifnotpresent"
+    NEVER = "never"
+    SKIP = "skip"
+    """As NEVER, and it is not looked for either."""
+
+
 Told = Callable[[str, float], None]
 Finder = Callable[[str], Awaitable[Credentials | None]]
 _log = logging.getLogger(__name__)
@@ -121,25 +135,25 @@ class Pulls:
     async def ensure(
         self,
         image: str,
-        policy: str,
+        policy: PullPolicy,
         *,
         credentials: Finder = _nobody,
         patience: float | None = None,
         told: Told = _deaf,
     ) -> None:
-        """Bring `image` to the Engine's machine as `policy` says: always, ifnotpresent, never or skip.
+        """Bring `image` to the Engine's machine as `policy` says.
 
         `credentials` finds those for a registry, when there is something to pull. `told` hears, in words and
         as a part of 1, how far the pull is. Raises BadReference, and ImageUnavailable when the image is not
         there afterwards, or not within `patience` seconds. Cancelled, it leaves the pull to the others who
         wait for it; some time after the last one has left it is ended.
         """
-        if policy == "skip":
+        if policy is PullPolicy.SKIP:
             return
         reference = None if references.is_image_id(image) else references.parse(image)
-        if policy != "always" and await self._is_there(image):
+        if policy is not PullPolicy.ALWAYS and await self._is_there(image):
             return
-        if policy == "never":
+        if policy is PullPolicy.NEVER:
             raise errors.ImageUnavailable(
                 f"The image {image} is not on the Engine's machine, and is not pulled.",
                 advice="`pull_policy` is 'never': pull it there, or choose 'ifnotpresent'.",
@@ -148,7 +162,7 @@ class Pulls:
             async with asyncio.timeout(patience):
                 shown = await credentials(reference.host) if reference else None
                 meant = reference.canonical if reference else image
-                key = _Key(meant, policy == "always", shown.key if shown else "")
+                key = _Key(meant, policy is PullPolicy.ALWAYS, shown.key if shown else "")
                 await self._share(image, key, shown, told)
         except TimeoutError as exc:
             raise errors.ImageUnavailable(
@@ -281,7 +295,7 @@ class Pulls:
                     name, tag, auth=credentials.document() if credentials else None, on_line=take
                 )
             except errors.PullError as exc:
-                if pause is None or exc.reason != "network":
+                if pause is None or exc.reason is not PullReason.NETWORK:
                     raise _unavailable(image, exc) from exc
                 _log.info("Pulling %s broke off and is tried again: %s", image, exc.message)
                 shared.note = "the connection to the registry broke, trying again"

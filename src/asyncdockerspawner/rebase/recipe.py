@@ -14,8 +14,8 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.images.references import is_image_id, split_reference
+from asyncdockerspawner.errors import BadOption, BadReference
+from asyncdockerspawner.images.references import Reference, is_image_id, parse, split_reference
 from asyncdockerspawner.jsontypes import JsonObject
 
 VENV = "/opt/jupyter"
@@ -24,12 +24,6 @@ STAGE_LABEL = "asyncdockerspawner.rebase"
 PROGRAM = "jupyterhub-singleuser"
 LAST_LINES = 10
 
-_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]+)?"
-_REFERENCE = re.compile(
-    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?P<digest>@[a-z0-9]+:[0-9a-f]{{32,}})?",
-    re.ASCII,
-)
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
 _VERSION = re.compile(r"[0-9]+(\.[0-9a-z+]+)*(\.\*)?", re.ASCII)
 _TOLD_VERSION = re.compile(r"[0-9]+\.[0-9]+\S*", re.ASCII)
@@ -112,10 +106,10 @@ class Recipe:
     offline: bool = False
 
     def __post_init__(self) -> None:
-        base, tag = _REFERENCE.fullmatch(self.base), _REFERENCE.fullmatch(self.tag)
+        base, tag = _reference(self.base), _reference(self.tag)
         if base is None or self.base == "scratch":
             raise BadOption(f"The base {self.base!r} is no image reference: name, name:tag or name@digest.")
-        if tag is None or tag["digest"] or is_image_id(self.tag):
+        if tag is None or tag.digest or is_image_id(self.tag):
             raise BadOption(f"The tag {self.tag!r} is no image reference: name or name:tag.")
         if not _USER.fullmatch(self.user) or self.user == "root":
             raise BadOption(
@@ -131,6 +125,13 @@ class Recipe:
     def named(self) -> tuple[str, str]:
         """Name and tag of the image."""
         return split_reference(self.tag)
+
+
+def _reference(image: str) -> Reference | None:
+    try:
+        return parse(image)
+    except BadReference:
+        return None
 
 
 def requirements(recipe: Recipe) -> str:

@@ -20,6 +20,7 @@ from asyncdockerspawner.hub import errors as hub_errors
 from asyncdockerspawner.images import credentials
 from asyncdockerspawner.images.allowed import chosen
 from asyncdockerspawner.images.credentials import Credentials
+from asyncdockerspawner.images.pulls import PullPolicy
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import create
 from asyncdockerspawner.names import labels
@@ -136,7 +137,7 @@ class Seams(Values):
         with lifecycle.step(self):  # type: ignore[arg-type]
             await self.engine.pulls.ensure(
                 image,
-                self.pull_policy,
+                PullPolicy(self.pull_policy),
                 credentials=self.registry_credentials,
                 patience=self.pull_timeout,
                 told=told,
