@@ -19,11 +19,11 @@ from benchmarks.bystander import bystander
 from benchmarks.command_line import CUT_OFF, cancel_on_sigterm, up_to
 from benchmarks.crowd import crowd, crowd_users
 from benchmarks.engine_floor import BareEngine, engine_floor
-from benchmarks.environments import dockerspawner_python, our_python
 from benchmarks.hubs import Contender, MeasuredHub, measured_hub
 from benchmarks.pull import SlowImage, pull, slow_image
 from benchmarks.report import OURS, THEIRS, Results, table, verdicts
 from benchmarks.storm import storm
+from tests.testbed.dockerspawner import dockerspawner_python
 
 OUR_CLASS = "asyncdockerspawner.DockerSpawner"
 THEIR_CLASS = "dockerspawner.DockerSpawner"
@@ -40,7 +40,7 @@ def main() -> int:
         Contender(name, key, spawner_class, python())
         for name, key, spawner_class, python in (
             (THEIRS, "theirs", THEIR_CLASS, dockerspawner_python),
-            (OURS, "ours", OUR_CLASS, our_python),
+            (OURS, "ours", OUR_CLASS, lambda: Path(sys.executable)),
         )
         if asked.spawner in (key, "both")
     ]

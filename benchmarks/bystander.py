@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.hub_api import HubAPI
 from benchmarks.hubs import STUBBORN_PREFIX, MeasuredHub
+from tests.support.hub_api import HubAPI
 
 GRACE = 10.0
 SETTLE = 0.3  # between asking for the stop and the bystanders, so that the stop is under way

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from benchmarks.hub_api import HubAPI
 from benchmarks.hubs import CROWD_PREFIX, MeasuredHub
 from benchmarks.storm import Phase, together
+from tests.support.hub_api import HubAPI
 
 
 @dataclass(frozen=True)

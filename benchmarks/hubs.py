@@ -12,9 +12,9 @@ from pathlib import Path
 
 from benchmarks.bed import Bed, Images
 from benchmarks.engine_floor import BareEngine
-from benchmarks.hub_api import HubAPI
 from benchmarks.hub_probe import WINDOW
 from benchmarks.probe import HubFigures, cut, probe_config, read_windows
+from tests.support.hub_api import HubAPI
 from tests.testbed.hub import HubProcess
 
 STUBBORN_PREFIX = "stubborn-"  # users whose container ignores SIGTERM

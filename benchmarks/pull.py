@@ -13,9 +13,9 @@ from typing import Any
 
 from benchmarks.bystander import quiet_starts, timed_start
 from benchmarks.engine_floor import BareEngine
-from benchmarks.hub_api import HubAPI
 from benchmarks.hubs import PULL_PREFIX, MeasuredHub
 from benchmarks.storm import Phase, together
+from tests.support.hub_api import HubAPI
 from tests.testbed.engine import ensure_engine
 from tests.testbed.registry import layer, registry
 from tests.testbed.throttle import Front, front

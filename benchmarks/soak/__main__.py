@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.command_line import CUT_OFF, cancel_on_sigterm, up_to
 from benchmarks.soak.run import FAKE, REAL, Plan, soak
 from benchmarks.soak.verdict import Soaked, table, verdicts
-from tests.engine.conftest import Site, real_client
 from tests.fake_engine import FakeEngine
+from tests.support.site import Site, real_client, site_over
 
 MOST_CYCLES = 10_000_000
 
@@ -58,7 +58,7 @@ def _over_the_fake_engine(plan: Plan) -> bool:
         tempfile.TemporaryDirectory(prefix="asyncdockerspawner-soak-") as folder,
         FakeEngine.start(Path(folder)) as fake,
     ):
-        return _flat("the fake Engine", Site(fake.url, fake.http, fake), plan)
+        return _flat("the fake Engine", site_over(fake), plan)
 
 
 def _flat(name: str, site: Site, plan: Plan) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from asyncdockerspawner import DockerSpawner
 from benchmarks.engine_floor import BareEngine
-from tests.engine.conftest import Site
+from tests.support.site import Site
 
 USUAL, CANCELLED, DIES, KILLED = "usual", "cancelled", "died while starting", "died while running"
 KINDS = (USUAL, CANCELLED, DIES, KILLED)

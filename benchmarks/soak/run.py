@@ -20,7 +20,9 @@ from asyncdockerspawner.engine import registry
 from benchmarks.soak.cycles import KINDS, Cycles, hook_for, kind_of
 from benchmarks.soak.gauge import Sample, sample
 from benchmarks.soak.verdict import Soaked, warm_up
-from tests.engine.conftest import Site, World, new_world, settle
+from tests.support.engines import settle
+from tests.support.site import Site
+from tests.support.world import World, new_world
 
 CYCLE_WITHIN = 120.0
 """Seconds after which a cycle hangs, which is a failure like any other."""

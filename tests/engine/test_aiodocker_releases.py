@@ -37,7 +37,9 @@ def python(folder: Path | None, *words: str) -> subprocess.CompletedProcess[str]
 def test_a_release_does_what_the_client_asks_of_it(
     fake: FakeEngine, releases: dict[str, Path], release: str
 ) -> None:
-    ended = python(releases.get(release), "-m", "tests.engine.aiodocker_script", fake.url, f"{fake.url}.none")
+    ended = python(
+        releases.get(release), "-m", "tests.support.aiodocker_script", fake.url, f"{fake.url}.none"
+    )
     assert (ended.stderr, ended.stdout.strip()) == ("", release)
 
 

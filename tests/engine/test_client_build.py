@@ -15,9 +15,10 @@ from aiohttp import web
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.rebase.recipe import archive
-from tests.engine.client_bed import answering, body, held, opened
-from tests.engine.conftest import Site
 from tests.fake_engine import FakeEngine
+from tests.support.clients import body, held, opened
+from tests.support.servers import answering
+from tests.support.site import Site
 
 
 def context(dockerfile: str, **files: bytes) -> bytes:

@@ -19,9 +19,11 @@ from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.containers import Containers
 from asyncdockerspawner.client.settings import resolve
 from asyncdockerspawner.jsontypes import JsonObject
-from tests.engine.client_bed import answering, body, opened
-from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
+from tests.support.clients import body, opened
+from tests.support.servers import answering
+from tests.support.site import Site
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ import pytest
 from aiohttp import web
 
 from asyncdockerspawner import errors
-from tests.engine.client_bed import answering, body, ended, opened, writer
-from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
+from tests.support.clients import body, ended, opened, writer
+from tests.support.servers import answering
+from tests.support.site import Site
+from tests.support.waiting import until
 
 PUBLISHED: dict[str, Any] = {
     "ExposedPorts": {"8888/tcp": {}},

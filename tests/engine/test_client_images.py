@@ -12,9 +12,11 @@ from aiohttp import web
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.images.pulls import PullPolicy, Pulls
-from tests.engine.client_bed import answering, held, opened
-from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
+from tests.support.clients import held, opened
+from tests.support.servers import answering
+from tests.support.site import Site
+from tests.support.waiting import until
 
 PULL = "/images/create"
 

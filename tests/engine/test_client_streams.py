@@ -19,9 +19,11 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.settings import resolve
 from asyncdockerspawner.client.transport import resolver_for
-from tests.engine.client_bed import answering, body, forwarding, held, opened
-from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
+from tests.support.clients import body, held, opened
+from tests.support.servers import answering, forwarding
+from tests.support.site import Site
+from tests.support.waiting import until
 from tests.testbed.proc import own_tcp_sockets
 
 

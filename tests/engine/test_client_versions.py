@@ -13,9 +13,10 @@ from aiohttp import web
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.api_version import NEWEST, text
 from asyncdockerspawner.client.client import Client
-from tests.engine.client_bed import answering, opened
-from tests.engine.conftest import until
 from tests.fake_engine import FakeEngine
+from tests.support.clients import opened
+from tests.support.servers import answering
+from tests.support.waiting import until
 from tests.testbed.socket_proxy import FORBIDDEN
 
 VERSION = "/version"

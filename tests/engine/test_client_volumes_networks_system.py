@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from asyncdockerspawner import errors
-from tests.engine.client_bed import body, opened
-from tests.engine.conftest import Site
+from tests.support.clients import body, opened
+from tests.support.site import Site
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tornado import web
 
-from tests.engine.conftest import Site, World, new_world
+from tests.support.site import Site
+from tests.support.world import World, new_world
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image
 from tests.testbed.own_engine import TEST_SECONDS, OwnEngine, own_engine

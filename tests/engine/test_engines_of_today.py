@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.engine.conftest import Site, World, new_world
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.dialects import ENGINES
+from tests.support.site import Site
+from tests.support.world import MakeWorld, new_world
 
 pytestmark = pytest.mark.parametrize("like", ENGINES)
-MakeWorld = Callable[..., World]
 
 
 @pytest.fixture
-def make_world(fake: FakeEngine, tmp_path: Path, like: str) -> Iterator[MakeWorld]:
+def make_world(fake: FakeEngine, fake_site: Site, tmp_path: Path, like: str) -> MakeWorld:
     """Give `new_world` over a fake Engine like this one."""
     fake.reset(like=like)
-    made: list[World] = []
-
-    def make(kind: str = "stub", **options: Any) -> World:
-        made.append(new_world(Site(fake.url, fake.http, fake), tmp_path, kind, **options))
-        return made[-1]
-
-    yield make
-    for world in made:
-        world.db.close()
+    return partial(new_world, fake_site, tmp_path)
 
 
 async def test_a_server_starts_stops_goes_on_and_dies(make_world: MakeWorld, fake: FakeEngine) -> None:

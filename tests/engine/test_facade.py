@@ -7,7 +7,7 @@ import base64
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +16,11 @@ import pytest
 import requests
 
 from asyncdockerspawner import DockerSpawner, errors
-from tests.engine.client_bed import body, writer
-from tests.engine.conftest import Site, World
 from tests.fake_engine import FakeEngine
+from tests.support.clients import body, writer
+from tests.support.site import Site
+from tests.support.world import MakeWorld
 
-MakeWorld = Callable[..., World]
 REAL_ONLY = pytest.mark.parametrize("site", ["real"], indirect=True)
 """The fake Engine does not have what these ask for."""
 FAKE_ONLY = pytest.mark.parametrize("site", ["fake"], indirect=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 import docker
@@ -13,10 +13,10 @@ from tornado import gen
 
 from asyncdockerspawner import DockerSpawner, errors
 from asyncdockerspawner.engine import registry
-from tests.engine.conftest import Site, World
 from tests.fake_engine import FakeEngine
+from tests.support.site import Site
+from tests.support.world import MakeWorld, World
 
-MakeWorld = Callable[..., World]
 MOMENTS = [0.004 * step for step in range(1, 20)]
 NOWHERE = {"base_url": "unix:///nowhere/docker.sock"}
 

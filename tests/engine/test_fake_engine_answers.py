@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.engine.conftest import until
 from tests.fake_engine import FakeEngine, scripts_around, scripts_restarts
 from tests.fake_engine.dialects import nearest
 from tests.fake_engine.player import LABEL, Player, differences
 from tests.fake_engine.scripts import SCRIPTS, Script, removed_by_many
+from tests.support.waiting import until
 from tests.testbed.engine import engine_url, ensure_engine
 from tests.testbed.images import ensure_stub_image, import_image
 from tests.testbed.steps import wait_until

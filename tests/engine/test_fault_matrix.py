@@ -10,12 +10,13 @@ import pytest
 
 from asyncdockerspawner import lifecycle
 from asyncdockerspawner.lifecycle import cleanup
-from tests.engine import fault_case, fault_matrix
-from tests.engine.conftest import Site, close_databases, new_world
-from tests.engine.fault_case import Operation
-from tests.engine.fault_matrix import FAULTS, QUICK, Ambushes, Bed, Place
-from tests.engine.fault_operations import OPERATIONS, Start, Stop
 from tests.fake_engine import FakeEngine
+from tests.support.faults import case, matrix
+from tests.support.faults.case import Operation
+from tests.support.faults.matrix import FAULTS, QUICK, Ambushes, Bed, Place
+from tests.support.faults.operations import OPERATIONS, Start, Stop
+from tests.support.site import site_over
+from tests.support.world import close_databases, new_world
 
 SIDE_BY_SIDE = 12
 pytestmark = [pytest.mark.fake_engine, pytest.mark.timeout(900)]
@@ -31,7 +32,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Place]]:
             if made:
                 # It takes long to make.
                 shutil.copy(folders[0] / "hub.sqlite", folder)
-            made.append(Place(fake, new_world(Site(fake.url, fake.http, fake, hub_id="h"), folder)))
+            made.append(Place(fake, new_world(site_over(fake, hub_id="h"), folder)))
         yield made
     finally:
         close_databases()
@@ -75,8 +76,8 @@ async def test_the_matrix_sees_what_is_left(
 
     monkeypatch.setattr(cleanup, broken, lambda *_: None)
     monkeypatch.setattr(lifecycle, "sweep", nothing)
-    monkeypatch.setattr(fault_matrix, "SHARE", 1)
-    monkeypatch.setattr(fault_case, "EVENTUALLY", 1.0)
+    monkeypatch.setattr(matrix, "SHARE", 1)
+    monkeypatch.setattr(case, "EVENTUALLY", 1.0)
     faults = [
         fault for fault in FAULTS if fault.name in {"cancelled before the Engine acts", "reset before and on"}
     ]

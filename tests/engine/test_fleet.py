@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import Site, World, new_world
-from tests.engine.fleet import a_fleet
 from tests.fake_engine import FakeEngine
+from tests.support.fleet import a_fleet
+from tests.support.site import site_over
+from tests.support.world import World, new_world
 
 THOUSAND = 1000
 HUNDREDS = 500
@@ -17,7 +18,7 @@ HUNDREDS = 500
 
 @pytest.fixture
 def world(fake: FakeEngine, tmp_path: Path) -> World:
-    return new_world(Site(fake.url, fake.http, fake, hub_id="fleet"), tmp_path)
+    return new_world(site_over(fake, hub_id="fleet"), tmp_path)
 
 
 async def test_polls_of_a_thousand_servers_ask_nothing(world: World, fake: FakeEngine) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ import pytest
 from jupyterhub.objects import Hub
 from traitlets.log import get_logger
 
-from tests.engine.conftest import Site, World, new_world
 from tests.fake_engine import FakeEngine
-
-MakeWorld = Callable[..., World]
+from tests.support.site import Site, site_over
+from tests.support.world import MakeWorld, World, new_world
 
 
 async def test_a_server_starts_answers_and_leaves_nothing(make_world: MakeWorld, site: Site) -> None:
@@ -231,7 +229,7 @@ async def test_an_image_without_a_command_runs_its_entrypoint(make_world: MakeWo
 
 
 async def test_a_start_pulls_an_image_that_went_away(fake: FakeEngine, tmp_path: Path) -> None:
-    world = new_world(Site(fake.url, fake.http, fake), tmp_path, image="registry.test/pullable:1")
+    world = new_world(site_over(fake), tmp_path, image="registry.test/pullable:1")
     await world.spawn("first")
     await world.user.stop("first")
     fake.http.delete("/images/registry.test/pullable:1").raise_for_status()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +12,9 @@ from traitlets import directional_link
 from traitlets.config import Config
 
 from asyncdockerspawner import DockerSpawner
-from tests.engine.conftest import Site, World
 from tests.fake_engine import FakeEngine
-
-MakeWorld = Callable[..., World]
+from tests.support.site import Site
+from tests.support.world import MakeWorld, World
 
 
 def options_of(site: Site, **options: Any) -> Config:

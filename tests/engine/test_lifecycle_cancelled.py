@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,38 +10,14 @@ from tornado import gen
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import registry
-from tests.engine.conftest import Site, World, until
+from tests.support.site import Site
+from tests.support.starts import cancelled, direct, nothing_left
+from tests.support.waiting import until
+from tests.support.world import MakeWorld
 
-MakeWorld = Callable[..., World]
 MOMENTS = [0.010 + 0.010 * step for step in range(25)]
 CROWD_SECONDS = 60.0
 """For many removals at a time."""
-
-
-async def direct(world: World, name: str = "", **options: Any) -> DockerSpawner:
-    """A spawner that was prepared as the Hub does it, but not started."""
-    spawner: DockerSpawner = world.new_spawner(name)
-    for option, value in options.items():
-        setattr(spawner, option, value)
-    await spawner.run_pre_spawn_hook()
-    return spawner
-
-
-async def cancelled(spawner: DockerSpawner, after: float) -> float:
-    """Start, cancel after so many seconds, and give the seconds that it took to unwind."""
-    task = asyncio.ensure_future(spawner.start())
-    await asyncio.wait([task], timeout=after)
-    begin = time.monotonic()
-    task.cancel()
-    await asyncio.wait([task])
-    return time.monotonic() - begin
-
-
-async def nothing_left(site: Site, seconds: float = 20.0) -> bool:
-    end = time.monotonic() + seconds
-    while site.containers() and time.monotonic() < end:  # noqa: ASYNC110 - the Engine has no event for us
-        await asyncio.sleep(0.1)
-    return site.containers() == []
 
 
 async def test_a_start_cancelled_at_any_moment_leaves_nothing(make_world: MakeWorld, site: Site) -> None:

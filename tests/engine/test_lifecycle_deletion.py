@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,10 +11,10 @@ from tornado import web
 
 from asyncdockerspawner.lifecycle import deletion
 from asyncdockerspawner.names.naming import default_format_volume_name
-from tests.engine.conftest import Site, World, until
-from tests.engine.test_lifecycle_options import volumes
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import MakeWorld, World
 
-MakeWorld = Callable[..., World]
 ON_THE_FAKE = pytest.mark.parametrize("site", ["fake"], indirect=True)
 
 
@@ -24,7 +23,7 @@ def no_volume_stays(site: Site) -> Any:
     yield
     for container in site.containers():
         site.remove(container["Id"])
-    for name in volumes(site):
+    for name in site.volumes():
         site.http.delete(f"/volumes/{name}", params={"force": 1})
 
 
@@ -53,10 +52,10 @@ async def test_a_volume_that_a_named_servers_kept_container_has_goes_with_the_us
     make_world: MakeWorld, site: Site
 ) -> None:
     world = await used(make_world, "", "lab", volumes=mine(site, "", "--{servername}"))
-    assert len(volumes(site)) == 3
+    assert len(site.volumes()) == 3
     await delete_user(world)
     assert site.names() == []
-    await until(lambda: volumes(site) == {})
+    await until(lambda: site.volumes() == {})
 
 
 async def test_a_volume_that_carries_no_label_goes_with_the_user_who_had_it_in_a_named_server_only(
@@ -65,7 +64,7 @@ async def test_a_volume_that_carries_no_label_goes_with_the_user_who_had_it_in_a
     site.http.post("/volumes/create", json={"Name": f"t{site.hub_id}-alice"}).raise_for_status()
     world = await used(make_world, "lab", volumes=mine(site, ""))
     await delete_user(world)
-    await until(lambda: volumes(site) == {})
+    await until(lambda: site.volumes() == {})
 
 
 async def test_a_sites_own_names_are_asked_for_users_who_exist_until_volumes_are_to_be_deleted(
@@ -85,7 +84,7 @@ async def test_a_sites_own_names_are_asked_for_users_who_exist_until_volumes_are
     # What they had until then is known when it is asked for.
     world.settings["config"].DockerSpawner.delete_volumes_on_user_delete = True
     await delete_user(world.restarted())
-    await until(lambda: set(volumes(site)) == set(shared))
+    await until(lambda: set(site.volumes()) == set(shared))
 
 
 @pytest.mark.parametrize("failure", [web.HTTPError(500, "no directory today"), LookupError("no directory")])
@@ -113,7 +112,7 @@ async def test_what_cannot_be_deleted_now_goes_when_the_engine_is_back(
         async with asyncio.timeout(20):
             await delete_user(world)
         assert "Could not" in log.text
-    await until(lambda: site.names() == [] and volumes(site) == {})
+    await until(lambda: site.names() == [] and site.volumes() == {})
 
 
 @ON_THE_FAKE
@@ -127,7 +126,7 @@ async def test_a_deletion_that_is_asked_for_again_and_again_is_done_once(
         for _ in range(20):
             await spawner.delete_forever()
         assert len(spawner.engine.janitor._tasks) == 2
-    await until(lambda: site.names() == [] and volumes(site) == {})
+    await until(lambda: site.names() == [] and site.volumes() == {})
 
 
 @ON_THE_FAKE
@@ -141,7 +140,7 @@ async def test_what_somebody_else_uses_by_the_time_that_the_engine_is_back_stays
         await delete_user(world)
         site.fake.come_back()
         made = site.http.post("/containers/create", json=body).raise_for_status().json()["Id"]
-    await until(lambda: site.names() == [] and set(volumes(site)) == {f"t{site.hub_id}-alice"})
+    await until(lambda: site.names() == [] and set(site.volumes()) == {f"t{site.hub_id}-alice"})
     await until(lambda: "stays" in log.text)
     site.remove(made)
 
@@ -155,7 +154,7 @@ async def test_a_volume_that_is_another_hubs_or_users_stays(
     site.http.post("/volumes/create", json={"Name": name, "Labels": labels}).raise_for_status()
     world = await used(make_world, "", volumes=mine(site, ""))
     await delete_user(world)
-    assert set(volumes(site)) == {name}
+    assert set(site.volumes()) == {name}
     assert f"{name} stays" in log.text
 
 
@@ -168,7 +167,7 @@ async def test_a_volume_of_a_renamed_user_stays_when_a_new_one_of_the_old_name_i
     world.db.commit()
     world = make_world(volumes=mine(site, ""), delete_volumes_on_user_delete=True)
     await delete_user(world)
-    assert set(volumes(site)) == {f"t{site.hub_id}-alice"}
+    assert set(site.volumes()) == {f"t{site.hub_id}-alice"}
     assert "alicia/" in log.text
 
 
@@ -182,7 +181,7 @@ async def test_a_server_takes_no_volume_along_that_a_renamed_one_still_has(
     world.db.commit()
     world = world.restarted()
     await world.new_spawner("old").delete_forever()
-    assert set(volumes(site)) == {f"t{site.hub_id}-alice--old"}
+    assert set(site.volumes()) == {f"t{site.hub_id}-alice--old"}
 
 
 async def test_a_server_that_is_deleted_takes_nothing_of_the_users_along_where_the_user_stays(
@@ -193,8 +192,8 @@ async def test_a_server_that_is_deleted_takes_nothing_of_the_users_along_where_t
     world = await used(make_world, "", "lab", volumes=mine(site, "", "--{servername}"))
     spawner = world.new_spawner("")
     await spawner.delete_forever()
-    assert set(volumes(site)) == {f"t{site.hub_id}-alice", f"t{site.hub_id}-alice--lab"}
+    assert set(site.volumes()) == {f"t{site.hub_id}-alice", f"t{site.hub_id}-alice--lab"}
     await world.new_spawner("lab").delete_forever()
     errands = spawner.engine.janitor._errands
     await until(lambda: not any("other servers had" in each.get_name() for each in errands))
-    assert set(volumes(site)) == {f"t{site.hub_id}-alice"}
+    assert set(site.volumes()) == {f"t{site.hub_id}-alice"}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.engine.conftest import SHELL, Site, World
-
-MakeWorld = Callable[..., World]
+from tests.support.site import SHELL, Site
+from tests.support.world import MakeWorld, World
 
 
 async def kept(make_world: MakeWorld, name: str = "", **options: Any) -> tuple[World, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,21 @@ from tornado import web
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.lifecycle import cleanup, readiness
-from tests.engine.conftest import Site, World, new_world, until
-from tests.engine.test_lifecycle_cancelled import cancelled, direct, nothing_left
 from tests.fake_engine import FakeEngine
+from tests.support.site import Site
+from tests.support.starts import cancelled, direct, nothing_left
+from tests.support.waiting import until
+from tests.support.world import MakeWorld, World
 
-Make = Callable[..., World]
 INSPECT = "/containers/[^/]+/json"
 
 
 @pytest.fixture
-def site(fake: FakeEngine) -> Site:
-    return Site(fake.url, fake.http, fake)
+def site(fake_site: Site) -> Site:
+    return fake_site
 
 
-@pytest.fixture
-def make(site: Site, tmp_path: Path) -> Iterator[Make]:
-    worlds: list[World] = []
-
-    def made(kind: str = "stub", **options: Any) -> World:
-        worlds.append(new_world(site, tmp_path, kind, **options))
-        return worlds[-1]
-
-    yield made
-    for world in worlds:
-        world.db.close()
-
-
-async def kept(make: Make) -> tuple[World, str]:
+async def kept(make: MakeWorld) -> tuple[World, str]:
     """A stopped container that may be all that the user has."""
     world = make(remove=False)
     made = (await world.spawn()).object_id
@@ -49,7 +36,7 @@ async def kept(make: Make) -> tuple[World, str]:
 
 @pytest.mark.parametrize("moment", [0.0, 0.05, 0.3])
 async def test_a_kept_container_survives_a_start_that_is_cancelled_before_it_is_found(
-    make: Make, site: Site, fake: FakeEngine, moment: float
+    make: MakeWorld, site: Site, fake: FakeEngine, moment: float
 ) -> None:
     world, made = await kept(make)
     fake.rule("GET", INSPECT, delay_before=0.2)
@@ -61,7 +48,7 @@ async def test_a_kept_container_survives_a_start_that_is_cancelled_before_it_is_
 
 
 async def test_a_kept_container_survives_a_fault_while_it_is_looked_for(
-    make: Make, site: Site, fake: FakeEngine
+    make: MakeWorld, site: Site, fake: FakeEngine
 ) -> None:
     world, made = await kept(make)
     fake.rule("GET", INSPECT, status=500, message="out of cheese")
@@ -73,7 +60,7 @@ async def test_a_kept_container_survives_a_fault_while_it_is_looked_for(
     await world.user.stop("")
 
 
-async def test_an_engine_without_events_is_not_asked_in_a_loop(make: Make, fake: FakeEngine) -> None:
+async def test_an_engine_without_events_is_not_asked_in_a_loop(make: MakeWorld, fake: FakeEngine) -> None:
     fake.rule("GET", "/events", status=403, message="forbidden")
     world = make("silent", start_timeout=30, http_timeout=2)
     with pytest.raises(Exception, match="has not answered within 2 s"):
@@ -82,7 +69,7 @@ async def test_an_engine_without_events_is_not_asked_in_a_loop(make: Make, fake:
 
 
 async def test_a_server_that_dies_is_told_without_events_too(
-    make: Make, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    make: MakeWorld, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "BLIND_SECONDS", 0.1)
     fake.rule("GET", "/events", status=403, message="forbidden")
@@ -92,7 +79,7 @@ async def test_a_server_that_dies_is_told_without_events_too(
 
 
 async def test_a_server_that_dies_is_told_when_the_stream_is_deaf(
-    make: Make, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    make: MakeWorld, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "LOOK_SECONDS", 0.2)
     world = make("dies")
@@ -103,7 +90,7 @@ async def test_a_server_that_dies_is_told_when_the_stream_is_deaf(
     assert await nothing_left(site)
 
 
-async def test_events_that_never_open_hold_a_start_up_only_shortly(make: Make, fake: FakeEngine) -> None:
+async def test_events_that_never_open_hold_a_start_up_only_shortly(make: MakeWorld, fake: FakeEngine) -> None:
     fake.rule("GET", "/events", hang=True)
     begin = time.monotonic()
     spawner = await make().spawn()
@@ -114,7 +101,7 @@ async def test_events_that_never_open_hold_a_start_up_only_shortly(make: Make, f
 
 
 async def test_the_user_is_told_while_the_clean_up_still_waits_for_the_engine(
-    make: Make, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    make: MakeWorld, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cleanup, "SWEEP_SECONDS", 0.3)
     fake.rule("POST", "/containers/create", reset_after=True, times=1)
@@ -131,7 +118,7 @@ async def test_the_user_is_told_while_the_clean_up_still_waits_for_the_engine(
 
 
 async def test_a_container_made_after_its_create_timed_out_is_found_and_removed(
-    make: Make, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    make: MakeWorld, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cleanup, "LATE_PAUSES", (0.2,) * 40)
     fake.rule("POST", "/containers/create", delay_before=4, times=1)
@@ -143,7 +130,7 @@ async def test_a_container_made_after_its_create_timed_out_is_found_and_removed(
     assert await nothing_left(site)
 
 
-async def test_a_stop_that_fails_in_an_override_is_owed_and_keeps_the_id(make: Make, site: Site) -> None:
+async def test_a_stop_that_fails_in_an_override_is_owed_and_keeps_the_id(make: MakeWorld, site: Site) -> None:
     class Failing(DockerSpawner):
         async def stop_object(self) -> None:
             raise RuntimeError("the site's own fault")
@@ -156,7 +143,7 @@ async def test_a_stop_that_fails_in_an_override_is_owed_and_keeps_the_id(make: M
 
 
 async def test_a_stop_that_fails_inside_the_engine_is_tried_again(
-    make: Make, site: Site, fake: FakeEngine
+    make: MakeWorld, site: Site, fake: FakeEngine
 ) -> None:
     world = make()
     await world.spawn()
@@ -166,7 +153,7 @@ async def test_a_stop_that_fails_inside_the_engine_is_tried_again(
 
 
 async def test_a_stop_of_what_is_known_only_by_name_is_owed_too(
-    make: Make, site: Site, fake: FakeEngine
+    make: MakeWorld, site: Site, fake: FakeEngine
 ) -> None:
     world = make()
     spawner = await world.spawn()
@@ -179,7 +166,7 @@ async def test_a_stop_of_what_is_known_only_by_name_is_owed_too(
     assert await nothing_left(site)
 
 
-async def test_a_refused_image_does_not_lock_the_user_out(make: Make) -> None:
+async def test_a_refused_image_does_not_lock_the_user_out(make: MakeWorld) -> None:
     world = make()
     with pytest.raises(Exception, match="cannot be chosen"):
         await world.spawn(image="evil:1", other=5)
@@ -189,7 +176,7 @@ async def test_a_refused_image_does_not_lock_the_user_out(make: Make) -> None:
 
 
 async def test_a_failing_hook_of_the_site_does_not_keep_what_is_left(
-    make: Make, site: Site, fake: FakeEngine
+    make: MakeWorld, site: Site, fake: FakeEngine
 ) -> None:
     async def hook(_: DockerSpawner) -> None:
         raise RuntimeError("the site's own fault")
@@ -206,7 +193,7 @@ async def test_a_failing_hook_of_the_site_does_not_keep_what_is_left(
 
 
 async def test_advice_that_cannot_be_complete_does_not_fail_the_spawn(
-    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
+    make: MakeWorld, fake: FakeEngine, log: pytest.LogCaptureFixture
 ) -> None:
     fake.rule("GET", "/networks/.*", status=403, message="forbidden")
     world = make(hub_connect_url="http://127.0.0.1:8081")
@@ -224,7 +211,7 @@ async def test_advice_that_cannot_be_complete_does_not_fail_the_spawn(
     ],
 )
 async def test_what_the_configuration_does_wrong_is_told_in_the_log_and_the_user_whom_to_ask(
-    make: Make, site: Site, log: pytest.LogCaptureFixture, options: dict[str, Any], words: list[str]
+    make: MakeWorld, site: Site, log: pytest.LogCaptureFixture, options: dict[str, Any], words: list[str]
 ) -> None:
     world = make(**options)
     with pytest.raises(web.HTTPError) as caught:
@@ -242,7 +229,7 @@ SEAMS = """check_allowed template_namespace pull_image get_env get_command volum
 
 @pytest.mark.parametrize("seam", SEAMS.split())
 async def test_a_sites_own_code_that_fails_is_a_sentence_for_the_user_and_a_traceback_in_the_log(
-    make: Make, site: Site, log: pytest.LogCaptureFixture, seam: str
+    make: MakeWorld, site: Site, log: pytest.LogCaptureFixture, seam: str
 ) -> None:
     def failing(spawner: Any, *given: Any) -> Any:
         raise LookupError(f"no {seam} today")
@@ -264,7 +251,7 @@ async def test_a_sites_own_code_that_fails_is_a_sentence_for_the_user_and_a_trac
 
 @pytest.mark.parametrize("hook", ["pre_spawn_hook", "auth_state_hook", "group_overrides"])
 async def test_a_hook_that_fails_is_a_sentence_for_the_user_and_named_in_the_log(
-    make: Make, site: Site, log: pytest.LogCaptureFixture, hook: str
+    make: MakeWorld, site: Site, log: pytest.LogCaptureFixture, hook: str
 ) -> None:
     async def failing(*given: Any) -> None:
         raise LookupError("/nfs/secret is away")
@@ -279,7 +266,7 @@ async def test_a_hook_that_fails_is_a_sentence_for_the_user_and_named_in_the_log
 
 
 @pytest.mark.parametrize("hook", ["pre_spawn_hook", "mem_limit", "extra_host_config"])
-async def test_what_a_sites_code_says_to_its_user_is_shown(make: Make, hook: str) -> None:
+async def test_what_a_sites_code_says_to_its_user_is_shown(make: MakeWorld, hook: str) -> None:
     def closed(spawner: Any) -> None:
         raise web.HTTPError(403, "closed for the %s", "holidays")
 
@@ -290,7 +277,7 @@ async def test_what_a_sites_code_says_to_its_user_is_shown(make: Make, hook: str
 
 
 async def test_internal_ssl_is_refused_before_anything_is_created(
-    make: Make, site: Site, log: pytest.LogCaptureFixture
+    make: MakeWorld, site: Site, log: pytest.LogCaptureFixture
 ) -> None:
     spawner = make().new_spawner("")
     spawner.internal_ssl = True
@@ -301,7 +288,7 @@ async def test_internal_ssl_is_refused_before_anything_is_created(
 
 
 async def test_a_hub_that_lost_its_cookie_secret_is_told_how_to_get_its_servers_back(
-    make: Make, site: Site, log: pytest.LogCaptureFixture
+    make: MakeWorld, site: Site, log: pytest.LogCaptureFixture
 ) -> None:
     world, made = await kept(make)
     spawner = world.new_spawner("")
@@ -313,7 +300,7 @@ async def test_a_hub_that_lost_its_cookie_secret_is_told_how_to_get_its_servers_
     assert [one["Id"] for one in site.containers()] == [made]
 
 
-async def test_spawns_that_wait_for_a_failing_pull_fail_together(make: Make, fake: FakeEngine) -> None:
+async def test_spawns_that_wait_for_a_failing_pull_fail_together(make: MakeWorld, fake: FakeEngine) -> None:
     fake.rule("POST", "/images/create", delay_before=0.3)
     world = make(image="registry.test/unknown:1")
     results = await asyncio.gather(

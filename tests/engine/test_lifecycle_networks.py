@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from asyncdockerspawner import errors
-from tests.engine.conftest import Site, World
-
-MakeWorld = Callable[..., World]
+from tests.support.site import Site
+from tests.support.world import MakeWorld, World
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,9 +11,9 @@ import pytest
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.client import probe
-from tests.engine.conftest import SHELL, Site, World
+from tests.support.site import SHELL, Site
+from tests.support.world import MakeWorld, World
 
-MakeWorld = Callable[..., World]
 ON_THE_REAL = pytest.mark.parametrize("site", ["real"], indirect=True)
 PATIENCE = 25
 """Seconds; the time limits of these spawns come to far more."""

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from asyncdockerspawner import DockerSpawner
-from tests.engine.conftest import SHELL, Site, World
+from tests.support.site import SHELL, Site
+from tests.support.world import MakeWorld
 
-MakeWorld = Callable[..., World]
 ON_THE_REAL = pytest.mark.parametrize("site", ["real"], indirect=True)
-
-
-def volumes(site: Site) -> dict[str, dict[str, str]]:
-    """The volumes of this test, with their labels."""
-    found = site.http.get("/volumes").raise_for_status().json()["Volumes"] or []
-    return {one["Name"]: one["Labels"] or {} for one in found if one["Name"].startswith(f"t{site.hub_id}")}
 
 
 @pytest.fixture(autouse=True)
 def no_volume_stays(site: Site) -> Any:
     yield
-    for name in volumes(site):
+    for name in site.volumes():
         site.http.delete(f"/volumes/{name}", params={"force": 1})
 
 
@@ -103,7 +96,7 @@ async def test_volumes_of_one_user_say_whose_they_are_and_shared_ones_do_not(
     world = make_world(volumes=templates, delete_volumes_on_user_delete=True)
     await world.spawn("lab")
     await world.user.stop("lab")
-    found = volumes(site)
+    found = site.volumes()
     assert found[f"{base}-alice"] == {
         "asyncdockerspawner.hub": site.hub_id,
         "asyncdockerspawner.user": "alice",
@@ -131,10 +124,10 @@ async def test_a_deleted_user_takes_container_and_if_asked_the_own_volumes_along
     await lab.delete_forever()
     assert site.names() == [f"{base}-alice"]
     of_the_user = {f"{base}-alice", f"{base}-all", f"{base}--alice"}
-    assert set(volumes(site)) == (of_the_user if asked else {*of_the_user, f"{base}-lab-alice"})
+    assert set(site.volumes()) == (of_the_user if asked else {*of_the_user, f"{base}-lab-alice"})
     await world.new_spawner("").delete_forever()
     assert site.names() == []
-    assert set(volumes(site)) == ({f"{base}-all"} if asked else {*of_the_user, f"{base}-lab-alice"})
+    assert set(site.volumes()) == ({f"{base}-all"} if asked else {*of_the_user, f"{base}-lab-alice"})
 
 
 async def test_a_volume_that_was_made_without_a_label_is_deleted_if_it_is_the_users_alone(
@@ -148,7 +141,7 @@ async def test_a_volume_that_was_made_without_a_label_is_deleted_if_it_is_the_us
     await world.spawn()
     await world.user.stop("")
     await world.restarted().new_spawner("").delete_forever()
-    assert set(volumes(site)) == {f"{base}-all"}
+    assert set(site.volumes()) == {f"{base}-all"}
 
 
 async def test_a_volume_in_use_stays_and_is_told(
@@ -157,7 +150,7 @@ async def test_a_volume_in_use_stays_and_is_told(
     world = make_world(volumes={f"t{site.hub_id}-{{username}}": "/u"}, delete_volumes_on_user_delete=True)
     await world.spawn("busy")
     await world.new_spawner("").delete_forever()
-    assert set(volumes(site)) == {f"t{site.hub_id}-alice"}
+    assert set(site.volumes()) == {f"t{site.hub_id}-alice"}
     assert "stays" in log.text
     await world.user.stop("busy")
 

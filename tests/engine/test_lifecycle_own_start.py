@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import docker
@@ -13,10 +13,11 @@ from traitlets import default
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.images import pulls
-from tests.engine.conftest import Site, World, until
 from tests.fake_engine import FakeEngine
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import MakeWorld, World
 
-MakeWorld = Callable[..., World]
 MISSING = "registry.invalid/none:1"
 NOWHERE = {"base_url": "unix:///nowhere/docker.sock"}
 BY_IMAGE = "{prefix}-{username}-{imagename}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.engine.conftest import SHELL, Site, World
+from tests.support.site import SHELL, Site
+from tests.support.world import MakeWorld
 
-MakeWorld = Callable[..., World]
 pytestmark = pytest.mark.parametrize("site", ["real"], indirect=True)
 
 

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.lifecycle import turns
-from tests.engine.conftest import Site, World, new_world, until
 from tests.fake_engine import FakeEngine
+from tests.support.starts import last_line
+from tests.support.waiting import until
+from tests.support.world import MakeWorld
 
-Make = Callable[..., World]
 SLOW = "registry.test/slow:1"
-
-
-@pytest.fixture
-def make(fake: FakeEngine, tmp_path: Path) -> Make:
-    return lambda kind="stub", **options: new_world(
-        Site(fake.url, fake.http, fake), tmp_path, kind, **options
-    )
 
 
 def starts(fake: FakeEngine) -> list[Any]:
@@ -35,7 +27,7 @@ def at_once(fake: FakeEngine) -> int:
 
 
 async def test_no_more_start_at_a_time_than_asked_for_and_in_their_order(
-    make: Make, fake: FakeEngine
+    make: MakeWorld, fake: FakeEngine
 ) -> None:
     world = make(concurrent_starts=2)
     fake.rule("POST", "/start$", delay_before=0.05)
@@ -49,7 +41,9 @@ async def test_no_more_start_at_a_time_than_asked_for_and_in_their_order(
     await asyncio.gather(*map(world.user.stop, names))
 
 
-async def test_the_place_that_the_hook_has_waited_for_is_the_starts_too(make: Make, fake: FakeEngine) -> None:
+async def test_the_place_that_the_hook_has_waited_for_is_the_starts_too(
+    make: MakeWorld, fake: FakeEngine
+) -> None:
     world = make(concurrent_starts=1)
     fake.rule("POST", "/start$", delay_before=0.05)
     names = [f"s{number}" for number in range(5)]
@@ -61,7 +55,7 @@ async def test_the_place_that_the_hook_has_waited_for_is_the_starts_too(make: Ma
     await asyncio.gather(*map(world.user.stop, names))
 
 
-async def test_zero_starts_all_at_once(make: Make, fake: FakeEngine) -> None:
+async def test_zero_starts_all_at_once(make: MakeWorld, fake: FakeEngine) -> None:
     world = make(concurrent_starts=0)
     fake.rule("POST", "/start$", delay_before=2)
     names = [f"s{number}" for number in range(8)]
@@ -71,7 +65,7 @@ async def test_zero_starts_all_at_once(make: Make, fake: FakeEngine) -> None:
 
 
 async def test_who_waits_sees_the_place_in_the_queue_and_stops_never_wait(
-    make: Make, fake: FakeEngine
+    make: MakeWorld, fake: FakeEngine
 ) -> None:
     world = make(concurrent_starts=1)
     running = await world.spawn("running")
@@ -89,15 +83,7 @@ async def test_who_waits_sees_the_place_in_the_queue_and_stops_never_wait(
     await world.user.stop("second")
 
 
-def last_line(world: World, name: str) -> str:
-    """What the user has been told last."""
-    if name not in world.user.orm_user.orm_spawners:
-        return ""
-    lines = [event["message"] for _, _, event in world.spawner(name)._spawn_log._lines]
-    return str(lines[-1]) if lines else ""
-
-
-async def test_a_turn_that_does_not_come_is_told(make: Make, fake: FakeEngine) -> None:
+async def test_a_turn_that_does_not_come_is_told(make: MakeWorld, fake: FakeEngine) -> None:
     world = make(concurrent_starts=1, queue_timeout=0.2)
     fake.rule("POST", "/start$", hang=True, times=1)
     first = asyncio.ensure_future(world.spawn("first"))
@@ -111,7 +97,7 @@ async def test_a_turn_that_does_not_come_is_told(make: Make, fake: FakeEngine) -
 
 
 @pytest.mark.parametrize("kind", ["silent", "dies"])
-async def test_a_place_is_held_no_longer_than_asked_for_or_lived(make: Make, kind: str) -> None:
+async def test_a_place_is_held_no_longer_than_asked_for_or_lived(make: MakeWorld, kind: str) -> None:
     world = make(kind, concurrent_starts=1, start_hold=0.3, start_timeout=20, http_timeout=1)
     first = asyncio.ensure_future(world.spawn("first"))
     await asyncio.sleep(0.1)
@@ -124,7 +110,7 @@ async def test_a_place_is_held_no_longer_than_asked_for_or_lived(make: Make, kin
 
 
 async def test_a_place_that_no_start_takes_over_is_given_back(
-    make: Make, monkeypatch: pytest.MonkeyPatch
+    make: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "TAKEN_OVER_SECONDS", 0.1)
     world = make(concurrent_starts=1)
@@ -140,7 +126,7 @@ async def test_a_place_that_no_start_takes_over_is_given_back(
 
 
 async def test_who_waits_for_an_image_that_was_removed_keeps_nobody_from_starting(
-    make: Make, fake: FakeEngine
+    make: MakeWorld, fake: FakeEngine
 ) -> None:
     world = make(concurrent_starts=1, allowed_images="*")
     fake.add_pullable(SLOW, pause=0.1)
@@ -160,7 +146,7 @@ async def test_who_waits_for_an_image_that_was_removed_keeps_nobody_from_startin
     await asyncio.gather(*map(world.user.stop, ["one", "two", "other"]))
 
 
-async def test_a_kept_container_passes_by_the_queue(make: Make, fake: FakeEngine) -> None:
+async def test_a_kept_container_passes_by_the_queue(make: MakeWorld, fake: FakeEngine) -> None:
     world = make(concurrent_starts=1, remove=False)
     await world.spawn("kept")
     await world.user.stop("kept")
@@ -174,7 +160,7 @@ async def test_a_kept_container_passes_by_the_queue(make: Make, fake: FakeEngine
     await asyncio.wait([first])
 
 
-async def test_starts_without_the_hook_take_turns_too(make: Make, fake: FakeEngine) -> None:
+async def test_starts_without_the_hook_take_turns_too(make: MakeWorld, fake: FakeEngine) -> None:
     class Direct(DockerSpawner):
         """Prepares only in its start."""
 
@@ -191,7 +177,7 @@ async def test_starts_without_the_hook_take_turns_too(make: Make, fake: FakeEngi
     await asyncio.gather(*map(world.user.stop, names))
 
 
-async def test_what_a_spawn_will_make_outlives_a_rollback_by_another_request(make: Make) -> None:
+async def test_what_a_spawn_will_make_outlives_a_rollback_by_another_request(make: MakeWorld) -> None:
     world = make()
     on_disk: list[tuple[str, str]] = []
 

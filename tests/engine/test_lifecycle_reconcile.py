@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from jupyterhub import orm
 
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.lifecycle import reconcile
-from tests.engine.conftest import Site, World, new_world, open_world, until
 from tests.fake_engine import FakeEngine
-
-Make = Callable[..., World]
+from tests.support.site import Site, site_over
+from tests.support.waiting import until
+from tests.support.world import MakeWorld, World, open_world
 
 
 @pytest.fixture
-def make(fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+def fake_site(fake: FakeEngine) -> Site:
+    """Containers have names that log lines can be asked for."""
+    return site_over(fake, hub_id="h")
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare again without waiting long."""
     monkeypatch.setattr(reconcile, "GRACE_SECONDS", 0.2)
-    return lambda kind="stub", **options: new_world(
-        Site(fake.url, fake.http, fake, hub_id="h"), tmp_path, kind, **options
-    )
 
 
 async def as_another_process(world: World) -> World:
@@ -49,7 +51,7 @@ async def states(fake: FakeEngine, wanted: dict[str, str], seconds: float = 20.0
 
 @pytest.mark.parametrize(("remove", "left"), [(True, {}), (False, {"one": "exited"})])
 async def test_a_stop_that_is_owed_is_done_by_the_next_process(
-    make: Make, fake: FakeEngine, remove: bool, left: dict[str, str]
+    make: MakeWorld, fake: FakeEngine, remove: bool, left: dict[str, str]
 ) -> None:
     world = make(remove=remove)
     await world.spawn("one")
@@ -65,7 +67,7 @@ async def test_a_stop_that_is_owed_is_done_by_the_next_process(
 
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_stop_that_is_owed_is_as_hasty_as_it_was_and_is_struck_off_when_it_is_done(
-    make: Make, fake: FakeEngine, restarted: bool
+    make: MakeWorld, fake: FakeEngine, restarted: bool
 ) -> None:
     world = make()
     spawner = await world.spawn("one")
@@ -89,7 +91,7 @@ async def test_a_stop_that_is_owed_is_as_hasty_as_it_was_and_is_struck_off_when_
 
 
 async def test_a_user_who_comes_back_before_an_owed_stop_is_done_has_a_server(
-    make: Make, fake: FakeEngine
+    make: MakeWorld, fake: FakeEngine
 ) -> None:
     world = make()
     await world.spawn("one")
@@ -105,7 +107,7 @@ async def test_a_user_who_comes_back_before_an_owed_stop_is_done_has_a_server(
 
 @pytest.mark.parametrize("policy", ["keep", "stop", "remove"])
 async def test_what_the_database_does_not_know_is_kept_unless_the_site_says_otherwise(
-    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture, policy: str
+    make: MakeWorld, fake: FakeEngine, log: pytest.LogCaptureFixture, policy: str
 ) -> None:
     world = make(orphan_policy=policy)
     await asyncio.gather(world.spawn("one"), world.spawn("two"))
@@ -120,7 +122,7 @@ async def test_what_the_database_does_not_know_is_kept_unless_the_site_says_othe
     await states(fake, {name: gone[policy] for name in ("one", "two") if policy in gone})
 
 
-async def test_what_was_made_to_be_kept_is_stopped_at_most(make: Make, fake: FakeEngine) -> None:
+async def test_what_was_made_to_be_kept_is_stopped_at_most(make: MakeWorld, fake: FakeEngine) -> None:
     world = make(orphan_policy="remove", remove=False)
     await asyncio.gather(world.spawn("one"), world.spawn("two"))
     await world.user.stop("two")
@@ -135,7 +137,7 @@ async def test_what_was_made_to_be_kept_is_stopped_at_most(make: Make, fake: Fak
 
 
 async def test_servers_that_the_hub_takes_for_running_are_left_alone(
-    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
+    make: MakeWorld, fake: FakeEngine, log: pytest.LogCaptureFixture
 ) -> None:
     world = make(orphan_policy="remove")
     await world.spawn("one")
@@ -148,7 +150,7 @@ async def test_servers_that_the_hub_takes_for_running_are_left_alone(
 
 
 async def test_the_server_of_a_user_with_another_name_is_no_orphan(
-    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
+    make: MakeWorld, fake: FakeEngine, log: pytest.LogCaptureFixture
 ) -> None:
     world = make(orphan_policy="remove")
     await world.spawn("one")
@@ -166,7 +168,7 @@ async def test_the_server_of_a_user_with_another_name_is_no_orphan(
 
 
 async def test_what_this_process_is_starting_is_no_orphan_whatever_the_database_says(
-    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
+    make: MakeWorld, fake: FakeEngine, log: pytest.LogCaptureFixture
 ) -> None:
     world = make(orphan_policy="remove")
     fake.rule("POST", "/start$", delay_during=1.5)
@@ -186,7 +188,7 @@ async def test_what_this_process_is_starting_is_no_orphan_whatever_the_database_
 
 
 async def test_what_a_start_left_that_was_cut_off_is_removed_after_a_grace(
-    make: Make, fake: FakeEngine
+    make: MakeWorld, fake: FakeEngine
 ) -> None:
     world = make()
     spawner = await world.spawn("one")
@@ -199,7 +201,7 @@ async def test_what_a_start_left_that_was_cut_off_is_removed_after_a_grace(
 
 
 async def test_what_a_user_without_a_row_has_left_is_named_with_the_command_that_removes_it_and_stays(
-    make: Make, fake: FakeEngine, log: pytest.LogCaptureFixture
+    make: MakeWorld, fake: FakeEngine, log: pytest.LogCaptureFixture
 ) -> None:
     world = make(remove=False, volumes={"v-{username}": "/w"}, delete_volumes_on_user_delete=True)
     await world.spawn("one")

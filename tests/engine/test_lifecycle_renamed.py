@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner import DockerSpawner
-from tests.engine.conftest import Site, World
-
-MakeWorld = Callable[..., World]
+from tests.support.site import Site
+from tests.support.world import MakeWorld, World
 
 
 async def renamed(world: World, old: str, new: str) -> World:

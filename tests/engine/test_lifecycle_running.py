@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,10 +10,11 @@ from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import watch as room
-from tests.engine.conftest import SHELL, Site, World, new_world, until
 from tests.fake_engine import FakeEngine
+from tests.support.site import SHELL, Site
+from tests.support.waiting import until
+from tests.support.world import MakeWorld
 
-MakeWorld = Callable[..., World]
 LIVES_ON = {"cmd": [*SHELL, "/serve & while :; do /bin/busybox sleep 0.1; done"]}
 
 
@@ -161,13 +161,6 @@ async def test_polls_ask_nothing_while_the_watch_is_in_step(fake: FakeEngine, ma
     assert [await spawner.poll() for _ in range(50)] == [None] * 50
     assert fake.requests() == []
     await world.user.stop("")
-
-
-@pytest.fixture
-def make(fake: FakeEngine, tmp_path: Any) -> MakeWorld:
-    return lambda kind="stub", **options: new_world(
-        Site(fake.url, fake.http, fake), tmp_path, kind, **options
-    )
 
 
 async def test_an_absence_of_the_engine_stops_nobody(fake: FakeEngine, make: MakeWorld) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -13,10 +13,10 @@ from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.workloads.container import ports
-from tests.engine.conftest import SHELL, Site, World
+from tests.support.site import SHELL, Site
+from tests.support.world import MakeWorld, World
 from tests.testbed.processes import free_port
 
-MakeWorld = Callable[..., World]
 ON_THE_REAL = pytest.mark.parametrize("site", ["real"], indirect=True)
 ON_THE_MACHINE = {"network_mode": "host"}
 # Knows its own prefix only, as a single-user server does, and needs a while before it listens.

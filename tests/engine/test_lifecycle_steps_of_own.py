@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -11,10 +11,10 @@ from tornado import gen
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.images import pulls
-from tests.engine.conftest import Site, World, until
 from tests.fake_engine import FakeEngine
-
-MakeWorld = Callable[..., World]
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import MakeWorld, World
 
 
 class Steps(DockerSpawner):

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from asyncdockerspawner.client import containers
 from asyncdockerspawner.lifecycle import cleanup, turns
-from tests.engine.conftest import Site, World, new_world, until
-from tests.engine.test_lifecycle_queue import last_line
 from tests.fake_engine import FakeEngine
+from tests.support.starts import last_line
+from tests.support.waiting import until
+from tests.support.world import MakeWorld
 
-Make = Callable[..., World]
 
-
-@pytest.fixture
-def make(fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up a stop, and look again after it, within a second."""
     monkeypatch.setattr(containers, "STOP_SECONDS", 0.5)
     monkeypatch.setattr(cleanup, "SWEEP_SECONDS", 1)
-    return lambda **options: new_world(Site(fake.url, fake.http, fake), tmp_path, **options)
 
 
 @pytest.mark.parametrize("remove", [True, False])
 async def test_a_server_that_cannot_be_stopped_holds_no_place_and_its_user_is_told(
-    make: Make,
+    make: MakeWorld,
     fake: FakeEngine,
     monkeypatch: pytest.MonkeyPatch,
     log: pytest.LogCaptureFixture,
@@ -54,7 +51,7 @@ async def test_a_server_that_cannot_be_stopped_holds_no_place_and_its_user_is_to
 
 
 async def test_trying_again_and_again_queues_no_more_work(
-    make: Make, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    make: MakeWorld, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "CLEANUP_SECONDS", 0)
     world = make()
@@ -70,7 +67,9 @@ async def test_trying_again_and_again_queues_no_more_work(
     await until(lambda: fake.containers() == [])
 
 
-async def test_a_new_user_of_a_deleted_ones_name_gets_nothing_of_theirs(make: Make, fake: FakeEngine) -> None:
+async def test_a_new_user_of_a_deleted_ones_name_gets_nothing_of_theirs(
+    make: MakeWorld, fake: FakeEngine
+) -> None:
     options = {"volumes": {"v-{username}": "/w"}, "delete_volumes_on_user_delete": True}
     world = make(**options)
     await world.spawn()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from asyncdockerspawner import DockerSpawner, errors
-from tests.engine.conftest import Site, World, new_world
 from tests.fake_engine import FakeEngine
+from tests.support.world import MakeWorld
 
-MakeWorld = Callable[..., World]
 TRIES = 5
 
 
@@ -57,13 +54,6 @@ async def test_a_signal_that_need_not_end_a_server_does_not_end_it(make_world: M
     await spawner.docker("kill", spawner.object_id, "WINCH")
     assert await spawner.poll() is None
     await spawner.user.stop("")
-
-
-@pytest.fixture
-def make(fake: FakeEngine, tmp_path: Path) -> MakeWorld:
-    return lambda kind="stub", **options: new_world(
-        Site(fake.url, fake.http, fake), tmp_path, kind, **options
-    )
 
 
 async def all_heard(fake: FakeEngine, spawner: DockerSpawner) -> None:

@@ -15,8 +15,8 @@ from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.images import pulls as room
 from asyncdockerspawner.images.credentials import Credentials
 from asyncdockerspawner.images.pulls import PullPolicy
-from tests.engine.conftest import until
 from tests.fake_engine import FakeEngine
+from tests.support.waiting import until
 
 IMAGE = "registry.test/pullable:1"
 SLOW = "registry.test/slow:1"

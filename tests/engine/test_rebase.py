@@ -21,10 +21,10 @@ import pytest
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.rebase import command
 from asyncdockerspawner.rebase.recipe import PROGRAM, STAGE_LABEL
-from tests.engine.client_bed import opened
-from tests.engine.conftest import real_client
-from tests.engine.rebase_bed import NAME, small_base, write_wheels
 from tests.fake_engine import FakeEngine
+from tests.support.clients import opened
+from tests.support.rebase_images import NAME, small_base, write_wheels
+from tests.support.site import real_client
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_base_image, ensure_stub_image
 from tests.testbed.steps import lock

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,18 +10,11 @@ from jupyterhub.user import User
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import registry
-from tests.engine.conftest import SHELL, Site, World, new_world, open_world
 from tests.fake_engine import FakeEngine
+from tests.support.site import SHELL, Site
+from tests.support.world import MakeWorld, World, open_world
 
-MakeWorld = Callable[..., World]
 WITH_A_FILE = [*SHELL, "/bin/busybox mkdir -p /home; echo data > /home/mine; exec /serve"]
-
-
-@pytest.fixture
-def make(fake: FakeEngine, tmp_path: Path) -> MakeWorld:
-    return lambda kind="stub", **options: new_world(
-        Site(fake.url, fake.http, fake), tmp_path, kind, **options
-    )
 
 
 def renamed(world: World, name: str = "bob") -> World:

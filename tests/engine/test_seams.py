@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 import docker
@@ -12,10 +12,10 @@ from docker.errors import APIError
 from tornado import gen, web
 
 from asyncdockerspawner import DockerSpawner, errors
-from tests.engine.conftest import Site, World
 from tests.fake_engine import FakeEngine
+from tests.support.site import Site
+from tests.support.world import MakeWorld, World
 
-MakeWorld = Callable[..., World]
 FAKE_ONLY = pytest.mark.parametrize("site", ["fake"], indirect=True)
 """It tells what it was asked."""
 REAL_ONLY = pytest.mark.parametrize("site", ["real"], indirect=True)

@@ -18,8 +18,8 @@ from benchmarks.soak.cycles import EVERY, USUAL
 from benchmarks.soak.gauge import Sample
 from benchmarks.soak.run import FAKE, REAL, Plan, soak
 from benchmarks.soak.verdict import MIB, Soaked, table, verdicts
-from tests.engine.conftest import Site
 from tests.fake_engine import FakeEngine
+from tests.support.site import Site, site_over
 
 LEVEL = Sample(
     cycles=0, memory=100 * MIB, objects=100_000, spawners=1, descriptors=20, sockets=10, tasks=2, rows=9
@@ -72,7 +72,7 @@ async def test_a_leak_and_a_failure_are_seen(
     monkeypatch.setattr(DockerSpawner, "clear_state", leaking)
     fake.rule("POST", "/containers/create", status=500, message="out of cheese", times=1)
     plan = Plan(cycles=40, in_flight=4, users=4, patience=0.2)
-    soaked = await soak("a leak", Site(fake.url, fake.http, fake), tmp_path, plan, lambda _: None)
+    soaked = await soak("a leak", site_over(fake), tmp_path, plan, lambda _: None)
     kept.close()
     await asyncio.sleep(0)
     assert "cheese" in soaked.failures[0]

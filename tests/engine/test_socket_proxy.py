@@ -9,12 +9,14 @@ import pytest
 from traitlets.log import get_logger
 
 from asyncdockerspawner import errors
-from tests.engine.client_bed import opened
-from tests.engine.conftest import Site, World, end_engines, until
 from tests.fake_engine import FakeEngine
+from tests.support.clients import opened
+from tests.support.engines import end_engines
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import MakeWorld, World
 from tests.testbed.socket_proxy import SocketProxy, socket_proxy
 
-MakeWorld = Callable[..., World]
 NEEDED = {"CONTAINERS": True, "IMAGES": True, "NETWORKS": True, "POST": True}
 LEAST = {"CONTAINERS": True, "IMAGES": True, "POST": True, "EVENTS": False, "PING": False, "VERSION": False}
 
@@ -22,7 +24,7 @@ LEAST = {"CONTAINERS": True, "IMAGES": True, "POST": True, "EVENTS": False, "PIN
 @pytest.fixture
 def behind(
     site: Site, make_world: MakeWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., World]:
+) -> MakeWorld:
     """A Hub behind the filter, with a volume of each user's; what its spawner says is in `caplog`."""
     monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
 
@@ -41,7 +43,7 @@ def told(caplog: pytest.LogCaptureFixture, words: str) -> int:
 
 @pytest.mark.parametrize("switches", [NEEDED, LEAST], ids=["needed", "least"])
 async def test_servers_start_are_watched_and_stop(
-    site: Site, behind: Callable[..., World], caplog: pytest.LogCaptureFixture, switches: dict[str, bool]
+    site: Site, behind: MakeWorld, caplog: pytest.LogCaptureFixture, switches: dict[str, bool]
 ) -> None:
     async with socket_proxy(site.url, **switches) as proxy:
         world = behind(proxy)
@@ -68,7 +70,7 @@ async def test_servers_start_are_watched_and_stop(
 
 
 async def test_a_server_that_dies_at_once_fails_its_start_with_the_reason(
-    site: Site, behind: Callable[..., World]
+    site: Site, behind: MakeWorld
 ) -> None:
     async with socket_proxy(site.url, **LEAST) as proxy:
         world = behind(proxy, **site.kind("dies"))
@@ -79,7 +81,7 @@ async def test_a_server_that_dies_at_once_fails_its_start_with_the_reason(
 
 
 async def test_a_network_that_is_missing_is_told_also_where_the_others_may_not_be_listed(
-    site: Site, behind: Callable[..., World], caplog: pytest.LogCaptureFixture
+    site: Site, behind: MakeWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with socket_proxy(site.url, **LEAST) as proxy:
         with pytest.raises(Exception, match="a network of its container does not exist"):

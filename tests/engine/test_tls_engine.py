@@ -16,8 +16,11 @@ from tornado import web
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.settings import resolve
-from tests.engine.client_bed import opened
-from tests.engine.conftest import Site, World, end_engines, new_world, until
+from tests.support.clients import opened
+from tests.support.engines import end_engines
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import World, new_world
 from tests.testbed.certificates import Certificates, make_certificates
 from tests.testbed.own_engine import TEST_SECONDS, OwnEngine, own_engine
 from tests.testbed.proc import own_tcp_sockets

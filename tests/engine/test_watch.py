@@ -11,9 +11,10 @@ import pytest
 from asyncdockerspawner.client.settings import resolve
 from asyncdockerspawner.engine import watch as room
 from asyncdockerspawner.engine.engine import Engine
-from tests.engine.client_bed import body
-from tests.engine.conftest import Site, until
 from tests.fake_engine import FakeEngine
+from tests.support.clients import body
+from tests.support.site import Site
+from tests.support.waiting import until
 
 
 @asynccontextmanager

@@ -5,22 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import jupyterhub
 import pytest
 
-from benchmarks.hub_api import HubAPI
 from tests.fake_engine import FakeEngine
-from tests.hub.hub_site import HubSite, new_hub_id, prefix_of
+from tests.support.hub_api import HubAPI
+from tests.support.hub_site import LOG_CHARACTERS, HubSite, MakeHub, new_hub_id, prefix_of
 from tests.testbed.engine import ensure_engine
 from tests.testbed.hub import HubProcess
 from tests.testbed.images import ensure_stub_image
 from tests.testbed.own_engine import OwnEngine, own_engine
 from tests.testbed.singleuser import ensure_singleuser_image
-
-LOG_CHARACTERS = 60_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,21 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "page" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
-
-
-class MakeHub(Protocol):
-    """Starts a Hub whose spawner has these options; `config` follows as Python text."""
-
-    def __call__(
-        self,
-        *,
-        config: str = "",
-        cleanup_servers: bool = True,
-        fake: FakeEngine | None = None,
-        own: OwnEngine | None = None,
-        hub_id: str | None = None,
-        **options: Any,
-    ) -> HubSite: ...
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +37,16 @@ def engine() -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def stub_image() -> str:
     return ensure_stub_image()
+
+
+@pytest.fixture
+def other_image(engine: httpx.Client, stub_image: str) -> Iterator[str]:
+    """A second name of the stub image."""
+    name = f"t{new_hub_id()}"
+    parameters = {"repo": name, "tag": "1"}
+    engine.post(f"/images/{stub_image}/tag", params=parameters).raise_for_status()
+    yield f"{name}:1"
+    engine.delete(f"/images/{name}:1").raise_for_status()
 
 
 @pytest.fixture(scope="session")

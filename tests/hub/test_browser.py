@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, TimeoutError, expect
 
-from tests.hub.browsing import LONG, Picture, log_in, page, picture
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import DIES, HubSite, until
+from tests.support.browsing import LONG, Picture, log_in, page, picture
+from tests.support.hub_site import DIES, HubSite, MakeHub, until
 
 __all__ = ["page", "picture"]
 

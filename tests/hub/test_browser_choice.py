@@ -8,10 +8,8 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.fake_engine import FakeEngine
-from tests.hub.browsing import LONG, Picture, log_in, page, picture
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite
-from tests.hub.test_configurations import inspected
+from tests.support.browsing import LONG, Picture, log_in, page, picture
+from tests.support.hub_site import HubSite, MakeHub, inspected
 
 __all__ = ["page", "picture"]
 

@@ -7,13 +7,11 @@ import re
 from playwright.async_api import Page, expect
 
 from tests.fake_engine import FakeEngine
-from tests.hub.browsing import LONG, Picture, log_in, page, picture
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import SHELL
+from tests.support.browsing import LONG, Picture, log_in, page, picture
+from tests.support.hub_site import AT_ONCE, SHELL, MakeHub
 
 __all__ = ["page", "picture"]
 
-AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
 SLOW = "registry.test/slow:1"
 SECRET = "6b1f-hidden"
 FAILS = [*SHELL, f"echo '<b>no cupboard</b> token={SECRET} '$DB_PASSWORD; exit 3"]

@@ -7,10 +7,8 @@ import asyncio
 import pytest
 
 from tests.fake_engine import FakeEngine
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import SILENT, HubSite, until
+from tests.support.hub_site import AT_ONCE, SILENT, HubSite, MakeHub, until
 
-AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
 SLOW = 2.5
 """Longer than the second that the Hub gives a cancelled start to end."""
 

@@ -11,10 +11,8 @@ from functools import partial
 import pytest
 
 from tests.fake_engine import FakeEngine
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, under_way, until
+from tests.support.hub_site import AT_ONCE, HubSite, MakeHub, under_way, until
 
-AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}\n"
 NOTED = """
 from asyncdockerspawner import DockerSpawner
 

@@ -10,12 +10,9 @@ import httpx
 import jupyterhub
 import pytest
 
-from benchmarks.hub_api import Json
 from tests.fake_engine import FakeEngine
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, text_of
-from tests.hub.test_configurations import environment_of, inspected
-from tests.hub.test_configured_forms import form_of, sent
+from tests.support.hub_api import Json
+from tests.support.hub_site import HubSite, MakeHub, environment_of, form_of, inspected, sent, text_of
 
 ODD = """<b>"&' {0} %s"""
 ALLOWED = {"usual": "stub:1", ODD: "odd:1", "small": "small:1"}

@@ -9,10 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.hub_api import Json, ServerFailed
 from tests.fake_engine import FakeEngine
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, new_hub_id
+from tests.support.hub_api import Json, ServerFailed
+from tests.support.hub_site import MakeHub, environment_of, inspected, mounted, new_hub_id
 
 WORK = "/home/jovyan/work"
 
@@ -179,20 +178,6 @@ def as_composed(config: str, **environment: str) -> str:
     lines = ["import os", 'os.environ["DOCKER_NOTEBOOK_IMAGE"] = c.DockerSpawner.pop("image")']
     lines += [f'os.environ["{key}"] = {value!r}' for key, value in environment.items()]
     return "\n".join([*lines, 'del c.DockerSpawner["remove"]', config])
-
-
-def inspected(hub: HubSite, name: str) -> Json:
-    answer = hub.engine.get(f"/containers/{hub.prefix}-{name}/json")
-    return dict(answer.raise_for_status().json())
-
-
-def environment_of(document: Json) -> dict[str, str]:
-    return dict(str(entry).partition("=")[::2] for entry in document["Config"]["Env"])
-
-
-def mounted(document: Json) -> dict[str, str]:
-    """Give volume → where it is mounted."""
-    return {str(one["Name"]): str(one["Destination"]) for one in document["Mounts"]}
 
 
 @pytest.mark.parametrize(

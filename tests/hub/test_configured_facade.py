@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fake_engine import FakeEngine
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, new_hub_id, prefix_of
-from tests.hub.test_configurations import inspected, mounted
+from tests.support.hub_site import HubSite, MakeHub, inspected, mounted, new_hub_id, prefix_of
 from tests.testbed.images import STUB
 
 MADE_BY_HAND = """

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import html
-import re
-
-import httpx
 import pytest
 
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, text_of
-from tests.hub.test_configurations import environment_of, inspected
-from tests.hub.test_configured_subclasses import other_image
-
-__all__ = ["other_image"]
+from tests.support.hub_site import HubSite, MakeHub, environment_of, form_of, inspected, sent, text_of
 
 FIELDS = """
 <label for="image">Image</label>
@@ -117,22 +108,6 @@ REFUSING = {key: value for key, value in WAYS.items() if key != "start"}
 
 def site(make_hub: MakeHub, way: str, usual: str, other: str) -> HubSite:
     return make_hub(config=ALLOWED.format(usual=usual, other=other, fields=FIELDS) + WAYS[way])
-
-
-async def form_of(session: httpx.AsyncClient) -> str:
-    """Open the page on which a server is configured; gives it."""
-    answer = await session.get("/hub/spawn")
-    assert answer.status_code == 200, text_of(answer.text)
-    return answer.text
-
-
-async def sent(session: httpx.AsyncClient, page: str, **fields: str) -> httpx.Response:
-    """Fill in the page's form and send it off, as a browser does."""
-    found = re.search(r'<form[^>]*id="spawn_form"[^>]*action="([^"]+)"', page)
-    assert found, text_of(page)
-    # None for a file's name: a plain field of a form in many parts.
-    parts = {key: (None, value) for key, value in fields.items()}
-    return await session.post(html.unescape(found[1]), files=parts)
 
 
 @pytest.mark.parametrize("way", WAYS)

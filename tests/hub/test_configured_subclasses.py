@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from benchmarks.hub_api import ServerFailed
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import SILENT, HubSite, new_hub_id, until
-from tests.hub.test_configurations import environment_of, inspected, mounted
+from tests.support.hub_api import ServerFailed
+from tests.support.hub_site import (
+    AT_ONCE,
+    SILENT,
+    HubSite,
+    MakeHub,
+    environment_of,
+    inspected,
+    mounted,
+    until,
+)
 
-AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}\n"
 IN_FRONT = {
     "coroutine": """
     async def start(self):
@@ -136,16 +140,6 @@ class SteppedSpawner(DockerSpawner):
 c.JupyterHub.spawner_class = SteppedSpawner
 c.DockerSpawner.name_template = "{prefix}-{course}-{username}"
 """
-
-
-@pytest.fixture
-def other_image(engine: httpx.Client, stub_image: str) -> Iterator[str]:
-    """A second name of the stub image."""
-    name = f"t{new_hub_id()}"
-    parameters = {"repo": name, "tag": "1"}
-    engine.post(f"/images/{stub_image}/tag", params=parameters).raise_for_status()
-    yield f"{name}:1"
-    engine.delete(f"/images/{name}:1").raise_for_status()
 
 
 @pytest.mark.parametrize("kind", IN_FRONT)

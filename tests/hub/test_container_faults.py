@@ -9,14 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.hub_api import ServerFailed
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import SHELL, HubSite, until
+from tests.support.hub_api import ServerFailed
+from tests.support.hub_site import AT_ONCE, SHELL, HubSite, MakeHub, until
 
 RARE_POLLS = "c.Spawner.poll_interval = 600"
 """What the Hub learns within a test, it did not learn by its own polling."""
 EATS_MEMORY = [*SHELL, "/serve & /bin/busybox sleep 6; exec /bin/busybox tail /dev/zero"]
-AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
 TWENTY = [f"user{number:02}" for number in range(20)]
 
 

@@ -8,8 +8,7 @@ from functools import partial
 
 import pytest
 
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, until
+from tests.support.hub_site import HubSite, MakeHub, until
 from tests.testbed.own_engine import TEST_SECONDS, OwnEngine
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)

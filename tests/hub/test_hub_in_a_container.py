@@ -15,8 +15,8 @@ import jupyterhub
 import pytest
 import yaml
 
-from benchmarks.hub_api import HubAPI
-from tests.hub.hub_site import until
+from tests.support.hub_api import HubAPI
+from tests.support.hub_site import until
 from tests.testbed.engine import ensure_engine
 from tests.testbed.hub import SCOPES
 from tests.testbed.hub_image import add_package, docker, ensure_hub_image

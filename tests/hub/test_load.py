@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.fake_engine import FakeEngine
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite
+from tests.support.hub_site import HubSite, MakeHub
 
 USERS = [f"user{number:02}" for number in range(20)]
 SLOW_CREATE = 2.5

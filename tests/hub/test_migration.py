@@ -18,10 +18,9 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from benchmarks.environments import dockerspawner_python
-from benchmarks.hub_api import HubAPI, Json
-from tests.hub.conftest import LOG_CHARACTERS
-from tests.hub.hub_site import HubSite, new_hub_id, prefix_of, until
+from tests.support.hub_api import HubAPI, Json
+from tests.support.hub_site import LOG_CHARACTERS, HubSite, new_hub_id, prefix_of, until
+from tests.testbed.dockerspawner import dockerspawner_python
 from tests.testbed.hub import HubProcess
 from tests.testbed.steps import TestbedError
 

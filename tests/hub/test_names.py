@@ -7,7 +7,7 @@ import asyncio
 import jupyterhub
 import pytest
 
-from tests.hub.conftest import MakeHub
+from tests.support.hub_site import MakeHub
 
 USER = "has@cäps-1"
 ESCAPED_USER = "has-40c-c3-a4ps-2d1"

@@ -11,9 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.hub_api import Json
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite
+from tests.support.hub_api import Json
+from tests.support.hub_site import AT_ONCE, HubSite, MakeHub
 from tests.testbed.counting_proxy import CountingProxy, counting_proxy
 from tests.testbed.engine import ensure_engine
 from tests.testbed.registry import Registry, layer, registry
@@ -26,7 +25,6 @@ RATE = 16 * MB
 """Bytes per second: the pull takes some twelve seconds."""
 NAME = "big/notebook"
 USERS = [f"user{number}" for number in range(10)]
-AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
 """The Hub answers a request for a start before the server is there, so that its progress is seen at once."""
 MOVES = re.compile(r"Pulling (\S+): (\d+) of (\d+) MB, (\d+) of (\d+) layers")
 

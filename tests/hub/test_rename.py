@@ -5,8 +5,7 @@ from __future__ import annotations
 import jupyterhub
 import pytest
 
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, new_hub_id, prefix_of
+from tests.support.hub_site import HubSite, MakeHub, new_hub_id, prefix_of
 
 RENAMES = jupyterhub.version_info[0] >= 6
 

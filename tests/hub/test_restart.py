@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import pytest
 
 from tests.fake_engine import FakeEngine
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import SHELL, HubSite, under_way, until
+from tests.support.hub_site import AT_ONCE, LONG, SHELL, HubSite, MakeHub, killed_while_it_asks, until
 
-AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
 LOOPBACK = """
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:" + given["hub_bind_url"].rpartition(":")[2]
 c.JupyterHub.hub_connect_ip = ""
 """
 SLOW = [*SHELL, "/bin/busybox sleep 6; exec /serve"]
 """A server that takes so long to answer that all five are still starting when the Hub is killed."""
-LONG = 6
-"""Seconds in which a Hub that was killed is up again."""
 FIVE = [f"user{number}" for number in range(5)]
 
 
@@ -137,18 +131,6 @@ async def test_a_container_that_the_engine_makes_after_the_hub_was_killed_is_rem
     await hub.nothing_left()
     await hub.api.start_server("alice")
     assert await hub.answers("alice")
-
-
-async def killed_while_it_asks(
-    hub: HubSite, fake: FakeEngine, route: str, options: Mapping[str, Any] | None = None
-) -> None:
-    """Ask for alice's server, kill the Hub while the Engine does this for it, and start it again."""
-    await hub.create_users("alice")
-    asked = asyncio.create_task(hub.api.request_start("alice", options=options))
-    await until(partial(under_way, fake, route), is_=True, seconds=20, every=0.02)
-    hub.process.kill()
-    await asyncio.gather(asked, return_exceptions=True)
-    hub.process.start()
 
 
 async def made(fake: FakeEngine) -> bool:

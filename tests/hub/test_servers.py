@@ -8,11 +8,8 @@ import re
 import jupyterhub
 import pytest
 
-from benchmarks.hub_api import HubRefused, ServerFailed
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import DIES, HubSite, text_of, until
-
-AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}"
+from tests.support.hub_api import HubRefused, ServerFailed
+from tests.support.hub_site import AT_ONCE, DIES, HubSite, MakeHub, text_of, until
 
 
 async def test_real_servers_of_one_user_answer_through_the_proxy_until_they_are_stopped(

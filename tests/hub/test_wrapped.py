@@ -6,9 +6,7 @@ import asyncio
 from functools import partial
 
 from tests.fake_engine import FakeEngine
-from tests.hub.conftest import MakeHub
-from tests.hub.hub_site import HubSite, until
-from tests.hub.test_restart import AT_ONCE, LONG, killed_while_it_asks
+from tests.support.hub_site import AT_ONCE, LONG, HubSite, MakeHub, killed_while_it_asks, until
 
 PROFILES = """
 from asyncdockerspawner import DockerSpawner

@@ -8,9 +8,9 @@ import sys
 
 import jupyterhub
 
-from benchmarks.environments import dockerspawner_python
 from tests.testbed.aiodocker_releases import OLD_RELEASES, ensure_aiodocker
 from tests.testbed.browser import ensure_chromium
+from tests.testbed.dockerspawner import dockerspawner_python
 from tests.testbed.engine import ensure_engine, find_engine, our_pid, stop_engine
 from tests.testbed.hub_image import ensure_hub_image
 from tests.testbed.images import ensure_base_image, ensure_stub_image, ensure_stubborn_image

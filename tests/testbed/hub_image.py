@@ -12,14 +12,7 @@ from pathlib import Path
 
 from tests.testbed.apt import codename
 from tests.testbed.engine import ensure_engine, environment
-from tests.testbed.images import (
-    PYTHON,
-    RECIPE,
-    ensure_base_image,
-    has_image,
-    image_labels,
-    recipe_hash,
-)
+from tests.testbed.images import PYTHON, RECIPE, ensure_base_image, has_image, image_labels, recipe_hash
 from tests.testbed.proxy import ensure_proxy
 from tests.testbed.singleuser import download_wheels
 from tests.testbed.steps import cache_dir, lock, pip, run, step

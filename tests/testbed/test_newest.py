@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.stub_containers import port_of, run_stub, serves
 from tests.testbed import apt, newest
 from tests.testbed.engine import EngineHandle, ensure_engine
 from tests.testbed.images import ensure_stub_image
 from tests.testbed.newest import command_beside, ensure_newest_engine, find_newest_engine, stop_newest_engine
 from tests.testbed.steps import TestbedError, cache_dir, wait_until
-from tests.testbed.test_own_engine import port_of, run_stub, serves
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = "import httpx, sys; print(httpx.get(sys.argv[1], timeout=2).status_code)"

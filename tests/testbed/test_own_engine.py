@@ -7,46 +7,21 @@ import os
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.stub_containers import inspected, port_of, run_stub, serves
 from tests.testbed.engine import ensure_engine
-from tests.testbed.images import STUB, STUBBORN, ensure_stub_image, ensure_stubborn_image
+from tests.testbed.images import STUBBORN, ensure_stub_image, ensure_stubborn_image
 from tests.testbed.own_engine import TEST_SECONDS, OwnEngine, Traces, own_engine, sweep
 from tests.testbed.steps import lock, wait_until
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
 ROOT = Path(__file__).resolve().parents[2]
-PUBLISHED: dict[str, Any] = {"PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}}
-
-
-def run_stub(http: httpx.Client, image: str = STUB, **host: Any) -> str:
-    body = {"Image": image, "HostConfig": {**PUBLISHED, **host}, "StopTimeout": 1}
-    made = http.post("/containers/create", json=body, params={"name": f"stub-{uuid.uuid4().hex[:8]}"})
-    ref = str(made.raise_for_status().json()["Id"])
-    http.post(f"/containers/{ref}/start").raise_for_status()
-    return ref
-
-
-def look(http: httpx.Client, ref: str) -> dict[str, Any]:
-    return dict(http.get(f"/containers/{ref}/json").raise_for_status().json())
-
-
-def port_of(http: httpx.Client, ref: str) -> int:
-    return int(look(http, ref)["NetworkSettings"]["Ports"]["8888/tcp"][0]["HostPort"])
-
-
-def serves(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/", timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @contextlib.contextmanager
@@ -60,14 +35,14 @@ def engine_that_leaves_nothing(folder: Path, *, live_restore: bool) -> Iterator[
 def test_killed_with_live_restore_its_containers_run_on(tmp_path: Path) -> None:
     with engine_that_leaves_nothing(tmp_path, live_restore=True) as engine:
         ref = run_stub(engine.http)
-        before, port = look(engine.http, ref), port_of(engine.http, ref)
+        before, port = inspected(engine.http, ref), port_of(engine.http, ref)
         assert before["NetworkSettings"]["IPAddress"].startswith(f"{engine.traces.subnet}.")
         assert wait_until(lambda: serves(port), 10)
         engine.kill()
         assert not engine.answers()
         assert not serves(port), "docker-proxy ends with dockerd"
         assert engine.start() < 30
-        after = look(engine.http, ref)
+        after = inspected(engine.http, ref)
         assert after["State"] == before["State"]
         assert port_of(engine.http, ref) == port
         assert wait_until(lambda: serves(port), 10)
@@ -76,11 +51,11 @@ def test_killed_with_live_restore_its_containers_run_on(tmp_path: Path) -> None:
 def test_killed_without_live_restore_its_containers_are_stopped_at_the_next_start(tmp_path: Path) -> None:
     with engine_that_leaves_nothing(tmp_path, live_restore=False) as engine:
         ref = run_stub(engine.http)
-        pid = look(engine.http, ref)["State"]["Pid"]
+        pid = inspected(engine.http, ref)["State"]["Pid"]
         engine.kill()
         assert Path("/proc", str(pid)).exists()
         engine.start()
-        state = look(engine.http, ref)["State"]
+        state = inspected(engine.http, ref)["State"]
         assert (state["Status"], state["ExitCode"]) == ("exited", 0)
 
 
@@ -93,9 +68,9 @@ def test_shut_down_its_containers_are_stopped_before(tmp_path: Path) -> None:
         engine.shut_down()
         assert not engine.answers()
         engine.start()
-        assert look(engine.http, stopped)["State"]["ExitCode"] == 0
-        assert look(engine.http, killed)["State"]["ExitCode"] == 137
-        assert look(engine.http, again)["State"]["Running"] is True
+        assert inspected(engine.http, stopped)["State"]["ExitCode"] == 0
+        assert inspected(engine.http, killed)["State"]["ExitCode"] == 137
+        assert inspected(engine.http, again)["State"]["Running"] is True
         assert wait_until(lambda: serves(port_of(engine.http, again)), 10)
 
 
@@ -128,7 +103,7 @@ def test_a_test_that_fails_leaves_nothing_and_nobody_else_is_disturbed(tmp_path:
                 fail_with_a_killed_engine(tmp_path, found)
             assert found[0].remains() == []
             assert serves(port)
-            assert look(first, bystander)["State"]["Running"] is True
+            assert inspected(first, bystander)["State"]["Running"] is True
         finally:
             first.delete(f"/containers/{bystander}", params={"force": 1})
 
@@ -137,7 +112,7 @@ KILLED_RUN = """
 import sys, time
 from pathlib import Path
 from tests.testbed.own_engine import own_engine
-from tests.testbed.test_own_engine import run_stub
+from tests.support.stub_containers import run_stub
 with own_engine(Path(sys.argv[1]), live_restore=True) as engine:
     run_stub(engine.http)
     print("RUN", engine.traces.run, flush=True)

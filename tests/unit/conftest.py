@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.environments import dockerspawner_python
-from tests import dockerspawner_14 as questions
+from tests.support import dockerspawner_14 as questions
+from tests.testbed.dockerspawner import dockerspawner_python
 
 
 @pytest.fixture(scope="session")

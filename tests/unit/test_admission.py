@@ -19,7 +19,7 @@ from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine import start_slots as room
 from asyncdockerspawner.engine.start_slots import Gate, Lease
-from tests.engine.client_bed import answering
+from tests.support.servers import answering
 from tests.testbed.socket_proxy import FORBIDDEN
 
 

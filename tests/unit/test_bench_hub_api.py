@@ -10,7 +10,7 @@ import httpx
 import pytest
 import respx
 
-from benchmarks.hub_api import HubAPI, HubRefused, ServerFailed
+from tests.support.hub_api import HubAPI, HubRefused, ServerFailed
 
 PUBLIC = "http://127.0.0.1:8000"
 API = f"{PUBLIC}/hub/api"

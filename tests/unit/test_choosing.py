@@ -9,7 +9,7 @@ from tornado import web
 from traitlets import default
 
 from asyncdockerspawner import DockerSpawner
-from tests.dockerspawner_14 import make
+from tests.support.dockerspawner_14 import make
 
 ALLOWED = {"A": "a:1", "B": "b:1"}
 

@@ -27,7 +27,7 @@ from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.keywords import create, mount
 from asyncdockerspawner.keywords.create import create_config
 from asyncdockerspawner.keywords.mount import engine_mount
-from tests.docker_py import (
+from tests.support.docker_py import (
     CREATE_WORDS,
     MOUNT_WORDS,
     VERSION,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.keywords.host import WORDS, host_config
-from tests.docker_py import HOST_WORDS, VERSION, as_json, cases, hosted_by, without_zeros, written
+from tests.support.docker_py import HOST_WORDS, VERSION, as_json, cases, hosted_by, without_zeros, written
 
 RATES = [[{"Path": "/dev/sda", "Rate": 1024}]]
 SIZES = [5, "5", "512m", "1g", "1.5G", "1024b", "64kb", "64KB", "1 g", ".5g", "+1g", "1e3k", " 1g"]

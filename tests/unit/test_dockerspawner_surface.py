@@ -13,7 +13,7 @@ from tornado import web
 
 from asyncdockerspawner import DockerSpawner, errors
 from asyncdockerspawner.workloads.launch import LaunchInputs
-from tests import dockerspawner_14 as questions
+from tests.support import dockerspawner_14 as questions
 
 CHECKED_BY_THE_TRAIT = "the option's own type checks and reads it; a function is called for each spawn"
 ONE_FOR_ALL = "one method tells of all options without effect"

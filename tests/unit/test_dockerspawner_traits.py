@@ -12,7 +12,7 @@ import pytest
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.spawners.options import deprecated
-from tests import dockerspawner_14 as questions
+from tests.support import dockerspawner_14 as questions
 
 LATER = {"certs_volume_name", "move_certs_image"}
 """Options for `internal_ssl`, which a later version supports."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import guards
 from tests.fake_engine import FakeEngine
+from tests.support import guards
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "asyncdockerspawner"
@@ -142,10 +142,6 @@ async def test_the_fixtures_guard_notices_a_thread() -> None:
 PLANTED_TEST = """
 import asyncio
 
-import pytest
-
-from tests.engine.conftest import nothing_is_left_behind
-
 
 async def test_planted():
     {planted}
@@ -169,7 +165,7 @@ def test_the_fixture_of_the_engine_tests_fails_a_planted_test(
     source = tmp_path / "test_planted.py"
     source.write_text(PLANTED_TEST.format(planted=planted))
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml")
-    answer = run(*pytest_, "--rootdir", ROOT, source)
+    answer = run(*pytest_, "--rootdir", ROOT, "-p", "tests.engine.conftest", source)
     assert f"\n{summary} in " in answer.stdout, answer.stdout + answer.stderr
 
 
@@ -181,7 +177,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeEngine]:
 
 @pytest.mark.parametrize("way", ["unix", "tcp"])
 def test_a_spawn_uses_no_executor_and_one_thread(fake: FakeEngine, way: str) -> None:
-    answer = run(sys.executable, "-m", "tests.lone_spawn", fake.url, way)
+    answer = run(sys.executable, "-m", "tests.support.lone_spawn", fake.url, way)
     assert answer.returncode == 0, answer.stderr
     seen = json.loads(answer.stdout)
     assert (seen["executor"], seen["threads"], seen["polls"]) == (False, 1, [None, 0])

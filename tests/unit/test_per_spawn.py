@@ -12,7 +12,7 @@ import pytest
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.spawners.options.per_spawn import PerSpawn
-from tests.dockerspawner_14 import make
+from tests.support.dockerspawner_14 import make
 
 GIB = 2**30
 VALUES: dict[str, tuple[Any, Any, Any]] = {

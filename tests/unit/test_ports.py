@@ -10,7 +10,7 @@ from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container import endpoint, ports
 from asyncdockerspawner.workloads.container.ports import SharedPort
-from tests.dockerspawner_14 import make
+from tests.support.dockerspawner_14 import make
 
 
 @pytest.mark.parametrize("shared", [SharedPort("host", 1), SharedPort("container:a", 65535)])

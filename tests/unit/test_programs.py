@@ -18,7 +18,7 @@ from asyncdockerspawner.client.programs import Ended
 from asyncdockerspawner.errors import BadOption, ProgramFailed
 from asyncdockerspawner.images.credentials import DOCKER_HUB, Credentials
 from asyncdockerspawner.images.docker_config import DockerConfig
-from tests import guards
+from tests.support import guards
 
 SECRET = "s3cret"
 

@@ -12,7 +12,7 @@ from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.options import deprecated
 from asyncdockerspawner.spawners.options.per_spawn import FunctionOr
-from tests.dockerspawner_14 import make
+from tests.support.dockerspawner_14 import make
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 COMPUTED = {

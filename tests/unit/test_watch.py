@@ -18,7 +18,7 @@ from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container import status
-from tests.engine.client_bed import answering
+from tests.support.servers import answering
 from tests.unit.watch_bed import OURS, Server, heard, until
 
 

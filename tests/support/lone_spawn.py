@@ -1,6 +1,6 @@
 """One spawn, poll and stop in a process of its own, without the Hub's HTTP client.
 
-`python -m tests.lone_spawn unix:///PATH unix|tcp` prints a line of JSON: what was seen of threads meanwhile.
+`python -m tests.support.lone_spawn unix:///PATH unix|tcp` prints a line of JSON: what was seen of threads.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from traitlets.config import Config
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import registry
-from tests.engine.client_bed import forwarding
-from tests.engine.conftest import COOKIE_SECRET, Site, open_world
+from tests.support.servers import forwarding
+from tests.support.site import Site
+from tests.support.world import COOKIE_SECRET, open_world
 
 
 async def spawn(url: str, folder: Path) -> dict[str, Any]:

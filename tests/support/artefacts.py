@@ -11,6 +11,6 @@ VARIABLE = "ASYNCDOCKERSPAWNER_ARTEFACTS"
 
 def artefact(name: str) -> Path:
     """Give the file of this name, in the folder that the environment says or in `tests/.artefacts`."""
-    folder = Path(os.environ.get(VARIABLE) or Path(__file__).resolve().parent / ".artefacts")
+    folder = Path(os.environ.get(VARIABLE) or Path(__file__).resolve().parents[1] / ".artefacts")
     folder.mkdir(parents=True, exist_ok=True)
     return folder / re.sub(r"[^\w.-]+", "-", name)

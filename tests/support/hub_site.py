@@ -8,20 +8,28 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import httpx
 
-from benchmarks.hub_api import HubAPI, Json
 from tests.fake_engine import FakeEngine
+from tests.support.hub_api import HubAPI, Json
 from tests.testbed.hub import HubProcess
+from tests.testbed.own_engine import OwnEngine
 
 SHELL = ["/bin/busybox", "sh", "-c"]
 DIES = [*SHELL, "echo 'cannot open the notebook cupboard' >&2; exit 7"]
 SILENT = [*SHELL, "trap 'exit 0' TERM; while :; do /bin/busybox sleep 0.1; done"]
 """A server that runs and never answers."""
+AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}\n"
+"""The Hub answers a request for a server as soon as its start has begun."""
+LOG_CHARACTERS = 60_000
+"""So much is shown of the log of a Hub whose test has failed."""
+LONG = 6
+"""Seconds in which a Hub that was killed is up again."""
 GONE_WITHIN = 60.0
 """Seconds in which what has ended is removed, however busy the machine is."""
 
@@ -118,6 +126,21 @@ class HubSite:
             await session.aclose()
 
 
+class MakeHub(Protocol):
+    """Starts a Hub whose spawner has these options; `config` follows as Python text."""
+
+    def __call__(
+        self,
+        *,
+        config: str = "",
+        cleanup_servers: bool = True,
+        fake: FakeEngine | None = None,
+        own: OwnEngine | None = None,
+        hub_id: str | None = None,
+        **options: Any,
+    ) -> HubSite: ...
+
+
 async def until(ask: Callable[[], Any], *, is_: object, seconds: float, every: float = 0.1) -> None:
     """Wait for an answer; fails with the last one after so many seconds."""
     end = time.monotonic() + seconds
@@ -131,6 +154,18 @@ async def under_way(fake: FakeEngine, route: str) -> bool:
     return f"POST {route}" in fake.state()["in_flight"]
 
 
+async def killed_while_it_asks(
+    hub: HubSite, fake: FakeEngine, route: str, options: Mapping[str, Any] | None = None
+) -> None:
+    """Ask for alice's server, kill the Hub while the Engine does this for it, and start it again."""
+    await hub.create_users("alice")
+    asked = asyncio.create_task(hub.api.request_start("alice", options=options))
+    await until(partial(under_way, fake, route), is_=True, seconds=20, every=0.02)
+    hub.process.kill()
+    await asyncio.gather(asked, return_exceptions=True)
+    hub.process.start()
+
+
 def prefix_of(hub_id: str) -> str:
     """The prefix that goes with a Hub's id."""
     return f"t{hub_id}"
@@ -141,10 +176,40 @@ def new_hub_id() -> str:
     return uuid.uuid4().hex[:10]
 
 
+def inspected(hub: HubSite, name: str) -> Json:
+    answer = hub.engine.get(f"/containers/{hub.prefix}-{name}/json")
+    return dict(answer.raise_for_status().json())
+
+
+def environment_of(document: Json) -> dict[str, str]:
+    return dict(str(entry).partition("=")[::2] for entry in document["Config"]["Env"])
+
+
+def mounted(document: Json) -> dict[str, str]:
+    """Give volume → where it is mounted."""
+    return {str(one["Name"]): str(one["Destination"]) for one in document["Mounts"]}
+
+
 def text_of(page: str) -> str:
     """What a page says, in one line."""
     body = re.sub(r"(?s)<(script|style)\b.*?</\1>", " ", page)
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+async def form_of(session: httpx.AsyncClient) -> str:
+    """Open the page on which a server is configured; gives it."""
+    answer = await session.get("/hub/spawn")
+    assert answer.status_code == 200, text_of(answer.text)
+    return answer.text
+
+
+async def sent(session: httpx.AsyncClient, page: str, **fields: str) -> httpx.Response:
+    """Fill in the page's form and send it off, as a browser does."""
+    found = re.search(r'<form[^>]*id="spawn_form"[^>]*action="([^"]+)"', page)
+    assert found, text_of(page)
+    # None for a file's name: a plain field of a form in many parts.
+    parts = {key: (None, value) for key, value in fields.items()}
+    return await session.post(html.unescape(found[1]), files=parts)
 
 
 def _form_action(page: str) -> str:

@@ -6,8 +6,8 @@ from jupyterhub import orm
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.names import labels
-from tests.engine.conftest import World
 from tests.fake_engine import FakeEngine
+from tests.support.world import World
 
 FIRST_PORT = 20_000
 

@@ -1,27 +1,17 @@
-"""The Python environments that the measured Hubs run in: ours, and one of its own for DockerSpawner 14."""
+"""The Python environment that DockerSpawner 14 has of its own."""
 
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.testbed.steps import cache_dir, say
+
 INSTALL_LIMIT = 600.0
-
-
-def cache_folder() -> Path:
-    """Where the benchmarks keep what they can use again."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "asyncdockerspawner" / "bench"
-
-
-def our_python() -> Path:
-    """The interpreter that runs the benchmark: our package and its JupyterHub are installed there."""
-    return Path(sys.executable)
 
 
 def dockerspawner_python() -> Path:
@@ -31,7 +21,7 @@ def dockerspawner_python() -> Path:
     """
     hub = version("jupyterhub")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = cache_folder() / f"dockerspawner-14-hub-{hub.partition('.')[0]}-python-{python}"
+    folder = cache_dir("bench") / f"dockerspawner-14-hub-{hub.partition('.')[0]}-python-{python}"
     wanted = {
         "python": platform.python_version(),
         "packages": [f"jupyterhub=={hub}", "dockerspawner==14.*"],
@@ -40,8 +30,7 @@ def dockerspawner_python() -> Path:
     interpreter = folder / "bin" / "python"
     if marker.exists() and json.loads(marker.read_text()) == wanted:
         return interpreter
-    print(f"Making an environment for DockerSpawner 14 in {folder} ...", flush=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    say(f"* making an environment for DockerSpawner 14 in {folder} ...")
     uv = (sys.executable, "-m", "uv")
     _run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
     _run(*uv, "pip", "install", "--quiet", "--python", str(interpreter), *wanted["packages"])

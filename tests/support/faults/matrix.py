@@ -21,9 +21,11 @@ from sqlalchemy.orm import Session
 
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine import registry
-from tests.engine.conftest import Site, World, until
-from tests.engine.fault_case import Case, Operation, engines_of
 from tests.fake_engine import FakeEngine
+from tests.support.faults.case import Case, Operation, engines_of
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import World
 
 Json = dict[str, Any]
 Words = Callable[["Step"], Json]

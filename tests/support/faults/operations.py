@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from asyncdockerspawner.lifecycle import RUNNING
-from tests.engine.fault_case import Case, Operation
+from tests.support.faults.case import Case, Operation
 
 Json = dict[str, Any]
 A_WHILE = 0.6

@@ -9,8 +9,8 @@ import jupyterhub
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from tests.artefacts import artefact
-from tests.hub.hub_site import HubSite
+from tests.support.artefacts import artefact
+from tests.support.hub_site import HubSite
 from tests.testbed.browser import ensure_chromium
 
 # As root, in a container or where /dev/shm is small, Chromium needs all three.

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.engine.engine import Engine
-from tests.engine.conftest import World
 from tests.fake_engine import FakeEngine
+from tests.support.world import World
 
 Json = dict[str, Any]
 EVENTUALLY = 8.0

@@ -1,0 +1,14 @@
+"""Waiting for what has no event of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+
+async def until(ask: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Wait for an answer that is true."""
+    async with asyncio.timeout(seconds):
+        while not ask():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
