@@ -58,7 +58,7 @@ SIDE_BY_SIDE = ["hub_6", "engine", "fake", "newest", "unit", "hub_5", "browser",
 """What takes longest comes first."""
 AT_ONCE = 5
 """More are no faster on two cores, and keep each other waiting until their limits."""
-EVERYWHERE = ["client_*", "facade*", "fake_engine_answers", "lifecycle*"]
+EVERYWHERE = ["client_*", "docker_py*", "fake_engine_answers", "lifecycle*"]
 """What is tested over each Engine: files of tests/engine."""
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 NEWER_PYTHONS = ["3.14", "3.13", "3.12"]

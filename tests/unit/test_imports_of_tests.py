@@ -16,7 +16,7 @@ SHARED = (
     "tests.unit.table_bed",
     "tests.unit.watch_bed",
 )
-OF_THE_BENCHMARKS = {"tests/unit/test_bench_report.py", "tests/engine/test_soak.py"}
+OF_THE_BENCHMARKS = {"tests/unit/test_benchmarks_report.py", "tests/engine/test_soak.py"}
 """The tests of the benchmarks themselves."""
 SOURCES = sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 

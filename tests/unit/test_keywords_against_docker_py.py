@@ -1,6 +1,6 @@
 """docker-py's words for a container and for a mount come to what docker-py itself makes of them.
 
-Its words for a HostConfig are in `test_docker_py_host.py`.
+Its words for a HostConfig are in `test_keywords_against_docker_py_host_config.py`.
 """
 
 from __future__ import annotations
