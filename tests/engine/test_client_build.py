@@ -193,10 +193,10 @@ async def test_the_end_of_a_container_is_waited_for_with_a_limit(site: Site) -> 
     async with opened(site.url) as client:
         dies = await client.containers.create(f"t{site.hub_id}-a", body(site, "dies"))
         await client.containers.start(dies)
-        assert await client.containers.wait(dies, deadline=20) == 3
+        assert await client.containers.wait(dies, timeout=20) == 3
         runs = await client.containers.create(f"t{site.hub_id}-b", body(site))
         await client.containers.start(runs)
         with pytest.raises(errors.EngineTimeout):
-            await client.containers.wait(runs, deadline=0.3)
+            await client.containers.wait(runs, timeout=0.3)
         with pytest.raises(errors.ObjectNotFound):
-            await client.containers.wait(f"t{site.hub_id}-none", deadline=5)
+            await client.containers.wait(f"t{site.hub_id}-none", timeout=5)

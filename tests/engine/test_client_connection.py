@@ -184,7 +184,7 @@ def _streamed(client: Client) -> Callable[..., Awaitable[None]]:
     return ask
 
 
-@pytest.mark.parametrize("kind", [AttributeError, KeyError, TypeError, ValueError])
+@pytest.mark.parametrize("kind", [AttributeError, BrokenPipeError, KeyError, OSError, TypeError, ValueError])
 async def test_a_fault_in_what_reads_a_pull_is_no_fault_of_the_pull(
     fake: FakeEngine, kind: type[Exception]
 ) -> None:
@@ -196,11 +196,22 @@ async def test_a_fault_in_what_reads_a_pull_is_no_fault_of_the_pull(
             await client.images.pull("registry.test/pullable", "1", on_line=fails)
 
 
+@pytest.mark.parametrize("asked", ["request", "stream"])
+async def test_a_body_that_json_has_no_words_for_is_refused_before_it_is_sent(
+    fake: FakeEngine, asked: str
+) -> None:
+    async with opened(fake.url) as client:
+        ask = client.connection.request if asked == "request" else _streamed(client)
+        with pytest.raises(errors.BadOption, match=r"^To create container, an option's value cannot be sent"):
+            await ask("POST", "containers/create", operation="create container", body={"Env": object()})
+    assert fake.requests() == []
+
+
 async def test_a_whole_number_of_seconds_is_a_deadline_too(fake: FakeEngine) -> None:
     fake.rule("GET", "^/info", hang=True)
     async with opened(fake.url) as client:
         with pytest.raises(errors.EngineTimeout):
-            await client.connection.request("GET", "info", operation="ask info", deadline=1)
+            await client.connection.request("GET", "info", operation="ask info", timeout=1)
 
 
 async def test_a_short_absence_of_the_engine_goes_unnoticed(
@@ -244,7 +255,7 @@ async def test_whether_an_engine_is_back_is_asked_once_for_all(fake: FakeEngine)
 async def test_an_engine_that_hangs_is_asked_once_for_all(
     fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "KNOCK_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "PING_TIMEOUT", 0.5)
     async with opened(fake.url, version="1.41", timeout=1) as client:
         fake.rule("*", "^/(info|_ping)", hang=True)
         with pytest.raises(errors.EngineTimeout):

@@ -186,7 +186,7 @@ async def test_somebody_elses_removal_is_waited_for_with_a_limit(fake: FakeEngin
         removal = asyncio.create_task(client.containers.remove(made))
         await until(lambda: fake.requests("DELETE"))
         with pytest.raises(errors.EngineTimeout, match="still being removed"):
-            await client.containers.remove(made, deadline=0.2)
+            await client.containers.remove(made, timeout=0.2)
         assert not removal.done()
         await removal
 

@@ -101,6 +101,15 @@ async def test_wait_tells_how_a_container_ended(spawner: DockerSpawner, site: Si
     assert (await waiting)["StatusCode"] == 137
 
 
+@FAKE_ONLY
+async def test_an_end_that_cannot_be_read_is_an_error_of_ours(
+    spawner: DockerSpawner, fake: FakeEngine
+) -> None:
+    fake.rule("POST", "/wait$", status=200, garbage_body=True)
+    with pytest.raises(errors.EngineLost, match=r"wait for container.*cannot be read"):
+        await spawner.docker("wait", "some-container")
+
+
 async def test_logs_are_the_bytes_that_were_written(spawner: DockerSpawner, site: Site, name: str) -> None:
     made = await spawner.docker("create_container", name=name, **words(writer(site, "one\ntwo", "three")))
     before = datetime.now(UTC).timestamp() - 60

@@ -53,7 +53,7 @@ async def test_a_server_that_listens_to_itself_only_is_told_so(make_world: MakeW
 async def test_a_kept_container_that_does_not_answer_is_stopped_and_stays(
     make_world: MakeWorld, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "TRY_SECONDS", 0.3)
+    monkeypatch.setattr(probe, "TRY_TIMEOUT", 0.3)
     world = make_world(remove=False)
     ref = (await world.spawn()).object_id
     await world.user.stop("")
@@ -121,7 +121,7 @@ class Listener:
 async def test_an_address_that_the_hub_cannot_reach_is_told(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(probe, "CONNECT_TIMEOUT", 0.2)
     world = use(make_world(http_timeout=1), Elsewhere)
     listener = Listener(backlog=0)
     with listener as Elsewhere.where:

@@ -17,7 +17,7 @@ from tests.support.world import MakeWorld
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up a stop, and look again after it, within a second."""
-    monkeypatch.setattr(containers, "STOP_SECONDS", 0.5)
+    monkeypatch.setattr(containers, "STOP_TIMEOUT", 0.5)
     monkeypatch.setattr(cleanup, "SWEEP_SECONDS", 1)
 
 

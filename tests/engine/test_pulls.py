@@ -233,7 +233,7 @@ async def test_patience_ends_the_wait_and_names_the_option(engine: Engine, fake:
     fake.add_pullable(SLOW, pause=1.0)
     other = await waiting(engine, fake)
     with pytest.raises(errors.ImageUnavailable, match="pull_timeout"):
-        await engine.pulls.ensure(SLOW, PullPolicy.IF_NOT_PRESENT, patience=0.1)
+        await engine.pulls.ensure(SLOW, PullPolicy.IF_NOT_PRESENT, timeout=0.1)
     await other
     assert pulls(fake) == 1
 

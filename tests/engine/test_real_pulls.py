@@ -385,7 +385,7 @@ async def test_a_pull_that_takes_too_long_is_told_and_may_still_be_waited_for(
 ) -> None:
     image = add(open_registry, 8 * MIB, far.address)
     far.rate = MIB
-    said = await refused(engine, image, patience=1)
+    said = await refused(engine, image, timeout=1)
     assert said == (
         f"The image {image} was not pulled within 1 s. Try again later: what has been downloaded is kept. "
         "`pull_timeout` says how long a user waits for it."

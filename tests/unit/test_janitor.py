@@ -187,26 +187,26 @@ async def test_who_asks_for_work_hears_whether_it_is_done_or_put_off(monkeypatch
         raise errors.EngineRefused("remove container", "x", "no", status=409)
 
     for _ in range(2):
-        assert not await janitor.attempt("x", work, what="work", patience=60, goal="x")
+        assert not await janitor.attempt("x", work, what="work", timeout=60, goal="x")
     away = False
     await janitor.settled("x")
-    assert await janitor.attempt("x", work, what="work", patience=60)
-    assert not await janitor.attempt("x", refused, what="work", patience=60)
-    assert not await janitor.attempt("x", asyncio.Event().wait, what="for ever", patience=0)  # type: ignore[arg-type]
-    await janitor.aclose(patience=0)
+    assert await janitor.attempt("x", work, what="work", timeout=60)
+    assert not await janitor.attempt("x", refused, what="work", timeout=60)
+    assert not await janitor.attempt("x", asyncio.Event().wait, what="for ever", timeout=0)  # type: ignore[arg-type]
+    await janitor.aclose(timeout=0)
 
 
 async def test_what_is_not_done_when_the_hub_ends_is_told(caplog: pytest.LogCaptureFixture) -> None:
     janitor = Janitor()
     janitor.submit("x", asyncio.Event().wait, what="remove x")  # type: ignore[arg-type]
-    await janitor.aclose(patience=0)
+    await janitor.aclose(timeout=0)
     assert "Not done when the Hub ended: remove x" in caplog.text
 
 
 async def test_closing_ends_what_does_not_end_by_itself() -> None:
     janitor = Janitor()
     task = janitor.submit("x", asyncio.Event().wait, what="wait for ever")  # type: ignore[arg-type]
-    await janitor.aclose(patience=0.01)
+    await janitor.aclose(timeout=0.01)
     assert task.cancelled()
     await Janitor().aclose()
     assert not janitor.busy("x")
@@ -216,7 +216,7 @@ async def test_closing_ends_what_is_under_way_as_well_as_what_is_queued_behind_i
     janitor = Janitor()
     tasks = [janitor.submit("x", asyncio.Event().wait, what="wait for ever") for _ in range(3)]  # type: ignore[arg-type]
     await asyncio.sleep(0)
-    await janitor.aclose(patience=0.01)
+    await janitor.aclose(timeout=0.01)
     assert all(task.cancelled() for task in tasks)
     assert not janitor.busy("x")
 
@@ -226,6 +226,6 @@ async def test_who_waits_is_not_cancelled_with_the_work() -> None:
     janitor.submit("x", asyncio.Event().wait, what="wait for ever")  # type: ignore[arg-type]
     waiter = asyncio.create_task(janitor.settled("x"))
     await asyncio.sleep(0)
-    await janitor.aclose(patience=0.01)
+    await janitor.aclose(timeout=0.01)
     await asyncio.wait_for(waiter, 1)
     assert not janitor.busy("x")

@@ -81,8 +81,8 @@ def script(tmp_path: Path) -> Callable[..., str]:
 Script = Callable[..., str]
 
 
-async def run(name: str, environ: dict[str, str], *, seconds: float = 20, stdin: bytes = b"") -> Ended:
-    return await programs.run([name, "get"], environ=environ, seconds=seconds, stdin=stdin)
+async def run(name: str, environ: dict[str, str], *, timeout: float = 20, stdin: bytes = b"") -> Ended:
+    return await programs.run([name, "get"], environ=environ, timeout=timeout, stdin=stdin)
 
 
 async def test_a_program_answers_what_it_is_asked(script: Script, environ: dict[str, str]) -> None:
@@ -147,7 +147,7 @@ async def test_a_program_that_hangs_is_killed_at_its_deadline(
 ) -> None:
     name = script('echo $$ >"$FOLDER/pid"; trap "" TERM; sleep 60 & echo $! >"$FOLDER/child"; wait; sleep 60')
     with pytest.raises(ProgramFailed, match=r"helper was not done within 0.5 s"):
-        await run(name, environ, seconds=0.5)
+        await run(name, environ, timeout=0.5)
     pids = [int((tmp_path / file).read_text()) for file in ("pid", "child")]
     assert not alive(pids[0])
     await soon(lambda: not alive(pids[1]))
@@ -165,7 +165,7 @@ async def test_output_is_bounded_also_where_the_program_ends_at_once(
     script: Script, environ: dict[str, str]
 ) -> None:
     with pytest.raises(ProgramFailed, match="more than 10 bytes"):
-        await programs.run([script("echo 0123456789")], environ=environ, seconds=20, limit=10)
+        await programs.run([script("echo 0123456789")], environ=environ, timeout=20, limit=10)
 
 
 async def test_a_program_is_killed_and_reaped_when_its_caller_is_cancelled(
@@ -305,7 +305,7 @@ async def test_a_broken_helper_is_named_without_its_words(
     environ: dict[str, str], registry: str, told: str
 ) -> None:
     with pytest.raises(BadOption, match=told) as caught:
-        await DockerConfig(environ, helper_seconds=0.5).credentials_for(registry)
+        await DockerConfig(environ, helper_timeout=0.5).credentials_for(registry)
     assert SECRET not in str(caught.value)
 
 

@@ -14,11 +14,11 @@ from asyncdockerspawner.client import translate
 from asyncdockerspawner.client.connection import Connection, objects, segment
 from asyncdockerspawner.jsontypes import JsonObject
 
-UPLOAD_SECONDS = 600.0
+UPLOAD_TIMEOUT = 600.0
 """The answer begins when the Engine has the whole context."""
-IDLE_SECONDS = 1800.0
+IDLE_TIMEOUT = 1800.0
 """A build that says nothing for so long has broken off; pip says little while it installs."""
-FORGET_SECONDS = 15.0
+FORGET_TIMEOUT = 15.0
 PIECE = 2**16
 
 
@@ -81,8 +81,8 @@ class Builds:
                     params=params,
                     headers={"Content-Type": "application/x-tar"},
                     body=_Pieces(context),
-                    deadline=UPLOAD_SECONDS,
-                    idle=IDLE_SECONDS,
+                    timeout=UPLOAD_TIMEOUT,
+                    idle=IDLE_TIMEOUT,
                 ) as chunks,
                 aclosing(objects(chunks)) as lines,
             ):
@@ -124,7 +124,7 @@ class Builds:
 
     async def forget(self, label: str) -> None:
         """Remove the unnamed images that carry `key=value`, which a stage of a build leaves."""
-        end = time.monotonic() + FORGET_SECONDS
+        end = time.monotonic() + FORGET_TIMEOUT
         params = {"filters": json.dumps({"dangling": ["true"], "label": [label]})}
         while await self._found(params):
             await self._connection.request(

@@ -1,4 +1,4 @@
-"""One Engine's connection: version, deadlines, pools, and the way from request to answer.
+"""One Engine's connection: version, timeouts, pools, and the way from request to answer.
 
 aiodocker's own decoding, events, pulls and time limits are not used: see the traps named in each comment.
 """
@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 from urllib.parse import quote
 
 import aiohttp
@@ -26,7 +26,7 @@ UNSENT_PAUSES = (0.1, 0.4)
 """Seconds before a request that never left is sent again."""
 LOST_PAUSES = (0.1, 0.5)
 """Seconds before a request that may be repeated is sent again after its answer was lost."""
-KNOCK_SECONDS = 5.0
+PING_TIMEOUT = 5.0
 """How long an Engine that was away may take to answer a ping."""
 
 
@@ -36,6 +36,19 @@ class Answer:
 
     status: int
     data: Any
+
+
+class Parts(TypedDict, total=False):
+    """What every request may have beside its method, path and body."""
+
+    operation: Required[str]
+    """What errors call it, as in "create container"."""
+    subject: str
+    """The name or id that it is about."""
+    params: Mapping[str, Any] | None
+    headers: Mapping[str, str] | None
+    versioned: bool
+    """False: in the Engine's newest version, before one is agreed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +64,26 @@ class _Call:
     data: transport.Body = None
     idle: float | None = None
     versioned: bool = True
+
+    @classmethod
+    def of(
+        cls, method: str, path: str, body: Any, *, idle: float | None = None, **parts: Unpack[Parts]
+    ) -> _Call:
+        """Make a call: bytes, and a body that comes in pieces, stay as they are; all else becomes JSON.
+
+        Raises BadOption for a body that JSON has no words for.
+        """
+        try:
+            data = body if body is None or isinstance(body, bytes | AsyncIterable) else json.dumps(body)
+        except (TypeError, ValueError) as exc:
+            raise errors.BadOption(
+                f"To {parts['operation']}, an option's value cannot be sent as JSON: {exc}."
+            ) from exc
+        return cls(method=method, path=path, data=data, idle=idle, **parts)
+
+    def failed(self, exc: Exception, request: str = "") -> errors.EngineError:
+        """Return our error for one of FOREIGN; `request` names what was asked, as in "GET /info"."""
+        return translate.from_exception(exc, operation=self.operation, subject=self.subject, request=request)
 
 
 _KNOCK = _Call(method="GET", path="_ping", operation="ping", versioned=False)
@@ -80,51 +113,32 @@ class Connection:
         method: str,
         path: str,
         *,
-        operation: str,
-        subject: str = "",
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
         body: Any = None,
-        deadline: float | None = None,
-        versioned: bool = True,
+        timeout: float | None = None,
         repeatable: bool = False,
         decoded: bool = True,
+        **parts: Unpack[Parts],
     ) -> Answer:
-        """Send one request and read its whole answer within `deadline` seconds.
+        """Send one request and read its whole answer within `timeout` seconds.
 
-        One that may be repeated (`repeatable`; GET always is) is sent again where its answer was lost. Bytes
-        are sent as they are, anything else as JSON. Raises a subclass of EngineError for everything but 2xx
-        and 3xx; any other exception is a fault of this program's.
+        One that may be repeated (`repeatable`; GET always is) is sent again where its answer was lost. Raises
+        a subclass of EngineError for everything but 2xx and 3xx, and BadOption for a body that cannot be
+        sent; any other exception is a fault of this program's.
         """
-        try:
-            data = body if body is None or isinstance(body, bytes) else json.dumps(body)
-        except (TypeError, ValueError) as exc:
-            raise errors.BadOption(
-                f"To {operation}, an option's value cannot be sent as JSON: {exc}."
-            ) from exc
-        call = _Call(
-            method=method,
-            path=path,
-            operation=operation,
-            subject=subject,
-            params=params,
-            headers=headers,
-            data=data,
-            versioned=versioned,
-        )
+        call = _Call.of(method, path, body, **parts)
         pauses = LOST_PAUSES if repeatable or method == "GET" else ()
         for pause in (*pauses, None):
             try:
-                return await self._answered(call, deadline, decoded=decoded)
+                return await self._answered(call, timeout, decoded=decoded)
             except errors.EngineLost:
                 if pause is None:
                     raise
             await asyncio.sleep(pause)
         raise AssertionError("the last try returns or raises")
 
-    async def _answered(self, call: _Call, deadline: float | None, *, decoded: bool) -> Answer:
+    async def _answered(self, call: _Call, timeout: float | None, *, decoded: bool) -> Answer:
         try:
-            async with asyncio.timeout(deadline or self.settings.timeout):
+            async with asyncio.timeout(timeout or self.settings.timeout):
                 response = await self._send(self.docker, call)
                 try:
                     text = await response.read()
@@ -135,50 +149,35 @@ class Connection:
             raise self._failure(exc, call) from exc
 
     @asynccontextmanager
-    async def stream(  # noqa: PLR0913 - see request
+    async def stream(
         self,
         method: str,
         path: str,
         *,
-        operation: str,
-        subject: str = "",
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
         body: Any = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
         idle: float | None = None,
-        versioned: bool = True,
+        **parts: Unpack[Parts],
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open a streaming answer; gives its bytes as they come, and closes it whatever happens.
+        """Open a streaming answer; yields its bytes as they come, and closes it whatever happens.
 
         aiodocker never closes a response that is left early: its connection leaks, and the Engine goes on
-        pulling. Hence the explicit close. The answer has to begin within `deadline` seconds, and `idle`
-        seconds without a byte end it, with EngineTimeout. One that is not `versioned` is in the Engine's
-        newest version, and may settle the version for all that follows. A body that comes in pieces is sent
-        as it is, anything else as JSON.
+        pulling. Hence the explicit close. The answer has to begin within `timeout` seconds, and `idle`
+        seconds without a byte end it, with EngineTimeout. One that is not `versioned` may settle the version
+        for all that follows. Raises as `request` does; what else goes wrong in the reader stays what it is.
         """
-        call = _Call(
-            method=method,
-            path=path,
-            operation=operation,
-            subject=subject,
-            params=params,
-            headers=headers,
-            data=body if body is None or isinstance(body, AsyncIterable) else json.dumps(body),
-            idle=idle,
-            versioned=versioned,
-        )
+        call = _Call.of(method, path, body, idle=idle, **parts)
         try:
-            async with asyncio.timeout(deadline or self.settings.timeout):
+            async with asyncio.timeout(timeout or self.settings.timeout):
                 response = await self._send(self._streams, call)
         except translate.FOREIGN as exc:
             raise self._failure(exc, call) from exc
         try:
             self._learn(response.headers.get("Api-Version"))
-            yield response.content.iter_any()
-        # What the connection raises, and `objects` about what came; not what goes wrong in the reader itself.
-        except translate.FOREIGN as exc:
-            raise translate.from_exception(exc, operation=operation, subject=subject) from exc
+            yield _Chunks(response, call)
+        # What `objects` finds in the bytes, and the time that a reader gives them.
+        except (translate.UnreadableAnswer, TimeoutError) as exc:
+            raise call.failed(exc) from exc
         finally:
             transport.cut(response)
 
@@ -300,11 +299,11 @@ class Connection:
     async def _knock(self) -> errors.EngineError | None:
         """Ping; gives what is wrong, or None. Whatever else it answers, it is there."""
         try:
-            async with asyncio.timeout(KNOCK_SECONDS):
+            async with asyncio.timeout(PING_TIMEOUT):
                 # In the calls' pool it would wait behind those that have no answer.
                 transport.cut(await self._try(self._streams, _KNOCK))
         except TimeoutError:
-            return errors.EngineTimeout("ping", "", f"it does not answer within {KNOCK_SECONDS:.0f} s")
+            return errors.EngineTimeout("ping", "", f"it does not answer within {PING_TIMEOUT:.0f} s")
         except translate.NO_ANSWER as exc:
             return exc
         except errors.EngineError:
@@ -313,12 +312,24 @@ class Connection:
 
     def _failure(self, exc: Exception, call: _Call) -> errors.EngineError:
         """Give our error for a foreign one, and have the next request ask first where there was no answer."""
-        found = translate.from_exception(
-            exc, operation=call.operation, subject=call.subject, request=f"{call.method} /{call.path}"
-        )
+        found = call.failed(exc, f"{call.method} /{call.path}")
         if isinstance(found, errors.EngineTimeout):
             self._away = found
         return found
+
+
+class _Chunks(AsyncIterator[bytes]):
+    """A stream's bytes; only what breaks off the connection becomes an error of ours."""
+
+    def __init__(self, response: aiohttp.ClientResponse, call: _Call) -> None:
+        self._bytes = aiter(response.content.iter_any())
+        self._call = call
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._bytes)
+        except translate.FOREIGN as exc:
+            raise self._call.failed(exc) from exc
 
 
 def segment(ref: str, *, parts: bool = False) -> str:

@@ -10,14 +10,14 @@ from asyncdockerspawner.client.connection import Connection, segment
 from asyncdockerspawner.client.output import end_of
 from asyncdockerspawner.jsontypes import JsonObject
 
-INSPECT_SECONDS = 60.0
+INSPECT_TIMEOUT = 60.0
 """Inspect waits for a start under way, so it may take as long as a start."""
-START_SECONDS = 120.0
+START_TIMEOUT = 120.0
 PORT_TRIES = 5
 """How often a start is tried again where ports are taken. The Engine itself tries ten in a row each time."""
-STOP_SECONDS = 130.0
+STOP_TIMEOUT = 130.0
 """Beyond the grace that is asked for; a container's own is not known here."""
-REMOVE_SECONDS = 60.0
+REMOVE_TIMEOUT = 60.0
 """As long is somebody else's removal waited for."""
 
 
@@ -65,7 +65,7 @@ class Containers:
             operation="start container",
             repeatable=True,
             subject=ref,
-            deadline=START_SECONDS,
+            timeout=START_TIMEOUT,
         )
         return answer.status != 304
 
@@ -77,7 +77,7 @@ class Containers:
                 f"containers/{segment(ref)}/json",
                 operation="inspect container",
                 subject=ref,
-                deadline=INSPECT_SECONDS,
+                timeout=INSPECT_TIMEOUT,
             )
         except errors.ObjectNotFound:
             return None
@@ -105,11 +105,11 @@ class Containers:
             repeatable=True,
             subject=ref,
             params=None if grace is None else {"t": grace},
-            deadline=(grace or 0) + STOP_SECONDS,
+            timeout=(grace or 0) + STOP_TIMEOUT,
         )
         return answer.status != 304
 
-    async def wait(self, ref: str, *, deadline: float) -> int:
+    async def wait(self, ref: str, *, timeout: float) -> int:
         """Wait until a container does not run; gives its exit code. Raises EngineTimeout, ObjectNotFound."""
         answer = await self._connection.request(
             "POST",
@@ -117,11 +117,11 @@ class Containers:
             operation="wait for container",
             repeatable=True,
             subject=ref,
-            deadline=deadline,
+            timeout=timeout,
         )
         return int(answer.data["StatusCode"])
 
-    async def remove(self, ref: str, *, force: bool = False, deadline: float | None = None) -> None:
+    async def remove(self, ref: str, *, force: bool = False, timeout: float | None = None) -> None:
         """Remove a container with its anonymous volumes and return when it is gone.
 
         A container that is gone already, or that somebody else is removing, is as good.
@@ -138,7 +138,7 @@ class Containers:
         except errors.ObjectNotFound:
             return
         except errors.RemovalInProgress:
-            await self._wait_gone(ref, deadline or REMOVE_SECONDS)
+            await self._wait_gone(ref, timeout or REMOVE_TIMEOUT)
 
     async def rename(self, ref: str, name: str) -> None:
         """Give a container another name. Raises NameConflict, ObjectNotFound."""
@@ -169,13 +169,13 @@ class Containers:
             subject=ref,
             params={"stdout": True, "stderr": True, "tail": str(tail)},
         ) as chunks:
-            async with asyncio.timeout(INSPECT_SECONDS):
+            async with asyncio.timeout(INSPECT_TIMEOUT):
                 return (await end_of(chunks)).text
 
-    async def _wait_gone(self, ref: str, deadline: float) -> None:
+    async def _wait_gone(self, ref: str, timeout: float) -> None:
         pause = 0.02
         try:
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout(timeout):
                 while (found := await self.inspect(ref)) is not None:
                     ref = str(found["Id"])  # by then, the name may be another's
                     await asyncio.sleep(pause)

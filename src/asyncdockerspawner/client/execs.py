@@ -25,7 +25,7 @@ class Execs:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def run(self, ref: str, command: Sequence[str], *, deadline: float) -> Ended:
+    async def run(self, ref: str, command: Sequence[str], *, timeout: float) -> Ended:
         """Run a command to its end. Raises EngineError; TimeoutError where it does not end in time."""
         created = await self._connection.request(
             "POST",
@@ -36,7 +36,7 @@ class Execs:
         )
         exec_id = str(created.data["Id"])
         async with (
-            asyncio.timeout(deadline),
+            asyncio.timeout(timeout),
             self._connection.stream(
                 "POST",
                 f"exec/{segment(exec_id)}/start",

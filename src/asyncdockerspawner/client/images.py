@@ -12,7 +12,7 @@ from asyncdockerspawner.client import translate
 from asyncdockerspawner.client.connection import Connection, objects, segment
 from asyncdockerspawner.jsontypes import JsonObject
 
-IDLE_SECONDS = 300.0
+IDLE_TIMEOUT = 300.0
 """A pull that says nothing for so long has broken off; unpacking a large layer is silent for minutes."""
 
 
@@ -65,7 +65,7 @@ class Images:
                     subject=subject,
                     params={"fromImage": name, "tag": tag, **({"platform": platform} if platform else {})},
                     headers=None if auth is None else {"X-Registry-Auth": _encoded(auth)},
-                    idle=IDLE_SECONDS,
+                    idle=IDLE_TIMEOUT,
                 ) as chunks,
                 aclosing(objects(chunks)) as lines,
             ):

@@ -14,10 +14,10 @@ from asyncdockerspawner.errors import BadOption
 
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Seconds between tries; the last one repeats."""
-CONNECT_SECONDS = 3.0
+CONNECT_TIMEOUT = 3.0
 """Longer, no network takes to say that somebody is there."""
-TRY_SECONDS = 5.0
-LISTENS_SECONDS = 1.0
+TRY_TIMEOUT = 5.0
+LISTENS_TIMEOUT = 1.0
 
 
 VERSION_HEADER = "X-JupyterHub-Version"
@@ -59,7 +59,7 @@ class Question:
             return ""
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, resolver=resolver),
-            timeout=aiohttp.ClientTimeout(total=TRY_SECONDS, sock_connect=CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=TRY_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
         ) as session:
             attempt = 0
             while (version := await self._try(session)) is None:
@@ -94,7 +94,7 @@ async def listens(ip: str, port: int) -> bool:
     except ValueError:
         return False
     try:
-        async with asyncio.timeout(LISTENS_SECONDS):
+        async with asyncio.timeout(LISTENS_TIMEOUT):
             _, writer = await asyncio.open_connection(ip, port)
     except OSError:
         return False

@@ -1,6 +1,9 @@
 """Helper programs, run without a thread: posix_spawn, a pidfd, and pipes in the loop.
 
-asyncio's own subprocesses wait in a thread on Python 3.11. Needs Linux 5.3 for the pidfd.
+Needs Linux 5.3 for the pidfd. Not asyncio's own subprocesses: on Python 3.11 they wait in a thread unless the
+whole process is given a PidfdChildWatcher, which forgets all programs that run whenever somebody attaches a
+loop (https://github.com/python/cpython/blob/3.11/Lib/asyncio/unix_events.py).
+And whoever is cancelled while asyncio starts a program leaves that program's children behind.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ LIMIT = 2**20
 """Bytes that a program may say on each of its two outputs."""
 
 _CHUNK = 2**16
-_KILL_SECONDS = 1.0
+_KILL_TIMEOUT = 1.0
 """A killed program is waited for so long; one that hangs in the kernel is reaped whenever it ends."""
 
 _STATUS_LOST = 255
@@ -27,7 +30,7 @@ _STATUS_LOST = 255
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended: exit code, or minus the signal's number, and what it said."""
+    """How a program ended: its exit code, or minus the signal's number, and what it said."""
 
     code: int
     stdout: bytes = field(repr=False)
@@ -38,14 +41,14 @@ async def run(
     command: Sequence[str],
     *,
     environ: Mapping[str, str],
-    seconds: float,
+    timeout: float,
     stdin: bytes = b"",
     limit: int = LIMIT,
 ) -> Ended:
-    """Run a program from `environ`'s PATH to its end and give what it said.
+    """Run a program from `environ`'s PATH to its end and return what it said.
 
-    Raises ProgramFailed where it cannot be run, is not done after `seconds`, or says more than `limit`
-    bytes. Cancelled or failed, the program and its process group are killed and reaped.
+    Raises ProgramFailed where it cannot be run, is not done after `timeout` seconds, or says more than
+    `limit` bytes. Cancelled or failed, the program and its process group are killed and reaped.
     """
     path = shutil.which(command[0], path=environ.get("PATH", os.defpath))
     if path is None:
@@ -54,10 +57,10 @@ async def run(
         raise ProgramFailed(f"The program {command[0]} cannot be run: this needs Linux.")
     program = _Program(path, command, environ, stdin, limit)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(timeout):
             return await program.ended()
     except TimeoutError:
-        raise ProgramFailed(f"The program {command[0]} was not done within {seconds:g} s.") from None
+        raise ProgramFailed(f"The program {command[0]} was not done within {timeout:g} s.") from None
     finally:
         await program.halt()
 
@@ -95,7 +98,7 @@ class _Program:
             with suppress(ProcessLookupError):
                 os.killpg(self._pid, signal.SIGKILL)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_KILL_SECONDS):
+                async with asyncio.timeout(_KILL_TIMEOUT):
                     await self._reaped.wait()
 
     def _start(self, path: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -140,7 +143,7 @@ class _Program:
         self._over.set()
 
     def _read(self, pipe: int) -> bool:
-        """Take what a pipe has; tells whether there may be more at once."""
+        """Read what a pipe has; returns whether there may be more at once."""
         if pipe not in self._pipes:
             return False
         try:

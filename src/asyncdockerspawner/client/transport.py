@@ -21,7 +21,7 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.client.translate import UnreadableAnswer
 
-CONNECT_SECONDS = 5.0
+CONNECT_TIMEOUT = 5.0
 RELEASES = "aiodocker>=0.21,<0.28"
 """As in pyproject.toml: those that have been tried."""
 
@@ -55,7 +55,7 @@ async def send(  # noqa: PLR0913 - an HTTP request has this many parts
             data=data,
             headers={"Content-Type": "application/json", **(headers or {})},
             # Never a number: aiodocker ignores whole ones and warns about others. And never nothing.
-            timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=idle),
+            timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT, sock_read=idle),
             chunked=None,
             read_until_eof=True,
             versioned_api=versioned,

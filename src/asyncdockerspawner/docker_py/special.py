@@ -4,7 +4,7 @@ Each has docker-py's words and defaults. Where docker-py gives a generator that 
 none here: a pull gives its lines as a list once it is done, anything else refuses.
 """
 
-# ruff: noqa: PLR0913, PLR0917, ASYNC109 - the words are docker-py's
+# ruff: noqa: PLR0913, PLR0917 - the words are docker-py's
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client import output
+from asyncdockerspawner.client import output, translate
 from asyncdockerspawner.client.connection import Connection
 from asyncdockerspawner.client.images import full_name
 from asyncdockerspawner.docker_py import pure
@@ -27,9 +27,9 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.create import env_strings
 from asyncdockerspawner.lifecycle import Host
 
-ARCHIVE_SECONDS = 300.0
+ARCHIVE_TIMEOUT = 300.0
 """Longer, unpacking a file into a container may not take."""
-QUIET_SECONDS = 60.0
+QUIET_TIMEOUT = 60.0
 """Logs that were asked for as far as they go may not be silent for longer."""
 PROTOCOLS = ("tcp", "udp", "sctp")
 
@@ -163,8 +163,8 @@ async def wait(
         subject=name_of(container, "container"),
         operation="wait for container",
         params=_given(condition=condition),
-        within=timeout,
-        read=json.loads,
+        timeout=timeout,
+        read=translate.json_of,
     )
     return dict(raw)
 
@@ -198,7 +198,7 @@ async def logs(
             "tail": str(lines),
             **_given(since=seconds(since, "since"), until=seconds(until, "until")),
         },
-        idle=None if follow else QUIET_SECONDS,
+        idle=None if follow else QUIET_TIMEOUT,
         read=output.joined,
     )
     return found
@@ -285,7 +285,7 @@ async def put_archive(host: Host, container: Any, path: str, data: Any) -> bool:
         params={"path": path},
         headers={"Content-Type": "application/x-tar"},
         body=bytes(content),
-        deadline=ARCHIVE_SECONDS,
+        timeout=ARCHIVE_TIMEOUT,
         decoded=False,
     )
     return answer.status == 200
@@ -332,14 +332,14 @@ async def _read(
     params: Mapping[str, Any] | None = None,
     body: JsonObject | None = None,
     idle: float | None = None,
-    within: float | None = None,
+    timeout: float | None = None,
 ) -> Any:
     """Read an answer that takes its time, on the pool in which nobody waits for it."""
     async with _connection(host).stream(
         verb, path, operation=operation, subject=subject, params=params, body=body, idle=idle
     ) as chunks:
-        # In here, so that what goes wrong becomes an error of ours.
-        async with asyncio.timeout(within):
+        # In here, so that what cannot be read, or takes too long, becomes an error of ours.
+        async with asyncio.timeout(timeout):
             return read(b"".join([chunk async for chunk in chunks]))
 
 

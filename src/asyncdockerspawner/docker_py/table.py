@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asyncdockerspawner.client.connection import Answer, Connection
-from asyncdockerspawner.client.containers import START_SECONDS
+from asyncdockerspawner.client.containers import START_TIMEOUT
 from asyncdockerspawner.docker_py.words import filter_lists, name_of, path_part
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.merge import plain
 
-SLOW_SECONDS = 120.0
+SLOW_TIMEOUT = 120.0
 """What stopping may take beyond the grace, and removing an image."""
 REFERENCES = frozenset({"container", "image", "net_id", "exec_id"})
 """Words that may also be a document with an id."""
@@ -50,9 +50,9 @@ class Request:
     body: Mapping[str, str] = field(default_factory=dict)
     answer: Callable[[Answer], Any] = _nothing
     operation: str = ""
-    deadline: float | None = None
+    timeout: float | None = None
     grace: float | None = None
-    """Seconds that the word `timeout` adds to the deadline where it is None."""
+    """Seconds that the word `timeout` adds to the time limit where it is None."""
     repeatable: bool = False
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,16 +74,16 @@ class Request:
             subject=name_of(words[self.required[0]], self.required[0]) if self.required else "",
             params=_sent(words, self.query),
             body=_sent(words, self.body) if self.body else None,
-            deadline=self._deadline(words),
+            timeout=self._timeout_for(words),
             repeatable=self.repeatable,
         )
         return self.answer(answer)
 
-    def _deadline(self, words: Mapping[str, Any]) -> float | None:
+    def _timeout_for(self, words: Mapping[str, Any]) -> float | None:
         if self.grace is None:
-            return self.deadline
+            return self.timeout
         given = words["timeout"]
-        return SLOW_SECONDS + float(self.grace if given is None else given)
+        return SLOW_TIMEOUT + float(self.grace if given is None else given)
 
 
 def _sent(words: Mapping[str, Any], keys: Mapping[str, str]) -> JsonObject:
@@ -107,7 +107,7 @@ def _tell(path: str, *required: str, **rest: Any) -> Request:
 
 REQUESTS: Mapping[str, Request] = {
     # Containers
-    "start": _tell("containers/{container}/start", "container", deadline=START_SECONDS, repeatable=True),
+    "start": _tell("containers/{container}/start", "container", timeout=START_TIMEOUT, repeatable=True),
     "stop": _tell(
         "containers/{container}/stop",
         "container",
@@ -159,7 +159,7 @@ REQUESTS: Mapping[str, Request] = {
         {"force": False, "noprune": False},
         query={"force": "force", "noprune": "noprune"},
         answer=_document,
-        deadline=SLOW_SECONDS,
+        timeout=SLOW_TIMEOUT,
     ),
     # Volumes
     "volumes": _ask("volumes", optional={"filters": None}, query={"filters": "filters"}),

@@ -58,16 +58,16 @@ class Janitor:
         return task
 
     async def attempt(
-        self, name: str, work: Work, *, what: str, patience: float, goal: Hashable = None
+        self, name: str, work: Work, *, what: str, timeout: float, goal: Hashable = None
     ) -> bool:
-        """Submit `work` and tell whether it was done; False once it was put off or takes over `patience` s.
+        """Submit `work` and tell whether it was done; False once it was put off or takes over `timeout` s.
 
         Then it goes on without the caller, as does the work of a caller that is cancelled.
         """
         task = self.submit(name, work, what=what, goal=goal)
         waiting = asyncio.create_task(self._tasks[task].wait())
         try:
-            await asyncio.wait({task, waiting}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, waiting}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
         return task.done() and not task.cancelled() and task.result()
@@ -100,13 +100,13 @@ class Janitor:
         while (tail := self._tails.get(name)) is not None:
             await asyncio.wait([tail])
 
-    async def aclose(self, *, patience: float = 5.0) -> None:
-        """Give queued work `patience` seconds to end, then cancel it and wait for that."""
+    async def aclose(self, *, timeout: float = 5.0) -> None:
+        """Give queued work `timeout` seconds to end, then cancel it and wait for that."""
         for errand in self._errands:
             errand.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)
         if self._tasks:
-            _, late = await asyncio.wait(set(self._tasks), timeout=patience)
+            _, late = await asyncio.wait(set(self._tasks), timeout=timeout)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

@@ -13,7 +13,7 @@ from asyncdockerspawner.errors import BadOption, ProgramFailed
 from asyncdockerspawner.images import credentials
 from asyncdockerspawner.images.credentials import Ask, Credentials
 
-HELPER_SECONDS = 20.0
+HELPER_TIMEOUT = 20.0
 """A helper may ask a service in the network; one that waits for somebody to type never answers."""
 
 _MOST_BYTES = 2**20
@@ -23,10 +23,10 @@ class DockerConfig:
     """Credentials from `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`, read when needed."""
 
     def __init__(
-        self, environ: Mapping[str, str] | None = None, *, helper_seconds: float = HELPER_SECONDS
+        self, environ: Mapping[str, str] | None = None, *, helper_timeout: float = HELPER_TIMEOUT
     ) -> None:
         self._environ = os.environ if environ is None else environ
-        self._helper_seconds = helper_seconds
+        self._helper_timeout = helper_timeout
         self._read: tuple[tuple[Path, int, int], Mapping[str, Any]] | None = None
 
     async def credentials_for(self, registry: str) -> Credentials | None:
@@ -60,7 +60,7 @@ class DockerConfig:
                 [ask.program, "get"],
                 environ=self._environ,
                 stdin=ask.server.encode(),
-                seconds=self._helper_seconds,
+                timeout=self._helper_timeout,
             )
         except ProgramFailed as exc:
             raise BadOption(

@@ -138,14 +138,14 @@ class Pulls:
         policy: PullPolicy,
         *,
         credentials: Finder = _nobody,
-        patience: float | None = None,
+        timeout: float | None = None,
         told: Told = _deaf,
     ) -> None:
         """Bring `image` to the Engine's machine as `policy` says.
 
         `credentials` finds those for a registry, when there is something to pull. `told` hears, in words and
         as a part of 1, how far the pull is. Raises BadReference, and ImageUnavailable when the image is not
-        there afterwards, or not within `patience` seconds. Cancelled, it leaves the pull to the others who
+        there afterwards, or not within `timeout` seconds. Cancelled, it leaves the pull to the others who
         wait for it; some time after the last one has left it is ended.
         """
         if policy is PullPolicy.SKIP:
@@ -159,14 +159,14 @@ class Pulls:
                 advice="`pull_policy` is 'never': pull it there, or choose 'ifnotpresent'.",
             )
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 shown = await credentials(reference.host) if reference else None
                 meant = reference.canonical if reference else image
                 key = _Key(meant, policy is PullPolicy.ALWAYS, shown.key if shown else "")
                 await self._share(image, key, shown, told)
         except TimeoutError as exc:
             raise errors.ImageUnavailable(
-                f"The image {image} was not pulled within {patience:.0f} s. Try again later: what has been "
+                f"The image {image} was not pulled within {timeout:.0f} s. Try again later: what has been "
                 "downloaded is kept.",
                 advice="`pull_timeout` says how long a user waits for it.",
             ) from exc

@@ -36,7 +36,7 @@ async def delete_forever(host: Host) -> None:
     server = _Server.of(host)
     doomed = _doomed(host) if host.delete_volumes_on_user_delete else None
     done = await janitor.attempt(
-        name, server.remove, what=f"remove {name} of a deleted server", goal=goal, patience=SWEEP_SECONDS
+        name, server.remove, what=f"remove {name} of a deleted server", goal=goal, timeout=SWEEP_SECONDS
     )
     if done:
         host.object_id = ""
@@ -53,7 +53,7 @@ async def delete_forever(host: Host) -> None:
         work,
         what=f"remove volumes of the deleted server {owner.username}/{owner.servername}",
         goal=goal,
-        patience=SWEEP_SECONDS if done else 0,
+        timeout=SWEEP_SECONDS if done else 0,
     )
 
 

@@ -198,7 +198,7 @@ async def _ask_version(client: Client, image: str, mark: str) -> tuple[int, str]
             await client.containers.start(ref)
         except errors.StartFailed as exc:
             return NOT_FOUND, exc.message
-        code = await client.containers.wait(ref, deadline=CHECK_SECONDS)
+        code = await client.containers.wait(ref, timeout=CHECK_SECONDS)
         return code, await client.containers.logs(ref, tail=CHECK_LINES)
 
 

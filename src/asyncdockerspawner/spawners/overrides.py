@@ -139,7 +139,7 @@ class Seams(Values):
                 image,
                 PullPolicy(self.pull_policy),
                 credentials=self.registry_credentials,
-                patience=self.pull_timeout,
+                timeout=self.pull_timeout,
                 told=told,
             )
         if lines:

@@ -176,7 +176,7 @@ class ContainerWorkload:
     async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> Ended:
         """Run the command with `exec`. Raises EngineTimeout where it does not end in time."""
         try:
-            return await self._client.execs.run(ref, command, deadline=deadline)
+            return await self._client.execs.run(ref, command, timeout=deadline)
         except TimeoutError as exc:
             raise errors.EngineTimeout("run a command in", ref, f"it runs after {deadline:.0f} s") from exc
 
