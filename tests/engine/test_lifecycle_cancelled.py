@@ -21,7 +21,7 @@ CROWD_SECONDS = 60.0
 
 
 async def test_a_start_cancelled_at_any_moment_leaves_nothing(make_world: MakeWorld, site: Site) -> None:
-    # One task prepares them all, so no place in the start gate would ever come free.
+    # One task prepares them all, so no start slot would ever come free.
     world = make_world("silent", concurrent_starts=0)
     spawners = [await direct(world, f"s{number}") for number in range(len(MOMENTS))]
     if site.fake is not None:
@@ -37,7 +37,7 @@ async def test_a_start_cancelled_at_any_moment_leaves_nothing(make_world: MakeWo
 
 
 async def test_many_starts_cancelled_together_leave_nothing(make_world: MakeWorld, site: Site) -> None:
-    # One task prepares them all, so no place in the start gate would ever come free.
+    # One task prepares them all, so no start slot would ever come free.
     world = make_world("silent", concurrent_starts=0)
     spawners = [await direct(world, f"s{number}") for number in range(12)]
     await asyncio.gather(*(cancelled(spawner, 0.05 * number) for number, spawner in enumerate(spawners)))

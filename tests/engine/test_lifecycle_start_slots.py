@@ -1,4 +1,4 @@
-"""Starts in their order: the gate as users and the Hub meet it, over the fake Engine."""
+"""Starts in their order: the queue as users and the Hub meet it, over the fake Engine."""
 
 from __future__ import annotations
 

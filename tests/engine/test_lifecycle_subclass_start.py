@@ -184,20 +184,20 @@ async def test_the_turn_to_start_is_one_of_the_engine_that_start_chooses(
 ) -> None:
     other = {"base_url": site.url, "timeout": 31}
     world = of(make_world(concurrent_starts=1), that_sets(client_kwargs=other))
-    gates = list[Any]()
+    slots = list[Any]()
 
     class Looks(that_sets(client_kwargs=other)):  # type: ignore[misc]
         async def start(self) -> Any:
-            gates.append(self.engine.gate)
+            slots.append(self.engine.start_slots)
             return await super().start()
 
         async def create_object(self) -> Any:
-            gates.append(self.engine.gate)
-            assert [gate._inside for gate in gates] == [0, 1]
+            slots.append(self.engine.start_slots)
+            assert [each._in_use for each in slots] == [0, 1]
             return await super().create_object()
 
     await of(world, Looks).spawn()
-    assert [gate._inside for gate in gates] == [0, 0]
+    assert [each._in_use for each in slots] == [0, 0]
     await world.user.stop("")
 
 
@@ -323,7 +323,7 @@ async def test_a_refusal_of_check_allowed_alone_stands_and_its_failure_waits_for
     assert spawner.asked == 2
     assert spawner.spawn is not None
     assert spawner.spawn.lease is not None
-    assert not spawner.spawn.lease.held
+    assert spawner.spawn.lease.released
     spawner.clear_state()
     assert site.containers() == []
 

@@ -102,7 +102,7 @@ async def test_its_server_is_adopted_and_its_end_is_told_to_the_hub(
 async def test_its_place_among_the_starts_is_given_back(make_world: MakeWorld) -> None:
     world = of(make_world(concurrent_starts=1), Steps)
     await asyncio.gather(world.spawn("one"), world.spawn("two"))
-    assert world.spawner("one").engine.gate._inside == 0
+    assert world.spawner("one").engine.start_slots._in_use == 0
     await asyncio.gather(world.user.stop("one"), world.user.stop("two"))
 
 

@@ -13,7 +13,7 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.recent import Recent
-from asyncdockerspawner.engine.start_slots import Gate
+from asyncdockerspawner.engine.start_slots import StartSlots
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.images.docker_config import DockerConfig
 from asyncdockerspawner.images.pulls import Pulls
@@ -42,7 +42,7 @@ class Engine:
         """Names of objects that a spawn is about to start."""
         self.docker_config = DockerConfig()
         self.pulls = Pulls(self.client.images)
-        self.gate = Gate(self.client.system)
+        self.start_slots = StartSlots(self.client.system)
         self._watches: dict[str, Watch] = {}
 
     @property

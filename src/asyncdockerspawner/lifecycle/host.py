@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
-from asyncdockerspawner.engine.start_slots import Gate, Lease
+from asyncdockerspawner.engine.start_slots import Slot, StartSlots
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
@@ -78,9 +78,9 @@ class Spawn:
     ensured: ImageEnsured | None = None
     lost_ports: set[int] = field(default_factory=set)
     """Ports in a shared network that were chosen for it and turned out to be somebody else's."""
-    lease: Lease | None = None
+    lease: Slot | None = None
     """Its place in the start gate."""
-    gate: Gate | None = None
+    gate: StartSlots | None = None
     """The gate in which that place is."""
 
     claimed: list[tuple[Engine, str]] = field(default_factory=list)

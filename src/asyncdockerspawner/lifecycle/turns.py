@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.engine.start_slots import Lease
+from asyncdockerspawner.engine.start_slots import Slot
 from asyncdockerspawner.lifecycle.host import Host, Spawn, volumes_of
 
 TAKEN_OVER_SECONDS = 5.0
@@ -74,11 +74,11 @@ async def behind(host: Host) -> None:
 
 
 async def _take(host: Host, spawn: Spawn) -> None:
-    gate = host.engine.gate
+    gate = host.engine.start_slots
     if spawn.gate is not gate:
         # The start goes to another Engine than it was to.
         spawn.leave_gate()
-    if (host.object_id and not host.remove) or (spawn.lease is not None and spawn.lease.held):
+    if (host.object_id and not host.remove) or (spawn.lease is not None and not spawn.lease.released):
         return
 
     begin, places = time.monotonic(), list[int]()
@@ -89,7 +89,9 @@ async def _take(host: Host, spawn: Spawn) -> None:
         host.report(f"Many servers are starting; {place}", progress=35, topic="queue")
 
     spawn.gate = gate
-    spawn.lease = lease = await gate.enter(host.concurrent_starts, patience=host.queue_timeout, told=told)
+    spawn.lease = lease = await gate.acquire(
+        host.concurrent_starts, timeout=host.queue_timeout, on_position=told
+    )
     if places:
         host.report(f"It is this server's turn, after {time.monotonic() - begin:.0f} s", progress=38)
     task = asyncio.current_task()
@@ -97,7 +99,7 @@ async def _take(host: Host, spawn: Spawn) -> None:
         task.add_done_callback(lambda _: _leave_to_the_start(spawn, lease))
 
 
-def _leave_to_the_start(spawn: Spawn, lease: Lease) -> None:
+def _leave_to_the_start(spawn: Spawn, lease: Slot) -> None:
     """Give a place back where the task that waited for it has ended and no start follows.
 
     The Hub runs its hook and its start as one task after the other, and we hear of the first one's end first.

@@ -123,7 +123,7 @@ class Case:
         """Fail where something of a server that is over is still held."""
         for engine in engines_of(self.fake.url):
             held = {
-                "places": engine.gate._inside + engine.gate.waiting,
+                "places": engine.start_slots._in_use + engine.start_slots.waiting,
                 "pulls": len(engine.pulls._shared),
                 "followers": sum(len(watch._followers) for watch in engine._watches.values()),
                 "waiters": sum(len(watch._waiters) for watch in engine._watches.values()),

@@ -6,7 +6,7 @@ from traitlets import Float, HasTraits, Int
 
 
 class QueueTraits(HasTraits):
-    """The start gate, one for each Engine."""
+    """The queue of starts, one for each Engine."""
 
     concurrent_starts = Int(
         None,
