@@ -60,6 +60,8 @@ AT_ONCE = 5
 """More are no faster on two cores, and keep each other waiting until their limits."""
 EVERYWHERE = ["client_*", "docker_py*", "fake_engine_answers", "lifecycle*"]
 """What is tested over each Engine: files of tests/engine."""
+WITHOUT_A_REAL_ENGINE = ["lifecycle*", "lone_spawn", "readiness_probe"]
+"""What is tested with a newer Python too: files of tests/engine."""
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 NEWER_PYTHONS = ["3.14", "3.13", "3.12"]
 PURE = [
@@ -251,7 +253,7 @@ def hub_5(session: nox.Session) -> None:
 def newer(session: nox.Session) -> None:
     """Test with a newer Python, where this machine has one, what needs no real Engine."""
     install(session, "test")
-    run_tests(session, "tests/unit", *files(["lifecycle*"]), "-m", "not real_engine", fake="20.10")
+    run_tests(session, "tests/unit", *files(WITHOUT_A_REAL_ENGINE), "-m", "not real_engine", fake="20.10")
 
 
 @nox.session

@@ -30,6 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs no real Engine, and what does."""
     # A hook of one folder's conftest is given the items of all folders.
     for item in (each for each in items if each.path.is_relative_to(Path(__file__).parent)):
+        if item.get_closest_marker("fake_engine"):
+            continue  # it says so itself: it has a server of its own in an Engine's place
         site = getattr(item, "callspec", None) and item.callspec.params.get("site")  # type: ignore[attr-defined]
         uses = {"fake", "fake_engine"} & set(getattr(item, "fixturenames", ()))
         item.add_marker("fake_engine" if site == "fake" or (uses and site is None) else "real_engine")

@@ -1,14 +1,16 @@
-"""What notices a thread or an executor: in a source, and while a test runs."""
+"""What notices a thread, an executor or a socket: in a source, and while a test runs."""
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import socket
 import threading  # noqa: TID251 - to count them
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor  # noqa: TID251 - to refuse one
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
+from unittest import mock
 
 EXECUTOR_WORDS = frozenset({"run_in_executor", "set_default_executor", "to_thread"})
 
@@ -46,3 +48,14 @@ def no_threads(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     yield
     started = set(threading.enumerate()) - threads
     assert started == set(), f"{started} were started"
+
+
+@contextmanager
+def no_sockets() -> Iterator[None]:
+    """Within it, a socket can neither be connected nor bound; a loop's own pair of sockets is neither."""
+
+    def refuse(_: socket.socket, address: object) -> NoReturn:
+        raise AssertionError(f"a socket was opened: {address!r}")
+
+    with mock.patch.multiple(socket.socket, connect=refuse, connect_ex=refuse, bind=refuse):
+        yield

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import dockerspawner_14 as questions
+from tests.support import guards
 from tests.testbed.dockerspawner import dockerspawner_python
+
+NOT_YET = {"test_admission", "test_ports", "test_reconcile", "test_watch"}
+"""Files that still have a server of their own."""
+
+# No test depends on how fast the machine is.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_socket(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that opens a connection or listens: such a test belongs to those with an Engine."""
+    with nullcontext() if request.path.stem in NOT_YET else guards.no_sockets():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from docker.types import (
     Mount,
     NetworkingConfig,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncdockerspawner.errors import BadOption
@@ -212,7 +212,6 @@ def test_docker_py_would_put_the_hub_users_proxy_into_each_container(
     assert parameters == {"name": "mine", "platform": "linux/arm64"}
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="ascii"), max_size=5), max_size=4).map(" ".join))
 def test_any_command_line_is_split_alike(line: str) -> None:
     try:

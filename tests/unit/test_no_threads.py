@@ -9,12 +9,10 @@ import subprocess
 import sys
 import threading  # noqa: TID251 - to plant one
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fake_engine import FakeEngine
 from tests.support import guards
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,19 +165,3 @@ def test_the_fixture_of_the_engine_tests_fails_a_planted_test(
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml")
     answer = run(*pytest_, "--rootdir", ROOT, "-p", "tests.engine.conftest", source)
     assert f"\n{summary} in " in answer.stdout, answer.stdout + answer.stderr
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeEngine]:
-    with FakeEngine.start(tmp_path_factory.mktemp("fake")) as engine:
-        yield engine
-
-
-@pytest.mark.parametrize("way", ["unix", "tcp"])
-def test_a_spawn_uses_no_executor_and_one_thread(fake: FakeEngine, way: str) -> None:
-    answer = run(sys.executable, "-m", "tests.support.lone_spawn", fake.url, way)
-    assert answer.returncode == 0, answer.stderr
-    seen = json.loads(answer.stdout)
-    assert (seen["executor"], seen["threads"], seen["polls"]) == (False, 1, [None, 0])
-    assert seen["address"]
-    assert fake.containers() == []

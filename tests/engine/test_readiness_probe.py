@@ -11,6 +11,8 @@ from aiohttp import web
 
 from asyncdockerspawner.client import probe
 
+pytestmark = pytest.mark.fake_engine
+
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
