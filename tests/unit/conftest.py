@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import dockerspawner_14 as questions
 from tests.support import guards
+from tests.support.virtual_time import virtual_time
 from tests.testbed.dockerspawner import dockerspawner_python
 
-NOT_YET = {"test_admission", "test_ports", "test_reconcile", "test_watch"}
+NOT_YET = {"test_ports", "test_reconcile", "test_watch"}
 """Files that still have a server of their own."""
 
 # No test depends on how fast the machine is.
@@ -28,6 +30,13 @@ settings.load_profile("any-machine")
 def no_socket(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that opens a connection or listens: such a test belongs to those with an Engine."""
     with nullcontext() if request.path.stem in NOT_YET else guards.no_sockets():
+        yield
+
+
+@pytest.fixture
+async def virtual() -> AsyncIterator[None]:
+    """Let time go by only while everybody waits for it."""
+    with virtual_time(asyncio.get_running_loop()):
         yield
 
 

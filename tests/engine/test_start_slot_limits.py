@@ -1,0 +1,190 @@
+"""How many start slots fit an Engine: what it says of itself, and how far away it is."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.client.settings import EngineSettings
+from asyncdockerspawner.engine import start_slots as room
+from asyncdockerspawner.engine.start_slots import StartSlots
+from tests.support.servers import answering
+from tests.support.start_slots import Starter, silent, starters, turns, who
+from tests.testbed.socket_proxy import FORBIDDEN
+
+pytestmark = pytest.mark.fake_engine
+
+
+class MachineServer:
+    """Answers `GET /info` and `GET /_ping`, after a while if so asked, and counts them."""
+
+    def __init__(self) -> None:
+        self.info: dict[str, Any] | None = {"NCPU": 3}
+        self.pauses: dict[str, float] = {}
+        self.forbidden: set[str] = set()
+        self.asked: Counter[str] = Counter()
+        self.reached = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked[request.path] += 1
+        self.reached.set()
+        await asyncio.sleep(self.pauses.get(request.path, 0))
+        if request.path in self.forbidden:
+            return web.Response(status=403, text=FORBIDDEN, content_type="text/html")
+        if self.info is None:
+            return web.json_response({"message": "not now"}, status=500)
+        return web.json_response(self.info) if request.path == "/v1.41/info" else web.Response(text="OK")
+
+
+@pytest.fixture
+def machine() -> MachineServer:
+    return MachineServer()
+
+
+@pytest.fixture
+async def slots(machine: MachineServer) -> AsyncIterator[StartSlots]:
+    others = asyncio.all_tasks()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(answering(machine.answer))
+        client = Client(EngineSettings(url=url, api_version="1.41"))
+        stack.push_async_callback(client.close)
+        yield StartSlots(client.system)
+    # Those who ask still, and whoever is being answered.
+    left = asyncio.all_tasks() - others - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("info", "limit"), [({"NCPU": 2}, 4), ({"NCPU": 3}, 6), ({"NCPU": 0}, 2), ({}, 2)])
+async def test_the_limit_that_fits_is_two_for_each_cpu(
+    slots: StartSlots,
+    machine: MachineServer,
+    monkeypatch: pytest.MonkeyPatch,
+    info: dict[str, int],
+    limit: int,
+) -> None:
+    # However slow this machine is, the Engine is no distance away.
+    monkeypatch.setattr(room, "CPU_SECONDS", math.inf)
+    machine.info = info
+    made = [Starter(slots, None) for _ in range(10)]
+    await asyncio.wait([each.task for each in made], return_when=asyncio.FIRST_COMPLETED)
+    await turns()
+    assert (slots.limit, who(made)) == (limit, list(range(limit)))
+    assert machine.asked == {"/v1.41/info": 1, "/_ping": 1}
+
+
+async def test_over_a_slow_line_the_limit_is_higher(
+    slots: StartSlots, machine: MachineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "CPU_SECONDS", 0.01)
+    machine.pauses = {"/v1.41/info": 0.2, "/_ping": 0.2}
+    await slots.acquire(None, timeout=1, on_position=silent)
+    # Nearly: a pause may end a little early.
+    assert (slots.limit or 0) > room.STARTS_PER_CPU * 3 * (1 + 0.19 / 0.01)
+
+
+async def test_an_engine_that_thinks_long_about_itself_is_not_far_away(
+    slots: StartSlots, machine: MachineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "CPU_SECONDS", 0.01)
+    machine.pauses = {"/v1.41/info": 1}
+    await slots.acquire(None, timeout=1, on_position=silent)
+    assert (slots.limit or 0) < room.STARTS_PER_CPU * 3 * (1 + 0.99 / 0.01)
+
+
+@pytest.mark.parametrize(("cpus", "limit"), [(8, 16), (1, room.SMALLEST_LIMIT), (None, room.SMALLEST_LIMIT)])
+async def test_an_engine_that_does_not_tell_its_cpus_is_taken_to_have_this_machine_s(
+    slots: StartSlots,
+    machine: MachineServer,
+    monkeypatch: pytest.MonkeyPatch,
+    cpus: int | None,
+    limit: int,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cpus)
+    machine.info = None
+    for _ in range(3):
+        (await slots.acquire(None, timeout=1, on_position=silent)).release()
+    assert slots.limit == limit
+    assert machine.asked["/v1.41/info"] == 1
+
+
+async def test_an_engine_that_was_away_is_asked_for_its_cpus_again(
+    slots: StartSlots,
+    machine: MachineServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(room, "CPU_SECONDS", math.inf)
+    monkeypatch.setattr(room, "REMEASURE_SECONDS", 0)
+    machine.info = None
+    made = [Starter(slots, None) for _ in range(3)]
+    while slots.waiting < 1:  # noqa: ASYNC110 - nobody is told of those who wait
+        await asyncio.sleep(0.01)
+    assert (slots.limit, who(made)) == (room.SMALLEST_LIMIT, [0, 1])
+    machine.info = {"NCPU": 3}
+    made.append(Starter(slots, None))
+    # Those who wait already get the new slots first.
+    await asyncio.wait([each.task for each in made], timeout=30)
+    assert (slots.limit, who(made)) == (6, [0, 1, 2, 3])
+    asked = machine.asked["/v1.41/info"]
+    made.append(Starter(slots, None))
+    await made[-1].task
+    assert machine.asked["/v1.41/info"] == asked
+    assert ["not now" in record.getMessage() for record in caplog.records] == [True]
+    # Every slot that is released is free again, and none twice.
+    for each in made:
+        each.slot.release()
+    assert len(who(await starters(slots, 8, limit=None))) == 6
+
+
+async def test_an_engine_that_hangs_holds_up_a_start_only_shortly(
+    slots: StartSlots,
+    machine: MachineServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(room, "MEASURE_TIMEOUT", 0.1)
+    machine.pauses = {"/v1.41/info": 600}
+    async with asyncio.timeout(60):
+        await slots.acquire(None, timeout=1, on_position=silent)
+    assert "no answer in time" in caplog.text
+
+
+async def test_how_far_a_filtered_engine_is_away_is_told_by_what_it_answers(
+    slots: StartSlots, machine: MachineServer
+) -> None:
+    machine.forbidden = {"/_ping"}
+    await slots.acquire(None, timeout=1, on_position=silent)
+    assert (slots.limit or 0) >= 6
+
+
+async def test_a_first_start_that_is_cancelled_leaves_the_measuring_to_the_next(
+    slots: StartSlots, machine: MachineServer
+) -> None:
+    machine.pauses = {"/v1.41/info": 60}
+    first = Starter(slots, None)
+    await machine.reached.wait()
+    second = Starter(slots, 2)
+    await turns()
+    first.task.cancel()
+    await second.task
+    assert slots.limit == 2
+
+
+async def test_the_limit_that_fits_is_no_other_than_what_asked_for_it(
+    slots: StartSlots, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        (await slots.acquire(None, timeout=1, on_position=silent)).release()
+    assert caplog.records == []
