@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import selectors
 import shutil
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -78,9 +80,29 @@ def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PROJECT, name)
 
 
+@cache
+def wheel_folder() -> Path:
+    """Make the folder of this run's wheel."""
+    folder = tempfile.mkdtemp(prefix="wheel-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 def install(session: nox.Session, *groups: str, hub: str = "6") -> None:
-    """Install the project with one Hub and these groups."""
-    session.install("-e", ".", HUBS[hub], *(entry for name in groups for entry in group(name)))
+    """Install the project's wheel, built once in each run of nox, with one Hub and these groups.
+
+    Not in editable mode: what is missing in the wheel shall be missing in the tests.
+    """
+    of_uv = session.venv_backend == "uv"
+    if not list(wheel_folder().glob("*.whl")):
+        build = ["uv", "build", "--wheel"] if of_uv else ["python", "-m", "pip", "wheel", "--no-deps"]
+        out = "--out-dir" if of_uv else "--wheel-dir"
+        session.run_install(*build, "--quiet", out, str(wheel_folder()), ".")
+    wheels = [str(wheel) for wheel in wheel_folder().glob("*.whl")]
+    if not of_uv:
+        # pip sees the version alone: another wheel of the same would be taken to be there.
+        session.install("--force-reinstall", "--no-deps", *wheels)
+    session.install(*wheels, HUBS[hub], *(entry for name in groups for entry in group(name)))
 
 
 def run_tests(session: nox.Session, *what: str, through: Sequence[str] = (), fake: str = "") -> None:
@@ -130,14 +152,21 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Test the rooms that need no Engine; the pure ones have every branch covered."""
+    """Test the rooms that need no Engine; the pure ones have every branch covered.
+
+    With words for pytest, as in `-- tests/unit/test_labels.py`, nothing is measured.
+    """
     install(session, "test")
-    data = {"COVERAGE_FILE": f"{session.create_tmp()}/coverage"}
-    session.run("coverage", "erase", env=data)
-    session.run("coverage", "run", "-m", "pytest", "tests/unit", *session.posargs, env=data)
-    session.run("coverage", "combine", "--quiet", env=data)
+    if session.posargs:
+        named = any(Path(word.partition("::")[0]).exists() for word in session.posargs)
+        session.run("pytest", *([] if named else ["tests/unit"]), *session.posargs)
+        return
+    session.env["COVERAGE_FILE"] = f"{session.create_tmp()}/coverage"
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "--branch", "-m", "pytest", "tests/unit")
+    session.run("coverage", "combine", "--quiet")
     pure = ",".join(f"src/asyncdockerspawner/{room}.py" for room in PURE)
-    session.run("coverage", "report", f"--include={pure}", "--fail-under=100", env=data)
+    session.run("coverage", "report", f"--include={pure}", "--fail-under=100")
 
 
 @nox.session(venv_backend="none")
