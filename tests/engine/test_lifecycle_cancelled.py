@@ -106,7 +106,7 @@ async def test_a_generator_start_that_the_hub_gave_up_is_ended_by_stop(
     spawner = world.new_spawner("")
     await spawner.run_pre_spawn_hook()
     future = spawner.start()
-    await until(lambda: spawner.spawn and spawner.spawn.launching and site.containers())
+    await until(lambda: spawner._managed.spawn and spawner._managed.spawn.launching and site.containers())
     assert await spawner.poll() is None
     await spawner.stop()
     with pytest.raises(asyncio.CancelledError):

@@ -87,6 +87,6 @@ async def test_a_kept_container_in_the_network_of_one_that_is_gone_says_so(
         site.http.post(f"/containers/{beside}/{verb}", params={"t": 0}).raise_for_status()
     site.remove(other)
     with pytest.raises(errors.BadOption, match=f"No such container: {other}.*`docker rm {name}`"):
-        await world.new_spawner("").workload.start(beside)
+        await world.new_spawner("")._managed.workload.start(beside)
     site.remove(beside)
     site.remove(mine)

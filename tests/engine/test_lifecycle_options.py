@@ -310,7 +310,7 @@ async def test_an_address_that_comes_late_is_waited_for(make_world: MakeWorld, s
         # Nobody answers at the fake's addresses; what counts is that one was found.
         task = asyncio.ensure_future(spawner.start())
         async with asyncio.timeout(10):
-            while spawner.probe_url is None:  # noqa: ASYNC110 - it tells nobody
+            while spawner._managed.url is None:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.05)
         task.cancel()
         await asyncio.wait([task])

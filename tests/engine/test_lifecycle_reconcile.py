@@ -31,7 +31,7 @@ async def as_another_process(world: World) -> World:
     """The Hub killed and started again; somebody looks at the Engine."""
     await registry.close_engines()
     world = world.restarted()
-    world.new_spawner("other").watch.begin()
+    world.new_spawner("other")._managed.watch.begin()
     return world
 
 
@@ -159,7 +159,7 @@ async def test_the_server_of_a_user_with_another_name_is_no_orphan(
     world.db.commit()
     world.db.close()
     bob = open_world(world.site, world.folder, world.settings, "bob")
-    watch = bob.new_spawner("other").watch
+    watch = bob.new_spawner("other")._managed.watch
     assert await watch.find("", "the first list") is None
     await watch.on_synced.__self__.run()  # type: ignore[union-attr]
     assert "database" not in log.text
@@ -176,7 +176,7 @@ async def test_what_this_process_is_starting_is_no_orphan_whatever_the_database_
     spawner = world.new_spawner("one")
     begin = asyncio.create_task(spawner.start())
     await states(fake, {"one": "created"})
-    await (reconciler := spawner.watch.on_synced.__self__).run()  # type: ignore[union-attr]
+    await (reconciler := spawner._managed.watch.on_synced.__self__).run()  # type: ignore[union-attr]
     assert not begin.done()
     await states(fake, {"one": "created"})
     await begin
@@ -213,7 +213,7 @@ async def test_what_a_user_without_a_row_has_left_is_named_with_the_command_that
     await world.spawn("two")
     await world.user.stop("two")
     await registry.close_engines()
-    world.new_spawner("other").watch.begin()
+    world.new_spawner("other")._managed.watch.begin()
     await until(lambda: "docker rm -v th-alice--one" in log.text)
     await until(lambda: "docker volume rm v-alice" in log.text)
     assert not any("bob" in each.getMessage() for each in log.records if each.levelname == "WARNING")

@@ -78,7 +78,7 @@ async def test_a_stop_that_the_hub_asked_for_is_not_told_as_a_death(make_world: 
     await spawner.user.stop("")
     await asyncio.sleep(0.3)
     assert not told.is_set()
-    assert spawner.last_end == ""
+    assert spawner._managed.record.last_end == ""
 
 
 async def test_a_rename_from_outside_is_no_end(make_world: MakeWorld, site: Site) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner import DockerSpawner
-from asyncdockerspawner.lifecycle import turns
+from asyncdockerspawner.lifecycle import start_slot
 from tests.fake_engine import FakeEngine
 from tests.support.starts import last_line
 from tests.support.waiting import until
@@ -49,7 +49,8 @@ async def test_the_place_that_the_hook_has_waited_for_is_the_starts_too(
     names = [f"s{number}" for number in range(5)]
     spawners = await asyncio.gather(*map(world.spawn, names))
     turns = [
-        sum("turn" in event["message"] for _, _, event in spawner._spawn_log._lines) for spawner in spawners
+        sum("turn" in event["message"] for _, _, event in spawner._link.spawn_log._lines)
+        for spawner in spawners
     ]
     assert turns == [0, 1, 1, 1, 1]
     await asyncio.gather(*map(world.user.stop, names))
@@ -91,7 +92,7 @@ async def test_a_turn_that_does_not_come_is_told(make: MakeWorld, fake: FakeEngi
     with pytest.raises(Exception, match="waited") as caught:
         await world.spawn("second")
     assert caught.value.status_code == 503  # type: ignore[attr-defined]
-    assert world.spawner("second").spawn is None
+    assert world.spawner("second")._managed.spawn is None
     first.cancel()
     await asyncio.wait([first])
 
@@ -112,7 +113,7 @@ async def test_a_place_is_held_no_longer_than_asked_for_or_lived(make: MakeWorld
 async def test_a_place_that_no_start_takes_over_is_given_back(
     make: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "TAKEN_OVER_SECONDS", 0.1)
+    monkeypatch.setattr(start_slot, "TAKEN_OVER_SECONDS", 0.1)
     world = make(concurrent_starts=1)
     await asyncio.ensure_future(world.new_spawner("first").run_pre_spawn_hook())
     second = world.new_spawner("second")

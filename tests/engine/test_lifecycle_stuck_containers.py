@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from asyncdockerspawner.client import containers
-from asyncdockerspawner.lifecycle import cleanup, turns
+from asyncdockerspawner.lifecycle import cleanup, start_slot
 from tests.fake_engine import FakeEngine
 from tests.support.starts import last_line
 from tests.support.waiting import until
@@ -29,7 +29,7 @@ async def test_a_server_that_cannot_be_stopped_holds_no_place_and_its_user_is_to
     log: pytest.LogCaptureFixture,
     remove: bool,
 ) -> None:
-    monkeypatch.setattr(turns, "CLEANUP_SECONDS", 8)
+    monkeypatch.setattr(start_slot, "CLEANUP_SECONDS", 8)
     world = make(concurrent_starts=1, remove=remove)
     stuck = await world.spawn("stuck")
     fake.rule("POST", f"/{stuck.object_id}/stop", hang=True)
@@ -53,7 +53,7 @@ async def test_a_server_that_cannot_be_stopped_holds_no_place_and_its_user_is_to
 async def test_trying_again_and_again_queues_no_more_work(
     make: MakeWorld, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "CLEANUP_SECONDS", 0)
+    monkeypatch.setattr(start_slot, "CLEANUP_SECONDS", 0)
     world = make()
     stuck = await world.spawn()
     fake.rule("POST", f"/{stuck.object_id}/stop", hang=True)

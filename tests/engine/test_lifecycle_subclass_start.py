@@ -321,9 +321,9 @@ async def test_a_refusal_of_check_allowed_alone_stands_and_its_failure_waits_for
         await spawner.start()
     # Nothing has changed since, so that nobody was asked again.
     assert spawner.asked == 2
-    assert spawner.spawn is not None
-    assert spawner.spawn.lease is not None
-    assert spawner.spawn.lease.released
+    assert spawner._managed.spawn is not None
+    assert spawner._managed.spawn.slot is not None
+    assert spawner._managed.spawn.slot.released
     spawner.clear_state()
     assert site.containers() == []
 

@@ -229,8 +229,8 @@ async def test_one_that_takes_too_long_is_ended_wherever_it_is_and_leaves_nothin
     if await spawner.poll() is None:
         await spawner.stop()
     await spawner.run_post_stop_hook()
-    assert spawner.start_call is not None
-    assert spawner.start_call.over
+    assert spawner._managed.start_call is not None
+    assert spawner._managed.start_call.over
     spawner.clear_state()
     assert await spawner.poll() == 0
     await spawner.engine.janitor.settled(spawner.object_name)

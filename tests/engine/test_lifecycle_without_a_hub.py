@@ -37,7 +37,7 @@ async def test_a_spawner_by_itself_starts_polls_and_stops(site: Site, user: Any)
     # The Hub's other questions have answers too.
     assert spawner.get_state() == {}
     await spawner.run_pre_spawn_hook()
-    spawner.keep_state(commit=True)
+    spawner._managed.hub.save(commit=True)
     spawner.clear_state()
 
 

@@ -42,9 +42,9 @@ async def test_what_a_hook_does_by_itself_is_known_too(make_world: MakeWorld) ->
     await spawner.docker("restart", spawner.object_id, 0)
     assert await spawner.poll() is None
     await spawner.docker("rename", spawner.object_id, other)
-    assert await spawner.watch.find("", other) is not None
+    assert await spawner._managed.watch.find("", other) is not None
     await spawner.docker("remove_container", spawner.object_id, force=True)
-    assert spawner.watch.known(spawner.object_id) is None
+    assert spawner._managed.watch.known(spawner.object_id) is None
     assert await spawner.poll() == 0
     await world.user.stop("")
 
@@ -58,12 +58,12 @@ async def test_a_signal_that_need_not_end_a_server_does_not_end_it(make_world: M
 
 async def all_heard(fake: FakeEngine, spawner: DockerSpawner) -> None:
     """Wait until the watch has heard all that was told so far, and has asked what it had to ask."""
-    with spawner.watch.waiting("mark") as mark:
+    with spawner._managed.watch.waiting("mark") as mark:
         actor = {"ID": "mark", "Attributes": {"name": "mark"}}
         fake.emit_raw(json.dumps({"Type": "container", "Action": "die", "Actor": actor}) + "\n")
         await asyncio.wait_for(mark.wait(), 20)
-    while spawner.watch._asking:
-        await asyncio.wait(spawner.watch._asking.values())
+    while spawner._managed.watch._asking:
+        await asyncio.wait(spawner._managed.watch._asking.values())
 
 
 def callback(spawner: DockerSpawner) -> asyncio.Event:
@@ -109,7 +109,7 @@ async def test_late_events_of_what_was_removed_bring_nothing_back(fake: FakeEngi
     world = make()
     with fake.holding_events():
         spawner = await world.spawn()
-        watch = spawner.watch
+        watch = spawner._managed.watch
         await world.user.stop("")
         assert watch.all() == []
         fake.drop_events("destroy")

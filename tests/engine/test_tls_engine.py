@@ -226,7 +226,7 @@ async def test_a_server_lives_its_life_over_tls(
     assert spawner.engine.settings.url == engine.tcp_url.replace("tcp:", "https:")
     assert (spawner.server.ip, await spawner.poll()) == ("127.0.0.1", None)
     assert tls_site.names() == [f"t{tls_site.hub_id}-alice"]
-    assert spawner.watch.live
+    assert spawner._managed.watch.live
     await world.user.stop("")
     assert tls_site.containers() == []
 

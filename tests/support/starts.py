@@ -41,5 +41,5 @@ def last_line(world: World, name: str) -> str:
     """What the user has been told last."""
     if name not in world.user.orm_user.orm_spawners:
         return ""
-    lines = [event["message"] for _, _, event in world.spawner(name)._spawn_log._lines]
+    lines = [event["message"] for _, _, event in world.spawner(name)._link.spawn_log._lines]
     return str(lines[-1]) if lines else ""

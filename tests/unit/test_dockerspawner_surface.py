@@ -12,6 +12,8 @@ import pytest
 from tornado import web
 
 from asyncdockerspawner import DockerSpawner, errors
+from asyncdockerspawner.spawners.launch_inputs import launch_inputs, name_by_template
+from asyncdockerspawner.spawners.volumes import scopes
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from tests.support import dockerspawner_14 as questions
 
@@ -196,8 +198,8 @@ async def test_what_a_subclass_overrides_decides(
     spawner, _ = questions.make(
         cls, {"image": "image:1", "cmd": ["start"], **options}, name="lab", username="Al@x"
     )
-    spawner.object_name = spawner.render_object_name()
-    assert seen(await spawner.launch_inputs()) == expected
+    spawner.object_name = name_by_template(spawner)
+    assert seen(await launch_inputs(spawner)) == expected
 
 
 class AllowsOthers(DockerSpawner):
@@ -240,6 +242,6 @@ async def test_a_refused_choice_is_caught_as_dockerspawners_and_as_ours() -> Non
 
 async def test_a_subclass_whose_names_are_shared_calls_no_volume_a_users_own() -> None:
     spawner, _ = questions.make(NamesOtherwise, {"volumes": VOLUMES}, username="Al@x")
-    assert spawner.personal_volumes() == {}
+    assert scopes(spawner) == {}
     usual, _ = questions.make(Bare, {"volumes": VOLUMES}, username="Al@x")
-    assert usual.personal_volumes() == {"home--41l-40x": "user"}
+    assert scopes(usual) == {"home--41l-40x": "user"}

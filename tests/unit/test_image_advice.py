@@ -16,10 +16,13 @@ MAJOR = jupyterhub.version_info[0]
 
 def told(version: str) -> list[str]:
     lines: list[str] = []
-    host: Any = SimpleNamespace(
-        image="lab:1", report=lines.append, engine=SimpleNamespace(told=set()), log=get_logger()
+    server: Any = SimpleNamespace(
+        policy=SimpleNamespace(image="lab:1"),
+        hub=SimpleNamespace(report=lines.append),
+        engine=SimpleNamespace(told=set()),
+        log=get_logger(),
     )
-    say_if_versions_differ(host, version)
+    say_if_versions_differ(server, version)
     return lines
 
 

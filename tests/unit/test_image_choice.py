@@ -9,6 +9,7 @@ from tornado import web
 from traitlets import default
 
 from asyncdockerspawner import DockerSpawner
+from asyncdockerspawner.spawners.image_choice import choose
 from tests.support.dockerspawner_14 import make
 
 ALLOWED = {"A": "a:1", "B": "b:1"}
@@ -172,7 +173,7 @@ async def test_with_a_hook_that_may_change_what_is_allowed_the_choice_waits_for_
     spawner.user_options = {"image": "C"}
     await spawner._run_apply_user_options(spawner.user_options)
     hook(spawner)
-    await spawner.apply_choice()
+    await choose(spawner, final=True)
     assert spawner.image == "c:1"
 
 
@@ -199,7 +200,7 @@ async def test_what_a_subclass_cannot_tell_now_is_asked_again_later() -> None:
     spawner.user_options = spawner.orm_spawner.user_options = {"image": "A"}
     await spawner._run_apply_user_options(spawner.user_options)
     with pytest.raises(web.HTTPError, match="not today"):
-        await spawner.apply_choice()
+        await choose(spawner, final=True)
     assert spawner.orm_spawner.user_options == {"image": "A"}
 
 
@@ -208,7 +209,7 @@ async def test_a_site_that_applies_options_itself_still_has_the_choice_checked()
     spawner.user_options = {"image": "evil:1"}
     await spawner._run_apply_user_options(spawner.user_options)
     with pytest.raises(Exception, match="not in the list"):
-        await spawner.apply_choice()
+        await choose(spawner, final=True)
 
 
 def test_a_list_is_read_as_the_names_of_themselves() -> None:

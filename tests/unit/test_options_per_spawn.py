@@ -11,6 +11,8 @@ import pytest
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.spawners.image_choice import choose
+from asyncdockerspawner.spawners.launch_inputs import launch_inputs
 from asyncdockerspawner.spawners.options.per_spawn import PerSpawn
 from tests.support.dockerspawner_14 import make
 
@@ -89,9 +91,9 @@ async def test_a_function_is_called_once_for_each_spawn_with_its_spawner(option:
     spawner = made(option, site.function(kind))
     for number in (1, 2):
         spawner.clear_state()
-        await spawner.apply_choice()
-        await spawner.launch_inputs()
-        await spawner.launch_inputs()
+        await choose(spawner, final=True)
+        await launch_inputs(spawner)
+        await launch_inputs(spawner)
         assert site.spawners == [spawner] * number
         assert getattr(spawner, option) == spawner.seen_by_get_env[option] == read
 
@@ -111,7 +113,7 @@ async def test_an_async_function_reads_as_the_default_until_it_was_awaited(optio
     given, read, default = VALUES[option]
     spawner = made(option, Site(given).function("async def"))
     assert getattr(spawner, option) == default
-    await spawner.launch_inputs()
+    await launch_inputs(spawner)
     assert getattr(spawner, option) == read
     spawner.clear_state()
     assert getattr(spawner, option) == default
@@ -126,7 +128,7 @@ async def test_what_is_read_before_a_spawn_is_not_what_the_spawn_gets(option: st
     site.value = given
     # The Hub does this at the beginning of each spawn.
     spawner.clear_state()
-    await spawner.launch_inputs()
+    await launch_inputs(spawner)
     assert getattr(spawner, option) == read
 
 
@@ -140,7 +142,7 @@ async def test_what_a_hook_changes_in_place_stays_for_this_spawn_only(option: st
         value.append({"target": "/b"})
     else:
         value["b"] = "/b"
-    assert "/b" in str(getattr(await spawner.launch_inputs(), "binds" if option == "volumes" else option))
+    assert "/b" in str(getattr(await launch_inputs(spawner), "binds" if option == "volumes" else option))
     spawner.clear_state()
     assert repr(getattr(spawner, option)) == before
 
@@ -149,7 +151,7 @@ async def test_what_a_hook_changes_in_place_stays_for_this_spawn_only(option: st
 async def test_a_plain_value_set_later_takes_the_functions_place(option: str) -> None:
     _, read, default = VALUES[option]
     spawner = made(option, Site(default).function("async def"))
-    await spawner.launch_inputs()
+    await launch_inputs(spawner)
     setattr(spawner, option, read)
     assert getattr(spawner, option) == read
 
@@ -159,7 +161,7 @@ async def test_a_plain_value_set_later_takes_the_functions_place(option: str) ->
 async def test_a_value_of_the_wrong_kind_is_an_error_that_names_the_option(option: str, kind: str) -> None:
     spawner = made(option, Site(WRONG.get(option, object())).function(kind))
     with pytest.raises(BadOption, match=f"`{option}`: the configured function gave"):
-        await spawner.launch_inputs()
+        await launch_inputs(spawner)
 
 
 @pytest.mark.parametrize("option", VALUES)
@@ -172,7 +174,7 @@ async def test_a_function_that_fails_is_an_error_that_names_the_option(option: s
 
     for function in (fails, fails_later):
         with pytest.raises(BadOption, match=rf"`{option}`: .* failed with ValueError\('alice'\)"):
-            await made(option, function).launch_inputs()
+            await launch_inputs(made(option, function))
     with pytest.raises(BadOption, match=f"`{option}`"):
         getattr(made(option, fails), option)
 
@@ -181,7 +183,7 @@ async def test_a_function_that_fails_is_an_error_that_names_the_option(option: s
 async def test_extra_options_are_functions_too(kind: str) -> None:
     site = Site({"hostname": "{username}"})
     spawner = made("extra_create_kwargs", site.function(kind))
-    assert (await spawner.launch_inputs()).extra_create == {"hostname": "alice"}
+    assert (await launch_inputs(spawner)).extra_create == {"hostname": "alice"}
     assert site.spawners == [spawner]
     assert callable(spawner.extra_create_kwargs)
     assert not inspect.iscoroutine(spawner.extra_host_config)

@@ -73,10 +73,10 @@ class OfASubclass(DockerSpawner):
 def test_a_port_is_to_be_chosen_unless_somebody_has_set_it(
     spawner: DockerSpawner, port: int, to_choose: bool
 ) -> None:
-    assert (spawner.port, spawner.port_to_choose) == (port, to_choose)
-    spawner.shared_port = SharedPort("host", 5)
+    assert (spawner.port, spawner._managed.policy.port_to_choose) == (port, to_choose)
+    spawner._managed.shared_port = SharedPort("host", 5)
     assert spawner.port == 5
     spawner.clear_state()
-    assert (spawner.port, spawner.port_to_choose) == (port, to_choose)
+    assert (spawner.port, spawner._managed.policy.port_to_choose) == (port, to_choose)
     spawner.port = 7
-    assert (spawner.port, spawner.port_to_choose) == (7, False)
+    assert (spawner.port, spawner._managed.policy.port_to_choose) == (7, False)

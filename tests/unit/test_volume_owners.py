@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncdockerspawner.names import volume_owners
+from asyncdockerspawner.names.naming import namespace_of
 
 WORDS = st.text("ab-", min_size=1, max_size=6)
 
 
 def spawner(**frozen: str) -> Any:
     """What templates see of alice's server `new`, which was `old`; `frozen` names stay what they were."""
-    made = SimpleNamespace(name="new", user=SimpleNamespace(name="alice"), frozen=frozen)
-    made.namespace_of = lambda user, server: {"username": user, "servername": server}
-    made.template_namespace = lambda: made.namespace_of("alice", "new")
+    made: Any = SimpleNamespace(name="new", user=SimpleNamespace(name="alice"), frozen=frozen)
+    made.image, made.prefix, made.escape = "image:1", "jupyter", str
+    made.template_namespace = lambda: namespace_of(made, "alice", "new")
     return made
 
 

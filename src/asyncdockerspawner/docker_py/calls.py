@@ -15,7 +15,7 @@ from asyncdockerspawner.docker_py.table import REQUESTS
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import create
 from asyncdockerspawner.keywords.spelling import nearest
-from asyncdockerspawner.lifecycle import Host
+from asyncdockerspawner.lifecycle import Server
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container.workload import ContainerWorkload
 
@@ -25,13 +25,15 @@ _running: set[asyncio.Task[Any]] = set()
 """A loop holds its tasks only weakly, and nobody need wait for these."""
 
 
-def docker(host: Host, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> asyncio.Task[Any]:
+def docker(
+    server: Server, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> asyncio.Task[Any]:
     """Call one of docker-py's methods; it begins at once and gives docker-py's answer.
 
     Raises Unsupported for a method, and TypeError for words, that there are not. The task raises ours and
     docker-py's errors in one.
     """
-    begun = _begun(host, method, args, kwargs)
+    begun = _begun(server, method, args, kwargs)
     task = asyncio.get_running_loop().create_task(_answer(begun))
     _running.add(task)
     task.add_done_callback(_running.discard)
@@ -41,7 +43,7 @@ def docker(host: Host, method: str, args: tuple[Any, ...], kwargs: Mapping[str, 
 
 
 async def create_container(
-    host: Host, image: str, command: Any = None, *, name: str | None = None, **words: Any
+    server: Server, image: str, command: Any = None, *, name: str | None = None, **words: Any
 ) -> JsonObject:
     """Create a container from docker-py's words: `{"Id": …, "Warnings": …}`.
 
@@ -50,15 +52,15 @@ async def create_container(
     """
     platform = words.pop("platform", None)
     body = _body({"image": image, "command": command, **words})
-    creation = _Creation(host.engine.client, platform)
-    if name is None or name != host.object_name or host.spawn is None or not host.spawn.live:
+    creation = _Creation(server.engine.client, platform)
+    if name is None or name != server.object_name or server.spawn is None or not server.spawn.live:
         await creation.create(name or "", body)
         return creation.answer
-    await lifecycle.claim(host)
-    kept = {} if host.remove else {labels.KEEP: "true"}
-    owner = labels.ownership_labels_of(host.owner)
+    await lifecycle.claim(server)
+    kept = {} if server.policy.remove else {labels.KEEP: "true"}
+    owner = labels.ownership_labels_of(server.owner)
     body["Labels"] = {**(body.get("Labels") or {}), **owner, **kept}
-    made = await lifecycle.create(creation, name, body, host.spawn)
+    made = await lifecycle.create(creation, name, body, server.spawn)
     return {"Warnings": [], **creation.answer, "Id": made}
 
 
@@ -121,14 +123,14 @@ _SPECIAL: Mapping[str, Callable[..., Answer]] = {
 METHODS = frozenset({*REQUESTS, *_SPECIAL, *_PURE})
 
 
-def _begun(host: Host, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Answer:
-    engine = host.engine
+def _begun(server: Server, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Answer:
+    engine = server.engine
     try:
         if method in REQUESTS:
             request = REQUESTS[method]
             return request.send(engine.client.connection, method, request.bind(args, kwargs))
         if method in _SPECIAL:
-            return _SPECIAL[method](host, *args, **kwargs)
+            return _SPECIAL[method](server, *args, **kwargs)
         if method in _PURE:
             return _known(getattr(PureClient(engine.settings), method)(*args, **kwargs))
     except TypeError as exc:

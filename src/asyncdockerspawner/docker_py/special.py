@@ -25,7 +25,7 @@ from asyncdockerspawner.docker_py.words import filter_lists, name_of, path_part,
 from asyncdockerspawner.images import references
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.create import env_strings
-from asyncdockerspawner.lifecycle import Host
+from asyncdockerspawner.lifecycle import Server
 
 ARCHIVE_TIMEOUT = 300.0
 """Longer, unpacking a file into a container may not take."""
@@ -34,14 +34,14 @@ QUIET_TIMEOUT = 60.0
 PROTOCOLS = ("tcp", "udp", "sctp")
 
 
-async def ping(host: Host) -> bool:
+async def ping(server: Server) -> bool:
     """Tell that the Engine answers."""
-    await host.engine.client.system.ping()
+    await server.engine.client.system.ping()
     return True
 
 
 async def containers(
-    host: Host,
+    server: Server,
     quiet: bool = False,
     all: bool = False,
     trunc: bool = False,
@@ -55,7 +55,7 @@ async def containers(
     """List containers: those that run, or `all`."""
     limit = 1 if latest else limit
     wanted = {**(filters or {}), **_given(since=since, before=before)}
-    answer = await _connection(host).request(
+    answer = await _connection(server).request(
         "GET",
         "containers/json",
         operation="list containers",
@@ -68,7 +68,7 @@ async def containers(
 
 
 async def images(
-    host: Host,
+    server: Server,
     name: str | None = None,
     quiet: bool = False,
     all: bool = False,
@@ -76,29 +76,29 @@ async def images(
 ) -> list[Any]:
     """List images; `quiet`, only their ids."""
     wanted = {**(filters or {}), **_given(reference=name)}
-    answer = await _connection(host).request(
+    answer = await _connection(server).request(
         "GET", "images/json", operation="list images", params={"all": all, **_filters(wanted)}
     )
     return [each["Id"] for each in answer.data] if quiet else list(answer.data)
 
 
 async def networks(
-    host: Host,
+    server: Server,
     names: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
     filters: Mapping[str, Any] | None = None,
 ) -> list[JsonObject]:
     """List networks; names and ids are parts of them, as everywhere with the Engine."""
     wanted = {**(filters or {}), **({"name": names} if names else {}), **({"id": ids} if ids else {})}
-    answer = await _connection(host).request(
+    answer = await _connection(server).request(
         "GET", "networks", operation="list networks", params=_filters(wanted)
     )
     return list(answer.data)
 
 
-async def remove_volume(host: Host, name: str, force: bool = False) -> None:
+async def remove_volume(server: Server, name: str, force: bool = False) -> None:
     """Remove a volume. Raises EngineRefused, status 409, where it is in use."""
-    await _connection(host).request(
+    await _connection(server).request(
         "DELETE",
         f"volumes/{path_part(name, 'name')}",
         operation="remove volume",
@@ -106,11 +106,11 @@ async def remove_volume(host: Host, name: str, force: bool = False) -> None:
         params={"force": force},
     )
     # Whoever needs it next has to create it, with its labels.
-    host.engine.volumes.discard(name)
+    server.engine.volumes.discard(name)
 
 
 async def connect_container_to_network(
-    host: Host,
+    server: Server,
     container: Any,
     net_id: Any,
     ipv4_address: str | None = None,
@@ -122,10 +122,10 @@ async def connect_container_to_network(
     mac_address: str | None = None,
 ) -> None:
     """Connect a container to a network. Raises EngineRefused, status 403, where it is in it already."""
-    endpoint = pure.PureClient(host.engine.settings).create_endpoint_config(
+    endpoint = pure.PureClient(server.engine.settings).create_endpoint_config(
         aliases, links, ipv4_address, ipv6_address, link_local_ips, driver_opt, mac_address
     )
-    await _connection(host).request(
+    await _connection(server).request(
         "POST",
         f"networks/{path_part(net_id, 'net_id')}/connect",
         operation="connect network",
@@ -134,9 +134,9 @@ async def connect_container_to_network(
     )
 
 
-async def port(host: Host, container: Any, private_port: int | str) -> list[dict[str, str]] | None:
+async def port(server: Server, container: Any, private_port: int | str) -> list[dict[str, str]] | None:
     """Give where a container's port is published: `[{"HostIp", "HostPort"}, …]`, or None."""
-    answer = await _connection(host).request(
+    answer = await _connection(server).request(
         "GET",
         f"containers/{path_part(container, 'container')}/json",
         operation="inspect container",
@@ -149,7 +149,7 @@ async def port(host: Host, container: Any, private_port: int | str) -> list[dict
 
 
 async def wait(
-    host: Host, container: Any, timeout: float | None = None, condition: str | None = None
+    server: Server, container: Any, timeout: float | None = None, condition: str | None = None
 ) -> JsonObject:
     """Wait for a container's end: `{"StatusCode": …, "Error": …}`.
 
@@ -157,7 +157,7 @@ async def wait(
     caller bounds it.
     """
     raw = await _read(
-        host,
+        server,
         "POST",
         f"containers/{path_part(container, 'container')}/wait",
         subject=name_of(container, "container"),
@@ -170,7 +170,7 @@ async def wait(
 
 
 async def logs(
-    host: Host,
+    server: Server,
     container: Any,
     stdout: bool = True,
     stderr: bool = True,
@@ -185,7 +185,7 @@ async def logs(
     _refuse_generators("logs", stream=stream)
     lines = tail if isinstance(tail, int) and not isinstance(tail, bool) and tail >= 0 else "all"
     found: bytes = await _read(
-        host,
+        server,
         "GET",
         f"containers/{path_part(container, 'container')}/logs",
         subject=name_of(container, "container"),
@@ -205,7 +205,7 @@ async def logs(
 
 
 async def exec_create(
-    host: Host,
+    server: Server,
     container: Any,
     cmd: str | Sequence[str],
     stdout: bool = True,
@@ -219,7 +219,7 @@ async def exec_create(
     detach_keys: str | None = None,
 ) -> JsonObject:
     """Prepare a command in a running container: `{"Id": …}`."""
-    answer = await _connection(host).request(
+    answer = await _connection(server).request(
         "POST",
         f"containers/{path_part(container, 'container')}/exec",
         operation="create exec",
@@ -243,7 +243,7 @@ async def exec_create(
 
 
 async def exec_start(
-    host: Host,
+    server: Server,
     exec_id: Any,
     detach: bool = False,
     tty: bool = False,
@@ -263,21 +263,21 @@ async def exec_start(
         "body": {"Detach": detach, "Tty": tty},
     }
     if detach:
-        await _connection(host).request("POST", path, **words, decoded=False)
+        await _connection(server).request("POST", path, **words, decoded=False)
         return ""
-    raw: bytes = await _read(host, "POST", path, **words, read=bytes)
+    raw: bytes = await _read(server, "POST", path, **words, read=bytes)
     if demux:
         out, err = (raw, b"") if tty else output.parted(raw)
         return out or None, err or None
     return raw if tty else output.joined(raw)
 
 
-async def put_archive(host: Host, container: Any, path: str, data: Any) -> bool:
+async def put_archive(server: Server, container: Any, path: str, data: Any) -> bool:
     """Unpack a tar archive, bytes or what has a `read()` of them, into a folder of a container."""
     content = data.read() if hasattr(data, "read") else data
     if not isinstance(content, bytes | bytearray | memoryview):
         raise errors.BadOption(f"data is {type(data).__name__}, but it must be bytes, or have read() them.")
-    answer = await _connection(host).request(
+    answer = await _connection(server).request(
         "PUT",
         f"containers/{path_part(container, 'container')}/archive",
         operation="put archive",
@@ -292,7 +292,7 @@ async def put_archive(host: Host, container: Any, path: str, data: Any) -> bool:
 
 
 async def pull(
-    host: Host,
+    server: Server,
     repository: str,
     tag: str | None = None,
     stream: bool = False,
@@ -308,7 +308,7 @@ async def pull(
     name, own = references.split_reference(repository)
     wanted = "" if all_tags else tag or own
     lines: list[JsonObject] = []
-    client = host.engine.client
+    client = server.engine.client
     auth = None if auth_config is None else dict(auth_config)
     await client.images.pull(name, wanted, platform=platform, auth=auth, on_line=lines.append)
     full = full_name(name, wanted)
@@ -322,7 +322,7 @@ async def pull(
 
 
 async def _read(
-    host: Host,
+    server: Server,
     verb: str,
     path: str,
     *,
@@ -335,7 +335,7 @@ async def _read(
     timeout: float | None = None,
 ) -> Any:
     """Read an answer that takes its time, on the pool in which nobody waits for it."""
-    async with _connection(host).stream(
+    async with _connection(server).stream(
         verb, path, operation=operation, subject=subject, params=params, body=body, idle=idle
     ) as chunks:
         # In here, so that what cannot be read, or takes too long, becomes an error of ours.
@@ -343,8 +343,8 @@ async def _read(
             return read(b"".join([chunk async for chunk in chunks]))
 
 
-def _connection(host: Host) -> Connection:
-    return host.engine.client.connection
+def _connection(server: Server) -> Connection:
+    return server.engine.client.connection
 
 
 def _given(**words: Any) -> JsonObject:

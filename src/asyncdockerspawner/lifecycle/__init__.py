@@ -1,36 +1,36 @@
-"""The life of a server, from its preparation to its end. It sees the spawner only as a `Host`."""
+"""The life of a server, from its preparation to its end: commands over a `Server`."""
 
 from asyncdockerspawner.lifecycle.cleanup import sweep
 from asyncdockerspawner.lifecycle.deletion import delete_forever
 from asyncdockerspawner.lifecycle.extras import ensure_volumes, post_start
-from asyncdockerspawner.lifecycle.host import RUNNING, STARTING, Choice, Host, Spawn, StartCall, resolved
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
+from asyncdockerspawner.lifecycle.monitor import locate, poll
 from asyncdockerspawner.lifecycle.obtain import create
 from asyncdockerspawner.lifecycle.own_start import as_step, attempt, claim, seen, step, within_a_start
-from asyncdockerspawner.lifecycle.preparation import prepare
+from asyncdockerspawner.lifecycle.prepare import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
+from asyncdockerspawner.lifecycle.server import Place, Policy, Server
 from asyncdockerspawner.lifecycle.shared import shared_port
-from asyncdockerspawner.lifecycle.walks import halt, launch, leave, locate, poll
+from asyncdockerspawner.lifecycle.spawn import Choice, Spawn, resolved
+from asyncdockerspawner.lifecycle.start import start
+from asyncdockerspawner.lifecycle.stop import leave, stop
 
 __all__ = [
-    "RUNNING",
-    "STARTING",
     "Choice",
-    "Host",
     "Key",
     "Leftovers",
+    "Place",
+    "Policy",
     "Reconciler",
     "Row",
+    "Server",
     "Spawn",
-    "StartCall",
     "as_step",
     "attempt",
     "claim",
     "create",
     "delete_forever",
     "ensure_volumes",
-    "halt",
-    "launch",
     "leave",
     "locate",
     "poll",
@@ -39,7 +39,9 @@ __all__ = [
     "resolved",
     "seen",
     "shared_port",
+    "start",
     "step",
+    "stop",
     "sweep",
     "within_a_start",
 ]

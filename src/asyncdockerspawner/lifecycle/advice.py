@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import jupyterhub
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.lifecycle.host import Host
+from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.workloads.container import endpoint
 from asyncdockerspawner.workloads.container.ports import USUAL_PORT, is_shared
 
@@ -17,11 +17,11 @@ MOST_CHARACTERS = 40
 """Of a version: the image says it, and may say anything."""
 
 
-async def say_if_the_hub_is_out_of_reach(host: Host) -> None:
+async def say_if_the_hub_is_out_of_reach(server: Server) -> None:
     """Say what to set where the Hub listens on its own machine's loopback only."""
-    name, engine = host.network_name, host.engine
-    address = urlsplit(host.identity["JUPYTERHUB_API_URL"]).hostname or ""
-    if is_shared(_network_mode(host)) or not _loopback(address) or name in engine.told:
+    name, engine = server.policy.network_name, server.engine
+    address = urlsplit(server.policy.hub_api_url).hostname or ""
+    if is_shared(_network_mode(server)) or not _loopback(address) or name in engine.told:
         return
     engine.told.add(name)
     try:
@@ -30,7 +30,7 @@ async def say_if_the_hub_is_out_of_reach(host: Host) -> None:
         # It is advice; a spawn does not fail for want of a detail in it.
         network = {}
     gateway = endpoint.host_address(network) or "this machine's address in the containers' network"
-    host.log.warning(
+    server.log.warning(
         "Containers cannot reach the Hub at %s: servers will start but not let anybody in. Set "
         "c.JupyterHub.hub_ip = '0.0.0.0' (or %s) and c.JupyterHub.hub_connect_ip = '%s'.",
         address,
@@ -39,39 +39,41 @@ async def say_if_the_hub_is_out_of_reach(host: Host) -> None:
     )
 
 
-def say_what_any_means(host: Host) -> None:
+def say_what_any_means(server: Server) -> None:
     """Say once what `port = 0` and `ip = ""` come to: the Hub's words for any."""
-    if host.any_port:
-        _say_once(host, f"`port` is 0: servers listen on the usual one, {USUAL_PORT}.")
-    if host.ip == "":
+    if server.policy.any_port:
+        _say_once(server, f"`port` is 0: servers listen on the usual one, {USUAL_PORT}.")
+    if server.policy.ip == "":
         _say_once(
-            host,
+            server,
             "`ip` is empty: servers listen on every address of their container, IPv4 and IPv6. An image with "
             "a JupyterHub before 5.3 needs 0.0.0.0.",
         )
 
 
-def _say_once(host: Host, text: str, advice: str = "") -> None:
-    if text not in host.engine.told:
-        host.engine.told.add(text)
-        host.log.warning("%s", f"{text} {advice}".rstrip())
+def _say_once(server: Server, text: str, advice: str = "") -> None:
+    if text not in server.engine.told:
+        server.engine.told.add(text)
+        server.log.warning("%s", f"{text} {advice}".rstrip())
 
 
-def say_if_versions_differ(host: Host, version: str) -> None:
+def say_if_versions_differ(server: Server, version: str) -> None:
     """Say once per image that its JupyterHub is of another major version than the Hub."""
     ours, version = jupyterhub.__version__, version[:MOST_CHARACTERS]
     if not version or version.partition(".")[0] == ours.partition(".")[0]:
         return
-    text = f"The image {host.image} has JupyterHub {version}, but the Hub is {ours}: it may not work."
-    host.report(text)
-    _say_once(host, text, "Use an image of the Hub's major version.")
+    text = (
+        f"The image {server.policy.image} has JupyterHub {version}, but the Hub is {ours}: it may not work."
+    )
+    server.hub.report(text)
+    _say_once(server, text, "Use an image of the Hub's major version.")
 
 
-def _network_mode(host: Host) -> str:
+def _network_mode(server: Server) -> str:
     """The network mode, as far as it is known before functions of the site are called."""
-    extra = host.extra_host_config
+    extra = server.policy.extra_host_config
     asked = extra.get("network_mode") or extra.get("NetworkMode") if isinstance(extra, Mapping) else None
-    return str(asked or host.network_name)
+    return str(asked or server.policy.network_name)
 
 
 def _loopback(host: str) -> bool:

@@ -7,7 +7,8 @@ import asyncio
 from asyncdockerspawner import errors
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.lifecycle import ownership
-from asyncdockerspawner.lifecycle.host import Host, Spawn
+from asyncdockerspawner.lifecycle.server import Server
+from asyncdockerspawner.lifecycle.spawn import Spawn
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.protocol import Workload
 
@@ -17,28 +18,28 @@ LATE_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds between looks for an object whose creation was asked for, but never answered."""
 
 
-async def sweep(host: Host) -> None:
+async def sweep(server: Server) -> None:
     """Remove what a spawn that is over has left, where the Hub did not call `stop()`."""
-    task = clear_away(host)
+    task = clear_away(server)
     if task is None:
         return
     await asyncio.wait([task], timeout=SWEEP_SECONDS)
     if task.done() and not task.cancelled() and task.result():
-        host.object_id = ""
+        server.record.object_id = ""
 
 
-def clear_away(host: Host) -> asyncio.Task[bool] | None:
+def clear_away(server: Server) -> asyncio.Task[bool] | None:
     """Begin to remove what a spawn that is over has left; None where that is nothing."""
-    spawn, ref = host.spawn, host.object_id
-    if not host.removes or (not ref and spawn is None) or is_kept(host, spawn):
+    spawn, ref = server.spawn, server.record.object_id
+    if not server.removes or (not ref and spawn is None) or is_kept(server, spawn):
         return None
-    workload, name, owner, janitor = host.workload, host.object_name, host.owner, host.engine.janitor
+    workload, name, owner, janitor = server.workload, server.object_name, server.owner, server.engine.janitor
     if janitor.busy(name):
         # A stop that is owed removes it; until then the state keeps its id.
         return None
 
     if ref:
-        host.watch.unfollow(ref)
+        server.watch.unfollow(ref)
 
     async def work() -> None:
         if found := ref or await ownership.created_by(workload, name, owner):
@@ -51,17 +52,17 @@ def clear_away(host: Host) -> asyncio.Task[bool] | None:
     return janitor.submit(name, work, what=f"remove {name}")
 
 
-def is_kept(host: Host, spawn: Spawn | None) -> bool:
+def is_kept(server: Server, spawn: Spawn | None) -> bool:
     """Tell whether this spawn has failed, and what it made is to stay."""
-    return spawn is not None and spawn.made != "" and spawn.made == host.failed_id
+    return spawn is not None and spawn.made != "" and spawn.made == server.record.failed_id
 
 
-def abandon(host: Host, spawn: Spawn) -> None:
+def abandon(server: Server, spawn: Spawn) -> None:
     """Hand what this spawn created to the janitor; what it found stays."""
-    workload, name, owner, janitor = host.workload, host.object_name, host.owner, host.engine.janitor
-    made, keep = spawn.made, host.keep_failed
-    if made and host.object_id == made:
-        host.object_id = ""
+    workload, name, owner, janitor = server.workload, server.object_name, server.owner, server.engine.janitor
+    made, keep = spawn.made, server.policy.keep_failed
+    if made and server.record.object_id == made:
+        server.record.object_id = ""
 
     async def work() -> None:
         ref = made or await _created(spawn, workload, name, owner, janitor)
@@ -71,18 +72,18 @@ def abandon(host: Host, spawn: Spawn) -> None:
             await workload.remove(ref, force=True)
 
     if keep and made:
-        host.failed_id = made
-        host.log.warning("%s has failed and is kept, as `keep_failed` says", name)
+        server.record.failed_id = made
+        server.log.warning("%s has failed and is kept, as `keep_failed` says", name)
     if made or spawn.creating is not None:
         janitor.submit(name, work, what=f"remove {name} of a start that did not end well")
     if spawn.starting:
-        _stop_late(host, spawn)
+        _stop_late(server, spawn)
 
 
-def _stop_late(host: Host, spawn: Spawn) -> None:
+def _stop_late(server: Server, spawn: Spawn) -> None:
     """Stop an object that stays, should the Engine start it after nobody waits for that any more."""
-    engine, watch, workload, name = host.engine, host.watch, host.workload, host.object_name
-    ref = host.object_id if spawn.resumed else host.failed_id
+    engine, watch, workload, name = server.engine, server.watch, server.workload, server.object_name
+    ref = server.record.object_id if spawn.resumed else server.record.failed_id
     if not ref:
         return
 
@@ -136,10 +137,15 @@ def _look_later(workload: Workload, name: str, owner: labels.Owner, janitor: Jan
     janitor.submit(f"{name} (late)", work, what=what, goal=owner.spawn_id)
 
 
-def owe(host: Host) -> None:
+def owe(server: Server) -> None:
     """Have the object stopped, and removed with `remove`, as soon as the Engine is back."""
-    workload, remove, ref, grace = host.workload, host.removes, host.object_id, host.stop_grace
-    name, owner = host.object_name, host.owner
+    workload, remove, ref, grace = (
+        server.workload,
+        server.removes,
+        server.record.object_id,
+        server.stop_timeout,
+    )
+    name, owner = server.object_name, server.owner
 
     async def work() -> None:
         if found := ref or await ownership.created_by(workload, name, owner):
@@ -148,12 +154,12 @@ def owe(host: Host) -> None:
                 await workload.remove(found, force=True)
 
     # In the saved state too, for a Hub that is restarted before that.
-    host.owed, host.owed_now = True, grace == 0
+    server.record.owed, server.record.owed_now = True, grace == 0
     goal = ("end", ref or owner.spawn_id, remove, grace)
-    task = host.engine.janitor.submit(name, work, what=f"stop {name}", goal=goal)
-    task.add_done_callback(lambda done: _paid(host, done))
+    task = server.engine.janitor.submit(name, work, what=f"stop {name}", goal=goal)
+    task.add_done_callback(lambda done: _paid(server, done))
 
 
-def _paid(host: Host, done: asyncio.Task[bool]) -> None:
+def _paid(server: Server, done: asyncio.Task[bool]) -> None:
     if not done.cancelled() and done.result():
-        host.settle_debt()
+        server.settle_debt()

@@ -9,8 +9,7 @@ missing proves no deletion.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +17,10 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.volumes import Volumes
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.recent import Recent
+from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.cleanup import SWEEP_SECONDS
-from asyncdockerspawner.lifecycle.host import Host, volumes_of
+from asyncdockerspawner.lifecycle.server import Identity, Log, Rows, Server, volumes_of
 from asyncdockerspawner.names import labels, volume_owners
 from asyncdockerspawner.workloads.protocol import Workload
 
@@ -28,18 +28,22 @@ GONE_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 """Seconds between looks whether the Hub has deleted a user, once it has deleted the default server."""
 
 
-async def delete_forever(host: Host) -> None:
+Scopes = Callable[[], Mapping[str, str]]
+"""Gives volume name → whose alone it is, `user` or `server`, by today's configuration."""
+
+
+async def delete_forever(server: Server, scopes: Scopes) -> None:
     """Remove what is left of a server that the Hub forgets, and with it its volumes, if that is asked for."""
-    janitor, owner, name = host.engine.janitor, host.owner, host.object_name
+    janitor, owner, name = server.engine.janitor, server.owner, server.object_name
     goal = ("delete", owner.username, owner.servername)
     # What both need is taken now: they may be done when the Hub has no row any more.
-    server = _Server.of(host)
-    doomed = _doomed(host) if host.delete_volumes_on_user_delete else None
+    removal = _Removal(server.identity, server.overrides.find, server.workload, server.log)
+    doomed = _doomed(server, scopes) if server.policy.delete_volumes_on_user_delete else None
     done = await janitor.attempt(
-        name, server.remove, what=f"remove {name} of a deleted server", goal=goal, timeout=SWEEP_SECONDS
+        name, removal.run, what=f"remove {name} of a deleted server", goal=goal, timeout=SWEEP_SECONDS
     )
     if done:
-        host.object_id = ""
+        server.record.object_id = ""
     if doomed is None:
         return
 
@@ -57,38 +61,21 @@ async def delete_forever(host: Host) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Server:
-    """A server as it was when the Hub began to forget it."""
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    """The end of a server's object, as it was when the Hub began to forget it."""
 
-    object_id: str
-    object_name: str
-    owner: labels.Owner
-    identity: Mapping[str, str]
-    object_claims: Callable[[str], Sequence[str]]
-    get_object: Callable[[], Any]
+    identity: Identity
+    find: Callable[[], Awaitable[JsonObject | None]]
     workload: Workload
-    log: logging.Logger | logging.LoggerAdapter[Any]
+    log: Log
 
-    @classmethod
-    def of(cls, host: Host) -> _Server:
-        return cls(
-            object_id=host.object_id,
-            object_name=host.object_name,
-            owner=host.owner,
-            identity=dict(host.identity),
-            object_claims=host.object_claims,
-            get_object=host.get_object,
-            workload=host.workload,
-            log=host.log,
-        )
-
-    async def remove(self) -> None:
+    async def run(self) -> None:
         """Remove the object, if it is this server's."""
         try:
-            document = await ownership.own_object(self)
+            document = ownership.checked(self.identity, await self.find())
         except errors.NotOurs as exc:
-            self.log.warning("%s stays: %s", self.object_name, exc)
+            self.log.warning("%s stays: %s", self.identity.object_name, exc)
             return
         if document is not None:
             await self.workload.remove(str(document["Id"]), force=True)
@@ -103,12 +90,11 @@ class _Doomed:
     """The user's other servers, whose own volumes go when they do."""
     named: Sequence[str]
     """Volumes that this server is known to have used, should they carry no label: DockerSpawner's do not."""
-    user_exists: Callable[[], bool]
-    claims: Callable[[str, str | None], Sequence[str]]
+    rows: Rows
     verbs: Volumes
     janitor: Janitor
     known: Recent
-    log: logging.Logger | logging.LoggerAdapter[Any]
+    log: Log
 
     async def remove(self) -> None:
         """Remove all of them that are not in use and nobody else's."""
@@ -138,7 +124,7 @@ class _Doomed:
         """
         for pause in GONE_PAUSES:
             await asyncio.sleep(pause)
-            if not self.user_exists():
+            if not self.rows.user_exists():
                 break
         else:
             return
@@ -168,33 +154,33 @@ class _Doomed:
             return f"the Hub {hub}'s"
         if user not in {None, self.owner.username}:
             return f"user {user!r}'s"
-        return ", ".join(self.claims(name, self.owner.servername or None))
+        return ", ".join(self.rows.with_volume(name, self.owner.servername or None))
 
 
 def _of(document: Mapping[str, Any], label: str) -> str | None:
     return (document.get("Labels") or {}).get(label)
 
 
-def _doomed(host: Host) -> _Doomed:
+def _doomed(server: Server, scopes: Scopes) -> _Doomed:
+    rows = server.hub.rows()
     return _Doomed(
-        owner=host.owner,
-        sisters=frozenset() if host.owner.servername else frozenset(host.sister_states),
-        named=_named(host),
-        user_exists=host.user_exists,
-        janitor=host.engine.janitor,
-        claims=host.volume_claims,
-        verbs=host.engine.client.volumes,
-        known=host.engine.volumes,
-        log=host.log,
+        owner=server.owner,
+        sisters=frozenset() if server.owner.servername else frozenset(rows.sister_states()),
+        named=_named(server, scopes),
+        rows=rows,
+        janitor=server.engine.janitor,
+        verbs=server.engine.client.volumes,
+        known=server.engine.volumes,
+        log=server.log,
     )
 
 
-def _named(host: Host) -> list[str]:
+def _named(server: Server, scopes: Scopes) -> list[str]:
     """Give the volumes that saved states name, as far as they still are this user's, or server's, alone."""
     try:
-        personal = host.personal_volumes()
+        personal = scopes()
     except Exception as exc:  # noqa: BLE001 - whatever a site's own code raises
-        host.log.warning("Volumes of %s that carry no label stay: %s", host.object_name, exc)
+        server.log.warning("Volumes of %s that carry no label stay: %s", server.object_name, exc)
         return []
 
     def scoped(noted: Mapping[str, str]) -> dict[str, str]:
@@ -202,18 +188,18 @@ def _named(host: Host) -> list[str]:
         found = {name: scope or personal.get(name, "") for name, scope in noted.items()}
         return {name: scope for name, scope in found.items() if scope}
 
-    mine = scoped(host.own_volumes)
-    if host.owner.servername:
+    mine = scoped(server.record.own_volumes)
+    if server.owner.servername:
         mine = {name: scope for name, scope in mine.items() if scope == volume_owners.SERVER}
     else:
-        for state in host.sister_states.values():
+        for state in server.hub.rows().sister_states().values():
             known = scoped(state.get("own_volumes") or {})
             mine |= {name: scope for name, scope in known.items() if scope == volume_owners.USER}
     for name in (stay := [name for name in mine if personal.get(name) != mine[name]]):
-        host.log.warning(
+        server.log.warning(
             "The volume %s, which the deleted %s has used, stays unless its label says that it is theirs: by "
             "today's configuration it may be another's",
             name,
-            host.object_name,
+            server.object_name,
         )
     return [name for name in mine if name not in stay]

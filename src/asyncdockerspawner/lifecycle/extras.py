@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.binds import is_volume
-from asyncdockerspawner.lifecycle.host import Host
+from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.names import labels, volume_owners
 from asyncdockerspawner.workloads import redact
 
@@ -18,49 +18,56 @@ POST_START_SECONDS = 60.0
 """Longer a command after the start may not take."""
 
 
-async def ensure_volumes(host: Host, body: JsonObject) -> None:
-    """Create the volumes that go with their user, with labels that say so; the Engine makes the others."""
+async def ensure_volumes(server: Server, body: JsonObject, scopes: Callable[[], Mapping[str, str]]) -> None:
+    """Create the volumes that go with their user, with labels that say so; the Engine makes the others.
+
+    `scopes` gives volume name → whose alone it is, `user` or `server`.
+    """
     named, personal = list(_volumes_of(body)), dict[str, str]()
-    if host.delete_volumes_on_user_delete:
-        personal = host.personal_volumes()
+    if server.policy.delete_volumes_on_user_delete:
+        personal = dict(scopes())
     else:
         # Whose they are alone is not asked, which takes a site's own code with names that nobody has; should
         # the option be set later, it is known that they were used here.
-        host.own_volumes = {**dict.fromkeys(named, ""), **host.own_volumes}
-    host.own_volumes = {**host.own_volumes, **personal}
+        server.record.own_volumes = {**dict.fromkeys(named, ""), **server.record.own_volumes}
+    server.record.own_volumes = {**server.record.own_volumes, **personal}
     # Only named servers are renamed.
-    host.mounted = sorted({source for source, _ in _mounted(body)}) if host.owner.servername else ()
+    server.record.mounted = (
+        sorted({source for source, _ in _mounted(body)}) if server.owner.servername else ()
+    )
     driver = str((body.get("HostConfig") or {}).get("VolumeDriver") or "")
     for name in named:
         scope = personal.get(name)
-        if scope is None or name in host.engine.volumes:
+        if scope is None or name in server.engine.volumes:
             continue
-        with host.engine.optional("Users' volumes carry no labels"):
-            await host.engine.client.volumes.create(name, labels=_labels(host, scope), driver=driver)
+        with server.engine.optional("Users' volumes carry no labels"):
+            await server.engine.client.volumes.create(name, labels=_labels(server, scope), driver=driver)
         # What may not be made ahead, the Engine makes with the container.
-        host.engine.volumes.add(name)
+        server.engine.volumes.add(name)
 
 
-async def post_start(host: Host) -> None:
+async def post_start(server: Server) -> None:
     """Run `post_start_cmd`, and log what it wrote; its failure is the spawn's only if that is asked for."""
-    words, hint = command_words(host.post_start_cmd)
+    words, hint = command_words(server.policy.post_start_cmd)
     try:
-        ended = await host.workload.run_inside(host.object_id, words, POST_START_SECONDS)
+        ended = await server.workload.run_inside(server.record.object_id, words, POST_START_SECONDS)
         code, streams = ended.code, {"stdout": ended.stdout, "stderr": ended.stderr}
     except errors.EngineError as exc:
         code, streams = -1, {"stderr": exc.message}
-    wrote = {name: redact.redacted(text.strip(), [host.api_token]) for name, text in streams.items()}
+    wrote = {name: redact.redacted(text.strip(), [server.hub.api_token]) for name, text in streams.items()}
     if code:
         said = " ".join([f"`post_start_cmd` failed with code {code}:", *filter(None, wrote.values()), hint])
-        if host.post_start_required:
+        if server.policy.post_start_required:
             raise errors.ServerDied("A command that prepares the server has failed.", advice=said.strip())
-        host.log.warning("%s: %s", host.object_name, said.strip())
+        server.log.warning("%s: %s", server.object_name, said.strip())
         return
     if hint:
-        host.log.warning("%s: %s", host.object_name, hint)
+        server.log.warning("%s: %s", server.object_name, hint)
     for name, level in (("stdout", logging.DEBUG), ("stderr", logging.WARNING)):
         if wrote[name]:
-            host.log.log(level, "`post_start_cmd` of %s wrote to %s: %s", host.object_name, name, wrote[name])
+            server.log.log(
+                level, "`post_start_cmd` of %s wrote to %s: %s", server.object_name, name, wrote[name]
+            )
 
 
 def command_words(command: str | Sequence[str]) -> tuple[list[str], str]:
@@ -94,8 +101,8 @@ _FOR_A_SHELL = re.compile(r"&&|\|\||[|;<>`]|\$\(")
 _OF_A_SHELL = frozenset({"cd", "export", "source", "."})
 
 
-def _labels(host: Host, scope: str) -> dict[str, str]:
-    owner = host.owner
+def _labels(server: Server, scope: str) -> dict[str, str]:
+    owner = server.owner
     found = {labels.HUB: owner.hub_id, labels.USER: owner.username}
     if scope == volume_owners.SERVER:
         found[labels.SERVER] = owner.servername

@@ -14,24 +14,25 @@ from contextlib import contextmanager
 from typing import Any
 
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.lifecycle import attend, cleanup, ownership, turns
-from asyncdockerspawner.lifecycle.host import RUNNING, Host, Spawn, StartCall, calling, resolved
+from asyncdockerspawner.lifecycle import cleanup, monitor, ownership, start_slot
+from asyncdockerspawner.lifecycle.server import Server
+from asyncdockerspawner.lifecycle.spawn import Phase, Spawn, StartCall, calling, resolved
 from asyncdockerspawner.names import labels
 
 
-async def attempt(host: Host, start: Callable[[], Any]) -> Any:
+async def attempt(server: Server, start: Callable[[], Any]) -> Any:
     """Run a subclass's `start` as one spawn and give what it gives; called within one, just run it."""
-    if _of_the_caller(host) is not None:
+    if _of_the_caller(server) is not None:
         return await resolved(start())
-    spawn = host.spawn
+    spawn = server.spawn
     if spawn is None or not spawn.live:
-        host.spawn = spawn = Spawn(labels.new_spawn_id(), live=True)
+        server.spawn = spawn = Spawn(labels.new_spawn_id(), live=True)
     spawn.begun = True
-    host.start_call = call = StartCall()
+    server.start_call = call = StartCall()
     mark = calling.set(call)
     try:
-        if not host.object_id:
-            host.name_object()
+        if not server.record.object_id:
+            server.name_object()
         begun = start()
         # What a `gen.coroutine` gives is no task; cancelled, it would tell nobody any more when it has ended.
         apart = asyncio.isfuture(begun) and not isinstance(begun, asyncio.Task)
@@ -40,22 +41,22 @@ async def attempt(host: Host, start: Callable[[], Any]) -> Any:
     except BaseException:
         if call.future is not None and not call.future.done():
             call.give_up()
-            call.future.add_done_callback(lambda done: _fallen(host, call, done))
+            call.future.add_done_callback(lambda done: _fallen(server, call, done))
         else:
             call.over = True
-            _failed(host)
+            _failed(server)
         raise
     finally:
         calling.reset(mark)
     call.over = True
-    _hand_over(host)
+    _hand_over(server)
     return result
 
 
 @contextmanager
-def step(host: Host) -> Iterator[None]:
+def step(server: Server) -> Iterator[None]:
     """Within it, a step of a start is done: it can be cancelled, and is not begun where that is given up."""
-    call, task = _of_the_caller(host), asyncio.current_task()
+    call, task = _of_the_caller(server), asyncio.current_task()
     if call is None or task is None:
         yield
         return
@@ -68,9 +69,9 @@ def step(host: Host) -> Iterator[None]:
         call.steps.discard(task)
 
 
-def as_step(host: Host, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
+def as_step(server: Server, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
     """Give a task that has not had its first turn, as a step of the start that has made it, if one has."""
-    call = _of_the_caller(host)
+    call = _of_the_caller(server)
     if call is not None and call.given_up:
         task.cancel()
     elif call is not None:
@@ -79,68 +80,68 @@ def as_step(host: Host, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
     return task
 
 
-async def claim(host: Host) -> None:
+async def claim(server: Server) -> None:
     """Do, before a start that takes the steps itself makes or starts an object, what `launch` does."""
-    spawn = host.spawn
-    if _of_the_caller(host) is None or spawn is None or not spawn.live or spawn.launching is not None:
+    spawn = server.spawn
+    if _of_the_caller(server) is None or spawn is None or not spawn.live or spawn.launching is not None:
         return
-    if await turns.claim(host, spawn):
+    if await start_slot.claim(server, spawn):
         # On disk before anything is created.
-        host.keep_state(commit=True)
+        server.hub.save(commit=True)
 
 
-def within_a_start(host: Host) -> bool:
+def within_a_start(server: Server) -> bool:
     """Tell whether this is called by a subclass's `start`."""
-    return _of_the_caller(host) is not None
+    return _of_the_caller(server) is not None
 
 
-def _of_the_caller(host: Host) -> StartCall | None:
-    call = host.start_call
+def _of_the_caller(server: Server) -> StartCall | None:
+    call = server.start_call
     return call if call is not None and call.is_ours else None
 
 
-def seen(host: Host, document: JsonObject | None) -> JsonObject | None:
+def seen(server: Server, document: JsonObject | None) -> JsonObject | None:
     """Have a start that takes the steps itself go on with what it has found, as it does in DockerSpawner.
 
     Raises NotOurs for what is somebody else's.
     """
-    spawn = host.spawn
-    if _of_the_caller(host) is None or spawn is None or spawn.launching is not None:
+    spawn = server.spawn
+    if _of_the_caller(server) is None or spawn is None or spawn.launching is not None:
         return document
-    found = ownership.checked(host, document)
+    found = ownership.checked(server.identity, document)
     if found is None:
-        host.object_id = ""
+        server.record.object_id = ""
     else:
-        ownership.adopt(host, found)
+        ownership.adopt(server, found)
     return found
 
 
-def _fallen(host: Host, call: StartCall, done: asyncio.Future[Any]) -> None:
+def _fallen(server: Server, call: StartCall, done: asyncio.Future[Any]) -> None:
     if not done.cancelled():
         # Nobody waits for it any more.
         done.exception()
     call.over = True
-    _failed(host)
+    _failed(server)
 
 
-def _failed(host: Host) -> None:
+def _failed(server: Server) -> None:
     """Remove what was made, unless `launch` has seen to that, or has handed a server over."""
-    spawn = host.spawn
+    spawn = server.spawn
     if spawn is not None and spawn.live:
-        cleanup.abandon(host, spawn)
+        cleanup.abandon(server, spawn)
         spawn.end()
 
 
-def _hand_over(host: Host) -> None:
+def _hand_over(server: Server) -> None:
     """Adopt what a start has made or found without `launch`: the Hub has its server."""
-    spawn = host.spawn
-    if spawn is None or spawn.phase == RUNNING:
+    spawn = server.spawn
+    if spawn is None or spawn.phase is Phase.RUNNING:
         return
-    host.object_id = host.object_id or spawn.made
-    if host.object_id and host.object_id == spawn.made:
-        host.removal = host.remove
+    server.record.object_id = server.record.object_id or spawn.made
+    if server.record.object_id and server.record.object_id == spawn.made:
+        server.record.removal = server.policy.remove
     spawn.end()
-    spawn.phase = RUNNING
-    if host.object_id:
-        host.watch.begin()
-        attend.follow(host)
+    spawn.phase = Phase.RUNNING
+    if server.record.object_id:
+        server.watch.begin()
+        monitor.follow(server)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.lifecycle.host import Host, Whose, resolved
+from asyncdockerspawner.lifecycle.server import Identity, Server
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container import endpoint, status
 from asyncdockerspawner.workloads.protocol import Workload
@@ -14,27 +14,29 @@ from asyncdockerspawner.workloads.protocol import Workload
 USER, SERVICE_PREFIX = "JUPYTERHUB_USER", "JUPYTERHUB_SERVICE_PREFIX"
 
 
-async def own_object(host: Whose) -> JsonObject | None:
-    """Give the object of this server, or None. Raises NotOurs for somebody else's under its name."""
-    return checked(host, await resolved(host.get_object()))
+async def own_object(server: Server) -> JsonObject | None:
+    """Return the object of this server, or None. Raises NotOurs for somebody else's under its name."""
+    document = await server.after(server.overrides.find())
+    return checked(server.identity, document)
 
 
-def checked(host: Whose, document: JsonObject | None) -> JsonObject | None:
-    """Give the object that `get_object` has given. Raises NotOurs."""
+def checked(identity: Identity, document: JsonObject | None) -> JsonObject | None:
+    """Return the object that `get_object` has given. Raises NotOurs."""
     if document is None:
         return None
     container_id = str(document["Id"])
-    named = container_id == host.object_id
+    named = container_id == identity.object_id
     if not named:
-        _refuse_strangers(host, document)
+        _refuse_strangers(identity, document)
     # A saved state that names it is a proof, unless the object speaks of somebody else.
-    if named and not made_for_another(document, host.identity):
+    if named and not made_for_another(document, identity.environment):
         return document
-    if others := host.object_claims(container_id):
+    if others := identity.rows.naming(container_id):
         raise errors.KeptForAnother(
             "The server cannot be started: the name of its container is taken.",
-            advice=f"By the Hub's database, the container {host.object_name} is that of {', '.join(others)}, "
-            "whose user had another name before. The name is free once that server is stopped.",
+            advice=f"By the Hub's database, the container {identity.object_name} is that of "
+            f"{', '.join(others)}, whose user had another name before. The name is free once that "
+            "server is stopped.",
             document=document,
         )
     return document
@@ -56,12 +58,12 @@ def environment_of(document: JsonObject) -> dict[str, str]:
     return dict(str(entry).partition("=")[::2] for entry in document["Config"].get("Env") or [])
 
 
-def _refuse_strangers(host: Whose, document: JsonObject) -> None:
-    config, wanted = document["Config"], host.owner
+def _refuse_strangers(identity: Identity, document: JsonObject) -> None:
+    config, wanted = document["Config"], identity.owner
     found = labels.owner_of(config.get("Labels"))
     if found is None:
         environment = environment_of(document)
-        if all(environment.get(key) == value for key, value in host.identity.items()):
+        if all(environment.get(key) == value for key, value in identity.environment.items()):
             return
         holder = "somebody who is not a JupyterHub with this spawner"
         advice = "Change `prefix` or `name_template`, or remove it."
@@ -78,33 +80,33 @@ def _refuse_strangers(host: Whose, document: JsonObject) -> None:
             )
     raise errors.NotOurs(
         "The server cannot be started: the name of its container is taken.",
-        advice=f"The name {host.object_name} is taken by {holder}; this server is user {wanted.username!r}, "
-        f"server {wanted.servername!r} of the Hub {wanted.hub_id}. {advice}",
+        advice=f"The name {identity.object_name} is taken by {holder}; this server is user "
+        f"{wanted.username!r}, server {wanted.servername!r} of the Hub {wanted.hub_id}. {advice}",
     )
 
 
-async def known_object(host: Host) -> JsonObject | None:
+async def known_object(server: Server) -> JsonObject | None:
     """Give what the watch knows of this server's object, or None where there certainly is none.
 
     Raises EngineError where the Engine has never answered yet.
     """
     # What DockerSpawner made carries no label, and its saved state no spawn id.
-    labelled = host.spawn is not None
-    document = await host.watch.find(host.object_id, host.object_name, labelled=labelled)
-    if document is None or host.object_id:
+    labelled = server.spawn is not None
+    document = await server.watch.find(server.record.object_id, server.object_name, labelled=labelled)
+    if document is None or server.record.object_id:
         return document
     # Of this name there may be one that was kept for a user who had this name before.
-    return document if _is_of(document, host.owner) else None
+    return document if _is_of(document, server.owner) else None
 
 
-def adopt(host: Host, document: JsonObject) -> None:
+def adopt(server: Server, document: JsonObject) -> None:
     """Take the object over, with what its creation has said of it."""
-    host.object_id = str(document["Id"])
-    host.shared_port = endpoint.shared_port_of(document)
-    host.removal = removal_of(document)
+    server.record.object_id = str(document["Id"])
+    server.shared_port = endpoint.shared_port_of(document)
+    server.record.removal = removal_of(document)
     owner = labels.owner_of(document["Config"].get("Labels"))
-    if owner is not None and host.spawn is not None:
-        host.spawn.spawn_id = owner.spawn_id
+    if owner is not None and server.spawn is not None:
+        server.spawn.spawn_id = owner.spawn_id
 
 
 def removal_of(document: JsonObject) -> bool | None:

@@ -11,7 +11,7 @@ from asyncdockerspawner.client.probe import Question, Seen
 from asyncdockerspawner.engine.watch import Ended
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import advice, shared
-from asyncdockerspawner.lifecycle.host import Host, resolved
+from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.workloads import redact
 from asyncdockerspawner.workloads.container import status
 
@@ -38,8 +38,8 @@ class Start:
     It ends with the server's address, or with ServerDied, PortInUse, NoAnswer or NoEndpoint.
     """
 
-    def __init__(self, host: Host, ended: Ended, end: float) -> None:
-        self._host = host
+    def __init__(self, server: Server, ended: Ended, end: float) -> None:
+        self._server = server
         self._ended = ended
         self._end = end
         self._restarts = 0
@@ -50,13 +50,13 @@ class Start:
 
         Who has had `http_timeout` here would not get it from the Hub once more: it is given up.
         """
-        host = self._host
+        server = self._server
         ip, port = await self._first_address()
-        host.report("Waiting for the server to answer", progress=80)
+        server.hub.report("Waiting for the server to answer", progress=80)
         begin = time.monotonic()
-        patience = begin + host.http_timeout
-        while (url := host.probe_url) is not None:
-            question = Question(url, own=host.shared_port is not None)
+        patience = begin + server.policy.http_timeout
+        while (url := server.url) is not None:
+            question = Question(url, own=server.shared_port is not None)
             answer = asyncio.create_task(question.answer())
             try:
                 if await self._answered(answer, begin, min(self._end, patience)):
@@ -73,10 +73,10 @@ class Start:
         return ip, port
 
     async def _first_address(self) -> tuple[str, int]:
-        host = self._host
+        server = self._server
         for _ in range(ADDRESS_TRIES):
             try:
-                ip, port = await resolved(host.get_ip_and_port())
+                ip, port = await server.after(server.overrides.address())
                 break
             except errors.NoEndpoint as exc:
                 # A server that has died already has no address either; say the reason, not the symptom.
@@ -85,28 +85,28 @@ class Start:
                     raise
             await asyncio.sleep(ADDRESS_SECONDS)
         else:
-            ip, port = await resolved(host.get_ip_and_port())
-        host.note_address(str(ip), int(port))
-        return str(ip), int(port)
+            ip, port = await server.after(server.overrides.address())
+        server.address = (ip, port)
+        return ip, port
 
     async def _answered(self, answer: asyncio.Task[str], begin: float, until: float) -> bool:
         """Wait for the answer; False where the time is over, and where the server was started again."""
-        host = self._host
+        server = self._server
         while (left := until - time.monotonic()) > 0:
-            pause = LOOK_SECONDS if host.watch.live else BLIND_SECONDS
+            pause = LOOK_SECONDS if server.watch.live else BLIND_SECONDS
             await _either(answer, self._ended, min(left, pause))
             waited = time.monotonic() - begin
             if answer.done():
-                if host.shared_port is not None and await self._look():
+                if server.shared_port is not None and await self._look():
                     # Whoever has answered: it was not this server, which has ended.
                     return False
-                host.report(f"The server answers, after {waited:.1f} s", progress=90)
-                advice.say_if_versions_differ(host, await answer)
+                server.hub.report(f"The server answers, after {waited:.1f} s", progress=90)
+                advice.say_if_versions_differ(server, await answer)
                 return True
             self._ended.clear()
             if await self._look():
                 return False
-            host.report(f"The server runs, but does not answer yet ({waited:.0f} s)", topic="answer")
+            server.hub.report(f"The server runs, but does not answer yet ({waited:.0f} s)", topic="answer")
         await self._look()
         return False
 
@@ -115,15 +115,15 @@ class Start:
 
         Raises ServerDied where it has ended, and where it has ended twice: a policy may heal one crash.
         """
-        host = self._host
+        server = self._server
         try:
-            document = await host.workload.find(host.object_id)
+            document = await server.workload.find(server.record.object_id)
         except errors.EngineError as exc:
             # An Engine that does not answer is not a server that has ended.
-            host.log.debug("Cannot ask about %s: %s", host.object_name, exc)
+            server.log.debug("Cannot ask about %s: %s", server.object_name, exc)
             return False
-        if document is None or not host.workload.running(document):
-            raise self._told(await death(host, document, " before it answered"))
+        if document is None or not server.workload.running(document):
+            raise self._told(await death(server, document, " before it answered"))
         self._document = document
         restarts = status.restarts(document)
         if restarts <= self._restarts:
@@ -132,27 +132,28 @@ class Start:
         ended = status.last_exit(document, self._ended.exit_code)
         if restarts > 1:
             text = f"The server {ended.summary()} before it answered, and again after its restart policy had"
-            raise self._told(await _with_lines(host, document, f"{text} started it anew.", ended))
-        told = await _with_lines(host, document, f"The server {ended.summary()}.", ended)
-        host.report(f"{told} It is started again, as its restart policy says.")
-        host.log.warning("%s: %s It is started again by its restart policy.", host.object_name, told)
+            raise self._told(await _with_lines(server, document, f"{text} started it anew.", ended))
+        told = await _with_lines(server, document, f"The server {ended.summary()}.", ended)
+        server.hub.report(f"{told} It is started again, as its restart policy says.")
+        server.log.warning("%s: %s It is started again by its restart policy.", server.object_name, told)
         return True
 
     def _told(self, died: errors.ServerDied) -> errors.ServerDied:
-        self._host.log.warning("%s: %s", self._host.object_name, str(died))
+        self._server.log.warning("%s: %s", self._server.object_name, str(died))
         return died
 
     async def _no_answer(self, seen: Seen | None, ip: str, port: int) -> errors.NoAnswer:
-        host = self._host
-        known, cure = _known(host, seen, ip, port)
-        text = f"The server runs, but has not answered within {host.http_timeout:.0f} s. {known}".rstrip()
-        lines = await _last_lines(host, self._document, host.failure_log_lines)
+        server = self._server
+        known, cure = _known(server, seen, ip, port)
+        timeout = server.policy.http_timeout
+        text = f"The server runs, but has not answered within {timeout:.0f} s. {known}".rstrip()
+        lines = await _last_lines(server, self._document, server.policy.failure_log_lines)
         failed = errors.NoAnswer(text, lines, advice=cure)
-        host.log.warning("%s: %s", host.object_name, str(failed))
+        server.log.warning("%s: %s", server.object_name, str(failed))
         return failed
 
 
-def _known(host: Host, seen: Seen | None, ip: str, port: int) -> tuple[str, str]:
+def _known(server: Server, seen: Seen | None, ip: str, port: int) -> tuple[str, str]:
     """Say what is known of a server that does not answer, and what to do."""
     patience = "`http_timeout` gives it more time."
     match seen:
@@ -171,10 +172,10 @@ def _known(host: Host, seen: Seen | None, ip: str, port: int) -> tuple[str, str]
             return text, "See `cmd`, `port` and the image."
         case Seen.NOTHING:
             cure = "See `cmd` and `port`"
-            if host.ip in _LOOPBACK:
-                cure = f"`ip` is {host.ip}, so it listens to itself only"
+            if server.policy.ip in _LOOPBACK:
+                cure = f"`ip` is {server.policy.ip}, so it listens to itself only"
             return (
-                f"Nothing listens on its port {host.port}, or nothing that can be reached from outside.",
+                f"Nothing listens on its port {server.port}, or nothing that can be reached from outside.",
                 f"{cure}; a server takes its port from JUPYTERHUB_SERVICE_URL. {patience}",
             )
         case None:
@@ -189,22 +190,22 @@ async def _either(answer: asyncio.Task[str], ended: asyncio.Event, seconds: floa
         waiting.cancel()
 
 
-async def death(host: Host, document: JsonObject | None, when: str = "") -> errors.ServerDied:
+async def death(server: Server, document: JsonObject | None, when: str = "") -> errors.ServerDied:
     """Say why the server ended: exit code or cause, what to do, and its last lines without secrets."""
     if document is None:
         return errors.ServerDied(f"The server was removed by somebody else{when}.")
     ended = status.exit_status(document)
     text = f"The server {ended.summary() if ended else 'stopped'}{when}."
-    return await _with_lines(host, document, text, ended)
+    return await _with_lines(server, document, text, ended)
 
 
 async def _with_lines(
-    host: Host, document: JsonObject, text: str, ended: status.ExitStatus | None
+    server: Server, document: JsonObject, text: str, ended: status.ExitStatus | None
 ) -> errors.ServerDied:
     if ended is not None and ended.hint:
         text += f" {ended.hint}"
-    shown, mine = host.failure_log_lines, host.shared_port
-    lines = await _last_lines(host, document, max(shown, PORT_LINES) if mine else shown)
+    shown, mine = server.policy.failure_log_lines, server.shared_port
+    lines = await _last_lines(server, document, max(shown, PORT_LINES) if mine else shown)
     told = "\n".join(lines.splitlines()[-shown:]) if shown else ""
     if mine is not None and _PORT_IN_USE.search(lines):
         taken = shared.taken_by(mine, "somebody else")
@@ -212,10 +213,12 @@ async def _with_lines(
     return errors.ServerDied(text, told, advice=ended.advice if ended is not None else "")
 
 
-async def _last_lines(host: Host, document: JsonObject, count: int) -> str:
+async def _last_lines(server: Server, document: JsonObject, count: int) -> str:
     """Give a server's last lines, with what looks like a secret masked."""
     if not count:
         return ""
-    lines = await host.workload.last_lines(str(document.get("Id") or host.object_id), count)
+    lines = await server.workload.last_lines(str(document.get("Id") or server.record.object_id), count)
     environment = (document.get("Config") or {}).get("Env") or []
-    return redact.redacted(lines.strip(), [host.api_token, *redact.secrets_of(environment)])[-LOG_CHARACTERS:]
+    return redact.redacted(lines.strip(), [server.hub.api_token, *redact.secrets_of(environment)])[
+        -LOG_CHARACTERS:
+    ]

@@ -22,8 +22,8 @@ from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership
-from asyncdockerspawner.lifecycle.host import STARTING
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
+from asyncdockerspawner.lifecycle.spawn import Phase
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container import status
 from asyncdockerspawner.workloads.protocol import Workload
@@ -83,7 +83,7 @@ def judge(document: JsonObject, row: Row | None) -> Finding:
         return Finding.OWED
     if not status.is_running(document) and (named or _also_kept(document, row)):
         return Finding.KNOWN
-    if created and row.state.get("phase") == STARTING:
+    if created and row.state.get("phase") == Phase.STARTING:
         return Finding.LEFTOVER
     return Finding.ORPHAN
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from asyncdockerspawner import errors
 from asyncdockerspawner.client import probe
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.lifecycle.host import Host, Spawn
+from asyncdockerspawner.lifecycle.server import Server
+from asyncdockerspawner.lifecycle.spawn import Spawn
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container import endpoint, ports
 from asyncdockerspawner.workloads.container.ports import SharedPort
@@ -17,38 +18,38 @@ TRIES = 3
 """How often a server is made again, as the port that was chosen for it is somebody else's."""
 
 
-def shared_port(host: Host, network: str) -> SharedPort | None:
+def shared_port(server: Server, network: str) -> SharedPort | None:
     """Give the port to listen on in a network of this mode; None if the server has the network to itself.
 
     What was settled stays; a port that was set is kept; else it is one that none of this Hub's servers has.
     """
     if not ports.is_shared(network):
         return None
-    settled = host.shared_port
+    settled = server.shared_port
     if settled is not None and settled.network == network:
         return settled
-    host.shared_port = None
-    if not host.port_to_choose:
-        return SharedPort(network, host.port)
-    taken = {each.port for _, each in _others(host) if each.network == network}
-    taken |= host.spawn.lost_ports if host.spawn is not None else set()
-    if network != "host" and host.port not in taken:
+    server.shared_port = None
+    if not server.policy.port_to_choose:
+        return SharedPort(network, server.port)
+    taken = {each.port for _, each in _others(server) if each.network == network}
+    taken |= server.spawn.lost_ports if server.spawn is not None else set()
+    if network != "host" and server.port not in taken:
         # Whoever has made the other container expects the usual port, and may publish it.
-        return SharedPort(network, host.port, chosen=True)
+        return SharedPort(network, server.port, chosen=True)
     return SharedPort(network, ports.free_port(taken), chosen=True)
 
 
 @contextmanager
-def claimed(host: Host) -> Iterator[dict[str, str]]:
+def claimed(server: Server) -> Iterator[dict[str, str]]:
     """Keep the port for this server until it has taken it itself; gives labels that say so.
 
     Raises PortInUse where another one of this Hub's servers is about to take it.
     """
-    mine, claims = host.shared_port, host.engine.claimed_ports
+    mine, claims = server.shared_port, server.engine.claimed_ports
     if mine is None:
         yield {}
         return
-    if claims.setdefault(str(mine), host.object_name) != host.object_name:
+    if claims.setdefault(str(mine), server.object_name) != server.object_name:
         raise taken_by(mine, f"the server {claims[str(mine)]}, which is being started")
     try:
         yield {labels.PORT: str(mine)}
@@ -56,39 +57,41 @@ def claimed(host: Host) -> Iterator[dict[str, str]]:
         claims.pop(str(mine), None)
 
 
-async def check_free(host: Host, spawn: Spawn) -> None:
+async def check_free(server: Server, spawn: Spawn) -> None:
     """See to it that nobody listens there before the server is started: whoever answers then is the server.
 
     Raises PortInUse, by name if it is one of this Hub's.
     """
-    mine = host.shared_port
+    mine = server.shared_port
     if mine is None:
         return
     if spawn.resumed:
-        document = await host.workload.find(host.object_id)
-        if document is not None and host.workload.running(document):
+        document = await server.workload.find(server.record.object_id)
+        if document is not None and server.workload.running(document):
             return
-    if holder := await _holder(host, mine):
+    if holder := await _holder(server, mine):
         raise taken_by(mine, holder)
-    if mine.network == "host" and await probe.listens(endpoint.machine(host.engine.settings.host), mine.port):
+    if mine.network == "host" and await probe.listens(
+        endpoint.machine(server.engine.settings.host), mine.port
+    ):
         raise taken_by(mine, "somebody who is no server of this Hub")
 
 
-async def give_way(host: Host, spawn: Spawn) -> bool:
+async def give_way(server: Server, spawn: Spawn) -> bool:
     """Remove a server whose port is somebody else's, so that it can be made with another one; False if not.
 
     A port that was set is not changed, nor that of a container which was found.
     """
-    mine = host.shared_port
-    if mine is None or not mine.chosen or spawn.made != host.object_id:
+    mine = server.shared_port
+    if mine is None or not mine.chosen or spawn.made != server.record.object_id:
         return False
-    host.report(
+    server.hub.report(
         f"Port {mine.port} is somebody else's; the server is made again with another one", topic="port"
     )
-    host.log.warning("%s: port %d is somebody else's; trying another one", host.object_name, mine.port)
+    server.log.warning("%s: port %d is somebody else's; trying another one", server.object_name, mine.port)
     spawn.lost_ports.add(mine.port)
-    await host.workload.remove(spawn.made, force=True)
-    host.object_id = spawn.made = ""
+    await server.workload.remove(spawn.made, force=True)
+    server.record.object_id = spawn.made = ""
     return True
 
 
@@ -99,22 +102,22 @@ def taken_by(port: SharedPort, holder: str) -> errors.PortInUse:
     return errors.PortInUse(text, advice="" if port.chosen else cure)
 
 
-async def _holder(host: Host, mine: SharedPort) -> str:
+async def _holder(server: Server, mine: SharedPort) -> str:
     """Name the server of this Hub that has the port, if there is one."""
-    for ref, other in _others(host):
+    for ref, other in _others(server):
         if (other.network, other.port) != (mine.network, mine.port):
             continue
         # The table may be behind where the Engine's events are not heard.
-        document = await host.workload.find(ref)
-        if document is not None and host.workload.running(document):
+        document = await server.workload.find(ref)
+        if document is not None and server.workload.running(document):
             return _named(document)
     return ""
 
 
-def _others(host: Host) -> Iterator[tuple[str, SharedPort]]:
-    for document in host.watch.all():
+def _others(server: Server) -> Iterator[tuple[str, SharedPort]]:
+    for document in server.watch.all():
         port = endpoint.shared_port_of(document)
-        if port is not None and document["Id"] != host.object_id:
+        if port is not None and document["Id"] != server.record.object_id:
             yield str(document["Id"]), port
 
 

@@ -66,6 +66,25 @@ def namespace(
     }
 
 
+class HasNames(Protocol):
+    """What names are made from, beside user and server."""
+
+    image: str
+    prefix: str
+    escape: EscapeScheme
+
+
+def namespace_of(spawner: HasNames, username: str, servername: str) -> dict[str, str]:
+    """Return the fields of a spawner, as this user's or that server's would be."""
+    return namespace(
+        username=username,
+        servername=servername,
+        image=spawner.image,
+        prefix=spawner.prefix,
+        escape=spawner.escape,
+    )
+
+
 def default_name_template(servername: str) -> str:
     """Give the name template that holds unless the site sets one."""
     if servername:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+from asyncdockerspawner.names.naming import namespace_of
+
 USER = "user"
 SERVER = "server"
 
@@ -31,8 +33,8 @@ class StandIn:
         What a subclass fills in itself may be the same for somebody else.
         """
         spawner = self._spawner
-        own, usual = spawner.template_namespace(), spawner.namespace_of(spawner.user.name, spawner.name)
-        others = spawner.namespace_of(self.user.name, self.name)
+        own, usual = spawner.template_namespace(), namespace_of(spawner, spawner.user.name, spawner.name)
+        others = namespace_of(spawner, self.user.name, self.name)
         return {field: text for field, text in others.items() if own.get(field) == usual[field]}
 
     def __getattr__(self, word: str) -> Any:

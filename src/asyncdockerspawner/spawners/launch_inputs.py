@@ -2,195 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from asyncdockerspawner import errors, lifecycle
+from asyncdockerspawner import errors
 from asyncdockerspawner.hub import site_code
-from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.keywords.binds import add_binds, is_volume, mount_points, rendered_mounts
-from asyncdockerspawner.keywords.mount import engine_mounts
-from asyncdockerspawner.names import labels, naming, templating, volume_owners
-from asyncdockerspawner.spawners.options.deprecated import DeprecatedTraits
-from asyncdockerspawner.spawners.options.image import ImageTraits
-from asyncdockerspawner.spawners.options.lifetime import LifetimeTraits
-from asyncdockerspawner.spawners.options.naming import NamingTraits
-from asyncdockerspawner.spawners.options.network import NetworkTraits, ServerPort
-from asyncdockerspawner.spawners.options.per_spawn import PerSpawnValues
-from asyncdockerspawner.spawners.options.queue import QueueTraits
-from asyncdockerspawner.spawners.options.runtime import RuntimeTraits
-from asyncdockerspawner.spawners.options.storage import StorageTraits
+from asyncdockerspawner.lifecycle import resolved
+from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.launch import LaunchInputs
 
+if TYPE_CHECKING:
+    from asyncdockerspawner.spawners.overrides import Overridable
 
-class Values(
-    PerSpawnValues,
-    ImageTraits,
-    NamingTraits,
-    NetworkTraits,
-    QueueTraits,
-    StorageTraits,
-    RuntimeTraits,
-    LifetimeTraits,
-    DeprecatedTraits,
-):
-    """What the options come to for this user and server; part of it is DockerSpawner's override points."""
 
-    object_name: str
-    volume_names: dict[str, str]
-    """Volumes of a server that was renamed, by template: its data stays where it is."""
-    former_names: Sequence[str]
-    """What the server was called before."""
-    mounted: Sequence[str]
-    """Volumes and host paths that the server had when it was started last."""
-    user: Any
-    name: str
+async def launch_inputs(spawner: Overridable) -> LaunchInputs:
+    """Take every value that decides what is created."""
+    # The Hub reads limits in get_env(), and a site's get_env() may set what comes after it.
+    await spawner._spawn_values.resolve()
+    environment = await resolved(spawner.get_env())
+    await spawner._spawn_values.resolve()
+    return LaunchInputs(
+        name=spawner.object_name,
+        image=spawner.image,
+        command=await launch_command(spawner),
+        environment=environment,
+        labels=labels.ownership_labels_of(spawner._managed.owner),
+        port=spawner.port,
+        publish_on=None if spawner.use_internal_ip else spawner.host_ip,
+        network_name=spawner.network_name,
+        binds=spawner.volume_binds,
+        mounts=spawner.mount_binds,
+        links=spawner.links,
+        mount_points=spawner.volume_mount_points,
+        mem_limit=spawner.mem_limit,
+        cpu_limit=spawner.cpu_limit,
+        extra_create=await _extra(spawner, "extra_create_kwargs"),
+        extra_host=await _extra(spawner, "extra_host_config"),
+    )
 
-    _escaped_name: str | None = None
-    """A subclass may keep its own here."""
 
-    @property
-    def username(self) -> str:
-        """The user's name; a spawner without a user, as in sites' tests, has none."""
-        return str(getattr(self.user, "name", ""))
+async def launch_command(spawner: Overridable) -> Sequence[str] | None:
+    """Return the words of the server's command; None is the image's own, of which nobody is asked."""
+    own = not spawner.cmd and not await resolved(spawner.get_args())
+    if own and not is_overridden(spawner, "get_command"):
+        return None
+    words: Sequence[str] | None = await resolved(spawner.get_command())
+    return words
 
-    def template_namespace(self) -> dict[str, str]:
-        """Fields that every template may use."""
-        fields = self.namespace_of(self.username, self.name)
-        return {**fields, "username": self.escaped_name, "safe_username": self.escaped_name}
 
-    def namespace_of(self, username: str, servername: str) -> dict[str, str]:
-        """Give the fields that another user or another server would have."""
-        return naming.namespace(
-            username=username,
-            servername=servername,
-            image=self.image,
-            prefix=self.prefix,
-            escape=self.escape,
-        )
+def object_name(spawner: Overridable) -> str:
+    """Return the name of a new object: by a subclass's own default, else by `name_template`.
 
-    @property
-    def escaped_name(self) -> str:
-        """The user's name, escaped."""
-        return self._escaped_name or str(self.escape(self.username))
+    Raises BadTemplate.
+    """
+    return str(spawner.trait_defaults("object_name") or name_by_template(spawner))
 
-    def render_object_name(self) -> str:
-        """Render `name_template`."""
-        return str(self._rendered(self.name_template, "name_template"))
 
-    def _render_templates(self, obj: Any, ns: Mapping[str, str] | None = None) -> Any:
-        """Fill templates wherever there are texts in `obj`; what is no template of ours stays as it is."""
-        return templating.render(obj, self.template_namespace() if ns is None else ns)
+def name_by_template(spawner: Overridable) -> str:
+    """Render `name_template`. Raises BadTemplate."""
+    return str(rendered(spawner, spawner.name_template, "name_template"))
 
-    def format_string(self, s: str) -> str:
-        """Fill templates into one of the Hub's own options, such as `notebook_dir`."""
-        return str(templating.render(s, self.template_namespace(), option="notebook_dir, default_url"))
 
-    @property
-    def volume_binds(self) -> dict[str, dict[str, Any]]:
-        """Volume name or host path → {"bind", "mode", …}, rendered."""
-        binds = self._volumes_to_binds(self.volumes, {})
-        return self._volumes_to_binds(self.read_only_volumes, binds, mode="ro")
+def rendered(spawner: Overridable, value: Any, option: str) -> Any:
+    """Fill the templates of an option. Raises BadTemplate, which names it."""
+    try:
+        return spawner._render_templates(value)
+    except errors.BadTemplate as exc:
+        raise errors.BadTemplate(f"{option}: {exc}") from exc
 
-    def _volumes_to_binds(
-        self, volumes: Mapping[str, Any], binds: dict[str, dict[str, Any]], mode: str = "rw"
-    ) -> dict[str, dict[str, Any]]:
-        """Add `volumes` to `binds`, rendered, and give them back; with the mode `ro` none is writable."""
-        return add_binds(volumes, binds, mode, self._format_volume_name)
 
-    @property
-    def volume_mount_points(self) -> list[str]:
-        """Paths in the container where volumes are mounted."""
-        return mount_points(self.volume_binds)
+def is_overridden(spawner: Overridable, *names: str) -> bool:
+    """Tell whether a site's class, or somebody for this spawner alone, has put something else for these."""
+    return any(name in vars(spawner) or not _is_ours(type(spawner), name) for name in names)
 
-    @property
-    def mount_binds(self) -> list[JsonObject]:
-        """`mounts`, rendered, as the Engine takes them."""
-        return engine_mounts(rendered_mounts(self.mounts, self._format_volume_name), "mounts")
 
-    def personal_volumes(self) -> dict[str, str]:
-        """Volume name → whether it is this user's (`user`) or this server's (`server`) alone."""
-        templates = self.source_templates("volume")
-        named = [each for each in templates if is_volume(each)]
-        return volume_owners.scopes(named, self, self._rendered_for)
+def _is_ours(cls: type, name: str) -> bool:
+    holder = next(each for each in cls.__mro__ if name in vars(each))
+    return holder.__module__.startswith("asyncdockerspawner.")
 
-    def source_templates(self, *types: str) -> list[str]:
-        """Give the templates of what is mounted; of `mounts` those of these types."""
-        mounted = [each for each in self.mounts if each.get("source")]
-        wanted = [str(each["source"]) for each in mounted if each.get("type", "volume") in types]
-        return [*self.volumes, *self.read_only_volumes, *wanted]
 
-    @property
-    def port_to_choose(self) -> bool:
-        """Whether neither site nor hook nor subclass has set `port`."""
-        trait = self.traits()["port"]
-        return isinstance(trait, ServerPort) and not trait.is_set(self)
-
-    @property
-    def any_port(self) -> bool:
-        """Whether `port` was set to 0, the Hub's word for any."""
-        trait = self.traits()["port"]
-        return isinstance(trait, ServerPort) and trait.configured(self) == 0
-
-    async def launch_command(self) -> Sequence[str] | None:
-        """Give the words of the server's command; None is the image's own."""
-        raise NotImplementedError
-
-    async def launch_inputs(self) -> LaunchInputs:
-        """Take every value that decides what is created."""
-        # The Hub reads limits in get_env(), and a site's get_env() may set what comes after it.
-        await self.resolve_spawn_values()
-        environment = await lifecycle.resolved(self.get_env())  # type: ignore[attr-defined]
-        await self.resolve_spawn_values()
-        return LaunchInputs(
-            name=self.object_name,
-            image=self.image,
-            command=await self.launch_command(),
-            environment=environment,
-            labels=labels.ownership_labels_of(self.owner),  # type: ignore[attr-defined]
-            port=self.port,
-            publish_on=None if self.use_internal_ip else self.host_ip,
-            network_name=self.network_name,
-            binds=self.volume_binds,
-            mounts=self.mount_binds,
-            links=self.links,
-            mount_points=self.volume_mount_points,
-            mem_limit=self.mem_limit,
-            cpu_limit=self.cpu_limit,
-            extra_create=await self._extra("extra_create_kwargs"),
-            extra_host=await self._extra("extra_host_config"),
-        )
-
-    def _format_volume_name(self, template: str) -> str:
-        return self._rendered_for(template, self)
-
-    def _rendered_for(self, template: str, spawner: Any) -> str:
-        if spawner is self and template in self.volume_names:
-            return str(self.volume_names[template])
-        with site_code.of_option(f"format_volume_name({template!r})"):
-            name = str(self.format_volume_name(template, spawner))
-        # A function, or a hook, may have written the server's present name where no template shows it.
-        return volume_owners.as_before(name, self._renamings(), self.mounted) if spawner is self else name
-
-    def _renamings(self) -> Iterator[tuple[str, str]]:
-        """Give the server's present and former names, as they are and escaped."""
-        for former in self.former_names:
-            yield self.name, former
-            now, before = (self.namespace_of(self.user.name, name) for name in (self.name, former))
-            yield now["servername"], before["servername"]
-
-    async def _extra(self, option: str) -> Mapping[str, Any]:
-        value = getattr(self, option)
-        if callable(value):
-            with site_code.of_option(option):
-                value = await lifecycle.resolved(self._eval_if_callable(value))
-        if not isinstance(value, Mapping):
-            raise errors.BadOption(f"`{option}` has to give a dictionary, not {value!r}.")
-        rendered: Mapping[str, Any] = self._rendered(value, option)
-        return rendered
-
-    def _rendered(self, value: Any, option: str) -> Any:
-        try:
-            return self._render_templates(value)
-        except errors.BadTemplate as exc:
-            raise errors.BadTemplate(f"{option}: {exc}") from exc
+async def _extra(spawner: Overridable, option: str) -> Mapping[str, Any]:
+    value = getattr(spawner, option)
+    if callable(value):
+        with site_code.of_option(option):
+            value = await resolved(spawner._eval_if_callable(value))
+    if not isinstance(value, Mapping):
+        raise errors.BadOption(f"`{option}` has to give a dictionary, not {value!r}.")
+    filled: Mapping[str, Any] = rendered(spawner, value, option)
+    return filled

@@ -80,7 +80,7 @@ class Case:
 
     def look_around(self) -> None:
         """Let the Hub look for what an earlier process has left, as the first server of a process does."""
-        self.world.new_spawner("other").watch.begin()
+        self.world.new_spawner("other")._managed.watch.begin()
 
     async def becomes(self, running: set[str], *, what: str, final: bool = False) -> None:
         """Wait until these run, what is kept is there, and, unless it is `final`, only what may be there."""

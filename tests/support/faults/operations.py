@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from asyncdockerspawner.lifecycle import RUNNING
+from asyncdockerspawner.lifecycle.spawn import Phase
 from tests.support.faults.case import Case, Operation
 
 Json = dict[str, Any]
@@ -23,8 +23,8 @@ class Start(Operation):
         try:
             await case.spawn()
         except asyncio.CancelledError:
-            spawn = case.spawner.spawn
-            if self.keeps and spawn is not None and spawn.phase == RUNNING:
+            spawn = case.spawner._managed.spawn
+            if self.keeps and spawn is not None and spawn.phase is Phase.RUNNING:
                 # It was cancelled when the server had been started already.
                 case.kept.add(case.spawner.object_id)
             # As the Hub does for a DELETE of a pending server.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any as AnyValue
 
 from traitlets import Any, Bool, HasTraits, Int, Unicode, observe
 
 from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.lifecycle.server import Log
 
 ALIASES = {
     "container_ip": ("host_ip", "0.9.*"),
@@ -36,7 +36,7 @@ REMOVED = {"extra_start_kwargs": "extra_host_config"}
 class DeprecatedTraits(HasTraits):
     """Each says once what it is called today, and hands its value over."""
 
-    log: logging.Logger
+    log: Log
 
     container_ip = Unicode("127.0.0.1", help="Former name of `host_ip`.").tag(config=True)
     container_port = Int(8888, min=1, max=65535, help="Former name of `port`.").tag(config=True)

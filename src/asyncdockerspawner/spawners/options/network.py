@@ -23,22 +23,42 @@ class ServerPort(Integer[int, Any]):
     """A port that, read, is this spawn's: in a network that servers share, each has one of its own."""
 
     def get(self, obj: Any, cls: type | None = None) -> Any:
-        """Give the port that the server listens on; 0 is the usual one."""
+        """Return the port that the server listens on; 0 is the usual one."""
         if obj._cross_validation_lock:
             # While traitlets checks what a configuration has set, it writes back what it has read.
             return super().get(obj, cls)
-        shared: SharedPort | None = obj.shared_port
+        shared: SharedPort | None = obj._shared_port
         return shared.port if shared is not None else self.configured(obj) or USUAL_PORT
 
     def configured(self, obj: Any) -> int:
-        """Give what was set, or the default."""
+        """Return what was set, or the default."""
         port: Any = super().get(obj)
         return port  # type: ignore[no-any-return]
 
-    def is_set(self, obj: Any) -> bool:
-        """Tell whether site, hook or subclass have said a port; 0 says none."""
-        port = self.configured(obj)
-        return port != 0 and not isinstance(port, _Unset)
+
+def usual_port(spawner: Any) -> int:
+    """Return the port that servers listen on where they have their network to themselves."""
+    trait = _server_port(spawner)
+    return (trait.configured(spawner) if trait is not None else int(spawner.port)) or USUAL_PORT
+
+
+def port_is_any(spawner: Any) -> bool:
+    """Tell whether `port` was set to 0, the Hub's word for any."""
+    trait = _server_port(spawner)
+    return trait is not None and trait.configured(spawner) == 0
+
+
+def port_is_set(spawner: Any) -> bool:
+    """Tell whether site, hook or subclass have said a port; 0 says none."""
+    trait = _server_port(spawner)
+    port = USUAL_PORT if trait is None else trait.configured(spawner)
+    return port != 0 and not isinstance(port, _Unset)
+
+
+def _server_port(spawner: HasTraits) -> ServerPort | None:
+    trait = spawner.traits().get("port")
+    # A subclass may have made it something of its own.
+    return trait if isinstance(trait, ServerPort) else None
 
 
 class NetworkTraits(HasTraits):
@@ -52,8 +72,10 @@ class NetworkTraits(HasTraits):
     def _port_default(self) -> int:
         return _UNSET
 
-    shared_port: SharedPort | None = None
-    """Where this spawn's server listens, if it has no network of its own."""
+    @property
+    def _shared_port(self) -> SharedPort | None:
+        """Where this spawn's server listens, if it has no network of its own."""
+        return None
 
     port = ServerPort(
         _UNSET,

@@ -37,30 +37,43 @@ class PerSpawn(FunctionOr):
         # While traitlets checks what a configuration has set, it writes back what it has read.
         if not callable(value) or not isinstance(obj, PerSpawnValues) or obj._cross_validation_lock:
             return value
-        return obj.spawn_value(self, value)
+        return obj._spawn_values.value(self, value)
 
 
 class PerSpawnValues(HasTraits):
-    """Keeps what the functions among the options have given for this spawn."""
+    """Options of which some may be functions."""
 
     def __init__(self, **kwargs: Any) -> None:
-        # By option: the function, so that another one that is set later counts, and what it gave.
-        self._spawn_values: dict[str, tuple[Function[..., Any], Any]] = {}
+        self._spawn_values = SpawnValues(self)
         super().__init__(**kwargs)
 
-    def forget_spawn_values(self, *names: str) -> None:
-        """Have every function called anew, or those of these options."""
-        for name in names or tuple(self._spawn_values):
-            self._spawn_values.pop(name, None)
+    def _eval_if_callable(self, x: Any) -> Any:
+        """Return what a function gives for this spawner, and anything else as it is."""
+        return x(self) if callable(x) else x
 
-    async def resolve_spawn_values(self, *names: str) -> None:
+
+class SpawnValues:
+    """What the functions among the options of a spawner have given for this spawn."""
+
+    def __init__(self, spawner: PerSpawnValues) -> None:
+        self._spawner = spawner
+        # By option: the function, so that another one that is set later counts, and what it gave.
+        self._known: dict[str, tuple[Function[..., Any], Any]] = {}
+
+    def forget(self, *names: str) -> None:
+        """Have every function called anew, or those of these options."""
+        for name in names or tuple(self._known):
+            self._known.pop(name, None)
+
+    async def resolve(self, *names: str) -> None:
         """Call every function, or those of these options, that was not called in this spawn yet.
 
         Raises BadOption where one fails.
         """
-        for name in names or self.trait_names():
-            trait = self.traits()[name]
-            function = self._trait_values.get(name)
+        spawner = self._spawner
+        for name in names or spawner.trait_names():
+            trait = spawner.traits()[name]
+            function = spawner._trait_values.get(name)
             if isinstance(trait, PerSpawn) and callable(function) and not self._is_known(name, function):
                 value = self._call(name, function)
                 if inspect.isawaitable(value):
@@ -68,34 +81,30 @@ class PerSpawnValues(HasTraits):
                         value = await value
                 self._keep(trait, function, value)
 
-    def spawn_value(self, trait: PerSpawn, function: Function[..., Any]) -> Any:
-        """Give this spawn's value; before an `async def` was awaited, the trait's default."""
+    def value(self, trait: PerSpawn, function: Function[..., Any]) -> Any:
+        """Return this spawn's value; before an `async def` was awaited, the trait's default."""
         name = str(trait.name)
         if not self._is_known(name, function):
             value = self._call(name, function)
             if inspect.isawaitable(value):
                 if inspect.iscoroutine(value):
                     value.close()
-                return trait.default(self)
+                return trait.default(self._spawner)
             self._keep(trait, function, value)
-        return self._spawn_values[name][1]
+        return self._known[name][1]
 
     def _is_known(self, name: str, function: Function[..., Any]) -> bool:
-        return name in self._spawn_values and self._spawn_values[name][0] is function
-
-    def _eval_if_callable(self, x: Any) -> Any:
-        """Give what a function gives for this spawner, and anything else as it is."""
-        return x(self) if callable(x) else x
+        return name in self._known and self._known[name][0] is function
 
     def _call(self, name: str, function: Function[..., Any]) -> Any:
         with of_option(name):
-            return self._eval_if_callable(function)
+            return self._spawner._eval_if_callable(function)
 
     def _keep(self, trait: PerSpawn, function: Function[..., Any], value: Any) -> None:
         name = str(trait.name)
         try:
             # A copy: a hook that changes it in place must not change another user's.
-            validated = copy.deepcopy(trait.of._validate(self, value))
+            validated = copy.deepcopy(trait.of._validate(self._spawner, value))
         except (TraitError, TypeError, ValueError) as exc:
             raise BadOption(f"`{name}`: the configured function gave {value!r}: {exc}") from exc
-        self._spawn_values[name] = (function, validated)
+        self._known[name] = (function, validated)

@@ -1,0 +1,130 @@
+"""A running server: whether it runs, where it is reached, and what happens to it by itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.lifecycle import ownership, readiness
+from asyncdockerspawner.lifecycle.server import Server
+from asyncdockerspawner.lifecycle.spawn import Phase
+from asyncdockerspawner.workloads.container import endpoint, status
+
+
+async def poll(server: Server) -> int | None:
+    """Answer None while the server runs or may run, 0 or its exit code once it certainly does not.
+
+    Asks nothing of the Engine while the watch is in step with it, but about a start that was cut off.
+    """
+    call = server.start_call
+    if (server.spawn is not None and server.spawn.live) or (call is not None and not call.over):
+        return None
+    if not server.record.object_id and server.spawn is None:
+        return 0
+    if server.engine.janitor.busy(server.object_name):
+        # The Hub then calls stop(), which waits for the clean-up.
+        return None
+    try:
+        document = await ownership.known_object(server)
+        if (
+            document
+            and server.spawn
+            and server.spawn.phase is Phase.STARTING
+            and not status.is_running(document)
+        ):
+            # A Hub that was killed may have asked for its start: the Engine answers when that is done.
+            document = await server.workload.find(str(document["Id"]))
+        if document and status.is_running(document) and server.hub.is_wrapped:
+            await _found_again(server)
+        return status.poll_status(document)
+    except errors.EngineError as exc:
+        server.log.warning("Cannot ask about %s, taking it for running: %s", server.object_name, exc)
+        return None
+
+
+async def _found_again(server: Server) -> None:
+    """Complete the adoption of a wrapped server: of what the Hub asks first, a wrapper passes on `poll`."""
+    if server.spawn is None or server.watch.follows(server.record.object_id):
+        return
+    try:
+        await server.hub.moved(*await locate(server), route=False)
+    except errors.NoEndpoint as exc:
+        server.log.warning("Cannot find the address of %s again: %s", server.object_name, exc)
+
+
+async def locate(server: Server) -> tuple[str, int]:
+    """Find a running server's address again after the Hub's restart, and complete its adoption."""
+    document = await ownership.known_object(server)
+    if document is None:
+        raise errors.NoEndpoint(f"There is no {server.object_name} at the Engine.")
+    if endpoint.shared_port_of(document) is None and not endpoint.is_complete(document):
+        # A list does not tell the port of what DockerSpawner has made; `self.port` is to give it.
+        document = await server.after(server.overrides.find()) or document
+    ownership.adopt(server, document)
+    address = await server.after(server.overrides.address())
+    if server.spawn is not None:
+        server.spawn.phase = Phase.RUNNING
+    server.hub.save()
+    follow(server)
+    return address
+
+
+def follow(server: Server) -> None:
+    """Have the Hub told at once when the server ends, and its route follow when the address changes."""
+    one_by_one = asyncio.Lock()
+
+    def changed(document: JsonObject | None) -> None:
+        async def work() -> None:
+            # A server that the Hub is just giving up gets no route any more.
+            async with one_by_one:
+                server.renew()
+                if document is None or not status.is_running(document):
+                    await _ended(server, document)
+                else:
+                    await _moved(server)
+
+        server.engine.janitor.start(work, what=f"tell the Hub of {server.object_name}")
+
+    server.watch.follow(server.record.object_id, changed)
+
+
+def unfollow(server: Server) -> None:
+    """Leave the server alone: it is being stopped."""
+    if server.record.object_id:
+        server.watch.unfollow(server.record.object_id)
+
+
+def _settled(server: Server) -> bool:
+    """Whether the Hub takes the server for running, with nothing pending on either side.
+
+    Told of an end before that, the Hub would stop to poll for good; and for about a second after a cancelled
+    spawn it shows `ready`.
+    """
+    return (
+        server.spawn is not None
+        and server.spawn.phase is Phase.RUNNING
+        and not server.spawn.live
+        and server.hub.is_ready
+        and not server.engine.janitor.busy(server.object_name)
+    )
+
+
+async def _ended(server: Server, document: JsonObject | None) -> None:
+    if not _settled(server):
+        return
+    died = await readiness.death(server, document)
+    server.log.warning("%s: %s", server.object_name, str(died))
+    server.record.last_end = died.quoted(died.message)
+    await server.hub.ended()
+
+
+async def _moved(server: Server) -> None:
+    if not _settled(server):
+        return
+    try:
+        ip, port = await server.after(server.overrides.address())
+    except (errors.NoEndpoint, errors.EngineError) as exc:
+        server.log.warning("Cannot tell where %s is reached now: %s", server.object_name, exc)
+        return
+    await server.hub.moved(ip, port)

@@ -1,0 +1,93 @@
+"""The options of a spawner that its server's life depends on, and where that server runs."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from asyncdockerspawner.hub import records
+from asyncdockerspawner.hub.base import hub_api_url, server_prefix, username
+from asyncdockerspawner.images.pulls import PullPolicy
+from asyncdockerspawner.lifecycle import Leftovers, Place, Policy, Reconciler
+from asyncdockerspawner.spawners.launch_inputs import is_overridden
+from asyncdockerspawner.spawners.options.network import port_is_any, port_is_set, usual_port
+from asyncdockerspawner.workloads.container.workload import ContainerWorkload, Steps
+
+if TYPE_CHECKING:
+    from asyncdockerspawner.engine.engine import Engine
+    from asyncdockerspawner.engine.watch import Watch
+    from asyncdockerspawner.spawners.overrides import Overridable
+
+
+def policy_of(spawner: Overridable) -> Policy:
+    """Take the options as they are now."""
+    return Policy(
+        username=username(spawner),
+        servername=spawner.name,
+        prefix=server_prefix(spawner),
+        hub_api_url=hub_api_url(spawner),
+        internal_ssl=bool(spawner.internal_ssl),
+        image=spawner.image,
+        pull_policy=PullPolicy(spawner.pull_policy),
+        registry_auth=spawner.registry_auth,
+        remove=bool(spawner.remove),
+        start_timeout=spawner.start_timeout,
+        http_timeout=spawner.http_timeout,
+        queue_timeout=spawner.queue_timeout,
+        stop_timeout=spawner.stop_timeout,
+        concurrent_starts=spawner.concurrent_starts,
+        start_hold=spawner.start_hold,
+        on_drift=spawner.on_drift,
+        keep_failed=spawner.keep_failed,
+        failure_log_lines=spawner.failure_log_lines,
+        post_start_cmd=spawner.post_start_cmd,
+        post_start_required=spawner.post_start_required,
+        ip=spawner.ip,
+        port=usual_port(spawner),
+        port_to_choose=not port_is_set(spawner),
+        any_port=port_is_any(spawner),
+        extra_host_config=spawner.extra_host_config,
+        delete_volumes_on_user_delete=spawner.delete_volumes_on_user_delete,
+        named_by_image=is_overridden(spawner, "_object_name_default") or "imagename" in spawner.name_template,
+        decides_late=decides_late(spawner),
+        own_start=is_overridden(spawner, "start"),
+        per_spawn=partial(getattr, spawner),
+    )
+
+
+def decides_late(spawner: Overridable) -> bool:
+    """Tell whether image, choice and Engine may become others in a `start` or what it calls."""
+    return is_overridden(spawner, "start", "client", "pull_image")
+
+
+def place_of(spawner: Overridable) -> Place:
+    """Return where the server runs."""
+    engine = spawner.engine
+    watch = engine.watch(spawner.hub_id)
+    workload = ContainerWorkload(engine.client, Steps(spawner.log, watch.known, spawner.image))
+    if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
+        watch.on_synced = _reconciler(spawner, engine, watch, workload).begin
+    return Place(engine, watch, workload)
+
+
+def _reconciler(
+    spawner: Overridable, engine: Engine, watch: Watch, workload: ContainerWorkload
+) -> Reconciler:
+    session = records.session_of(spawner.orm_spawner)
+    return Reconciler(
+        watch=watch,
+        workload=workload,
+        janitor=engine.janitor,
+        claims=engine.claims,
+        rows=partial(records.server_rows, session),
+        naming=partial(records.rows_naming, session),
+        orphan_policy=spawner.orphan_policy,
+        log=spawner.log,
+        strike_off=partial(records.strike_off_of, session),
+        leftovers=Leftovers(
+            hub_id=spawner.hub_id,
+            volumes=engine.client.volumes if spawner.delete_volumes_on_user_delete else None,
+            users=partial(records.known_users, session),
+            log=spawner.log,
+        ),
+    )

@@ -1,0 +1,147 @@
+"""What `DockerSpawner` does in the steps that sites and subclasses may do in their own way."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from asyncdockerspawner import errors, lifecycle
+from asyncdockerspawner.images import credentials
+from asyncdockerspawner.images.credentials import Credentials
+from asyncdockerspawner.images.pulls import PullPolicy
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords import create
+from asyncdockerspawner.lifecycle import resolved
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.spawners import volumes
+from asyncdockerspawner.spawners.launch_inputs import is_overridden, launch_command, launch_inputs
+from asyncdockerspawner.workloads.container import drift, endpoint, status
+from asyncdockerspawner.workloads.container.body import build_container, network_of
+
+if TYPE_CHECKING:
+    from asyncdockerspawner.spawners.overrides import Overridable
+
+PULLED = 30
+"""Of 100, where a spawn is when its image is there."""
+
+
+async def pull(spawner: Overridable, image: str) -> None:
+    """Bring the image to the Engine's machine, as `pull_policy` says."""
+    begin, lines = time.monotonic(), 0
+
+    def told(text: str, fraction: float) -> None:
+        nonlocal lines
+        lines += 1
+        spawner.report(f"Pulling {image}: {text}", progress=round(PULLED * fraction), topic="pull")
+
+    async def credentials_for(registry: str) -> Credentials | None:
+        return await registry_credentials(spawner, registry)
+
+    with lifecycle.step(spawner._managed):
+        await spawner.engine.pulls.ensure(
+            image,
+            PullPolicy(spawner.pull_policy),
+            credentials=credentials_for,
+            timeout=spawner.pull_timeout,
+            told=told,
+        )
+    if lines:
+        spawner.report(f"{image} is there, after {time.monotonic() - begin:.0f} s", progress=PULLED)
+
+
+async def registry_credentials(spawner: Overridable, registry: str) -> Credentials | None:
+    """Return what a registry is to be shown: from `registry_auth`, else docker's own configuration."""
+    given = spawner.registry_auth
+    if callable(given):
+        try:
+            entry = await resolved(given(spawner, registry))
+        except Exception as exc:  # noqa: BLE001 - it is a site's
+            # Not the exception's text: it may hold what the function was about to give.
+            raise errors.BadOption(
+                f"`registry_auth`: the configured function failed with {type(exc).__name__}."
+            ) from None
+        found = credentials.from_entry(entry, registry)
+    else:
+        found = credentials.from_option(given, registry)
+    return found or await spawner.engine.docker_config.credentials_for(registry)
+
+
+async def command(spawner: Overridable) -> list[str]:
+    """Return the words of the whole command; that of an image is asked of the Engine."""
+    words = spawner.cmd
+    if not words:
+        # Where it is not there, this is what has it pulled.
+        document = await resolved(spawner.docker("inspect_image", spawner.image))
+        words = document["Config"].get("Cmd") or []
+    return [*words, *await resolved(spawner.get_args())]
+
+
+async def create_object(spawner: Overridable) -> JsonObject:
+    """Create the object from the values that stand now; gives at least its `Id`."""
+    server = spawner._managed
+    with lifecycle.step(server):
+        await lifecycle.claim(server)
+        body = await object_body(spawner)
+        kept = {} if spawner.remove else {labels.KEEP: "true"}
+        body["Labels"] = {**body["Labels"], labels.CONFIG_HASH: drift.fingerprint(body), **kept}
+        await lifecycle.ensure_volumes(server.renew(), body, lambda: volumes.scopes(spawner))
+        if is_overridden(spawner, "docker"):
+            # Whoever looks into what is created finds it in docker-py's words.
+            words = create.words_of(body)
+            answer = spawner.docker("create_container", name=spawner.container_name, **words)
+            return dict(await resolved(answer))
+        made = await lifecycle.create(server.workload, spawner.container_name, body, server.spawn)
+        return {spawner.object_id_key: made}
+
+
+async def object_body(spawner: Overridable) -> JsonObject:
+    """Return what the object is made from, as the Engine takes it, from the values that stand now."""
+    inputs = await launch_inputs(spawner)
+    body = build_container(inputs)
+    server = spawner._managed
+    server.shared_port = shared = lifecycle.shared_port(server, network_of(body))
+    if shared is None:
+        return body
+    told_by_us = not (spawner.use_internal_hostname or is_overridden(spawner, "get_ip_and_port"))
+    if shared.network != "host" and told_by_us:
+        raise endpoint.inside_another(shared.network)
+    if spawner.port != inputs.port:
+        # Only the whole body tells the network: what has been told another port is told anew.
+        environment = await resolved(spawner.get_env())
+        words = await launch_command(spawner)
+        body = build_container(replace(inputs, port=spawner.port, environment=environment, command=words))
+    body["Labels"][labels.PORT] = str(shared)
+    return body
+
+
+async def start_object(spawner: Overridable) -> None:
+    """Start the object."""
+    server = spawner._managed
+    with lifecycle.step(server):
+        await lifecycle.claim(server)
+        await server.workload.start(server.record.object_id)
+
+
+async def address(spawner: Overridable) -> tuple[str, int]:
+    """Return the address at which the Hub reaches the server."""
+    server = spawner._managed
+    if spawner.use_internal_hostname:
+        return spawner.internal_hostname, spawner.port
+    watch = server.watch
+    document = watch.known(server.record.object_id) if watch.live else None
+    # Until it has been asked about since its last start, the watch knows no address.
+    if document is None or not endpoint.is_complete(document) or not status.is_running(document):
+        document = await resolved(spawner.get_object())
+    if document is None:
+        raise errors.NoEndpoint(f"There is no {spawner.object_name} at the Engine.")
+    if spawner.use_internal_ip and endpoint.has_own_network(document):
+        ip: Any = await resolved(spawner.get_network_ip(document.get("NetworkSettings") or {}))
+        return str(ip), spawner.port
+    return endpoint.resolve(
+        document,
+        port=spawner.port,
+        network_name=spawner.network_name,
+        use_internal_ip=spawner.use_internal_ip,
+        engine_host=spawner.engine.settings.host,
+    )
