@@ -256,7 +256,7 @@ class ServerFailed(SpawnRefused):
         return self.quoted(super().__str__())
 
     def quoted(self, text: str) -> str:
-        """Give a text with the server's lines behind it."""
+        """Return a text with the server's lines behind it."""
         return f"{text} Its last words: {self.lines}" if self.lines else text
 
 

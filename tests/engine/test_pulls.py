@@ -150,7 +150,7 @@ async def test_a_connection_that_broke_once_is_forgotten_when_the_next_try_succe
 ) -> None:
     told: list[str] = []
     fake.rule("POST", PULL, cut_after=1, times=1)
-    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT, told=lambda text, _: told.append(text))
+    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT, on_progress=lambda text, _: told.append(text))
     assert pulls(fake) == 2
     assert any("trying again" in text for text in told)
 
@@ -158,13 +158,13 @@ async def test_a_connection_that_broke_once_is_forgotten_when_the_next_try_succe
 async def test_waiters_hear_how_far_it_is_also_those_who_come_later(
     engine: Engine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(room, "REPORT_SECONDS", 0.0)
     fake.add_pullable(SLOW, pause=0.4)
     heard: tuple[list[tuple[str, float]], ...] = ([], [])
 
     async def wait(number: int) -> None:
         await engine.pulls.ensure(
-            SLOW, PullPolicy.IF_NOT_PRESENT, told=lambda *said: heard[number].append(said)
+            SLOW, PullPolicy.IF_NOT_PRESENT, on_progress=lambda *said: heard[number].append(said)
         )
 
     first = asyncio.create_task(wait(0))
@@ -180,10 +180,10 @@ async def test_waiters_hear_how_far_it_is_also_those_who_come_later(
 async def test_a_silent_registry_is_told(
     engine: Engine, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(room, "SILENCE_SECONDS", 0.05)
     fake.add_pullable(SLOW, pause=0.3)
     told: list[str] = []
-    await engine.pulls.ensure(SLOW, PullPolicy.IF_NOT_PRESENT, told=lambda text, _: told.append(text))
+    await engine.pulls.ensure(SLOW, PullPolicy.IF_NOT_PRESENT, on_progress=lambda text, _: told.append(text))
     assert any("no news" in text for text in told)
 
 
@@ -224,7 +224,7 @@ async def test_who_comes_while_a_pull_is_ended_gets_one_of_its_own(
 
 async def test_nothing_is_told_before_there_is_something_to_tell(engine: Engine) -> None:
     told: list[str] = []
-    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT, told=lambda text, _: told.append(text))
+    await engine.pulls.ensure(IMAGE, PullPolicy.IF_NOT_PRESENT, on_progress=lambda text, _: told.append(text))
     assert told
     assert "" not in told
 
@@ -243,7 +243,7 @@ async def test_credentials_go_with_the_pull_and_others_do_not_share_it(
 ) -> None:
     asked: list[str] = []
 
-    def showing(password: str) -> room.Finder:
+    def showing(password: str) -> room.FindCredentials:
         async def find(registry: str) -> Credentials:
             asked.append(registry)
             return Credentials(serveraddress=registry, username="me", password=password)

@@ -52,7 +52,7 @@ UNKNOWN = "the registry has no such image. Check its name and tag in `image` or 
 CUTS_OF_A_TRY = 2
 """How often the Engine of a test's own fetches a layer before it gives up."""
 PULL = ("POST", "/images/create")
-Finder = Callable[[str], Awaitable[Credentials | None]]
+FindCredentials = Callable[[str], Awaitable[Credentials | None]]
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +124,15 @@ async def nobody(host: str) -> Credentials | None:
     return None
 
 
-async def ensured(engine: Engine, image: str, find: Finder = nobody, **words: Any) -> list[str]:
+async def ensured(engine: Engine, image: str, find: FindCredentials = nobody, **words: Any) -> list[str]:
     """Pull; gives what the user is told meanwhile."""
     told = list[str]()
     await engine.pulls.ensure(
-        image, PullPolicy.IF_NOT_PRESENT, credentials=find, told=lambda text, _: told.append(text), **words
+        image,
+        PullPolicy.IF_NOT_PRESENT,
+        credentials=find,
+        on_progress=lambda text, _: told.append(text),
+        **words,
     )
     assert await engine.client.images.inspect(image) is not None
     assert_no_secret(" ".join(told))
@@ -136,7 +140,7 @@ async def ensured(engine: Engine, image: str, find: Finder = nobody, **words: An
 
 
 async def refused(
-    engine: Engine, image: str, find: Finder = nobody, told: list[str] | None = None, **words: Any
+    engine: Engine, image: str, find: FindCredentials = nobody, told: list[str] | None = None, **words: Any
 ) -> str:
     """Pull in vain; gives the sentence that the user gets."""
     heard = [] if told is None else told
@@ -145,7 +149,7 @@ async def refused(
             image,
             PullPolicy.IF_NOT_PRESENT,
             credentials=find,
-            told=lambda text, _: heard.append(text),
+            on_progress=lambda text, _: heard.append(text),
             **words,
         )
     assert await engine.client.images.inspect(image) is None
@@ -201,7 +205,7 @@ async def test_what_the_registry_does_not_have_is_told_so(
 # ---- credentials ----
 
 
-def given(username: str, password: str) -> Finder:
+def given(username: str, password: str) -> FindCredentials:
     """Find these credentials for every registry, as `registry_auth` gives them."""
 
     async def find(host: str) -> Credentials:
@@ -220,7 +224,7 @@ async def test_the_right_password_opens_a_registry(engine: Engine, locked_regist
     ids=["wrong password", "wrong name", "none"],
 )
 async def test_without_the_right_password_the_pull_is_denied(
-    engine: Engine, locked_registry: Registry, find: Finder
+    engine: Engine, locked_registry: Registry, find: FindCredentials
 ) -> None:
     image = add(locked_registry)
     told = list[str]()

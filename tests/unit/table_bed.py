@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.changes import ContainerRequest, Heard, Verb
+from asyncdockerspawner.client.changes import ContainerRequest, OnOutcome, Verb
 from asyncdockerspawner.client.connection import Answer
 from asyncdockerspawner.client.events import ContainerEvent
 from asyncdockerspawner.engine.own_requests import OwnRequests
@@ -78,7 +78,7 @@ class Made:
 class Asked:
     """A request of our own: what came of it, and who is to hear that."""
 
-    heard: Heard
+    heard: OnOutcome
     outcome: Answer | BaseException
     what: tuple[str, str] = ("", "")
     """Which container was changed, and in what: its `life` or its `name`."""

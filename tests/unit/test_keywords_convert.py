@@ -16,9 +16,9 @@ from asyncdockerspawner.keywords.convert import (
     pairs,
     port_key,
     renamed,
-    same,
     text,
     texts,
+    unchanged,
 )
 
 
@@ -28,7 +28,11 @@ def checked(value: Any, option: str) -> Any:
     return f"{option}={value}"
 
 
-TABLE: Table = {"a_word": ("AWord", same), "checked": ("Checked", checked), "only_said": (NOTHING, checked)}
+TABLE: Table = {
+    "a_word": ("AWord", unchanged),
+    "checked": ("Checked", checked),
+    "only_said": (NOTHING, checked),
+}
 KEYS = {"AWord", "Checked", "Raw"}
 
 
@@ -68,7 +72,7 @@ def test_what_no_table_has_is_refused(words: dict[str, Any], said: str) -> None:
 
 def test_a_value_taken_as_it_is_is_a_copy() -> None:
     given = {"deep": [{"a": 1}]}
-    taken = same(MappingProxyType(given), "opt")
+    taken = unchanged(MappingProxyType(given), "opt")
     taken["deep"][0]["a"] = 2
     assert given == {"deep": [{"a": 1}]}
 

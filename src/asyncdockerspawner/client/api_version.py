@@ -30,7 +30,7 @@ class Offer:
 
 
 def common(offer: Offer, url: str) -> Version:
-    """Give the newest version that both sides know. Raises EngineRefused where there is none."""
+    """Return the newest version that both sides know. Raises EngineRefused where there is none."""
     if offer.newest < OLDEST:
         why = f"its newest is {text(offer.newest)}, and {text(OLDEST)} is the oldest that can be used here"
         advice = "update the Engine to 19.03 or newer"

@@ -52,7 +52,7 @@ class Builds:
         labels: Mapping[str, str] | None = None,
         on_line: Callable[[JsonObject], None] | None = None,
     ) -> str:
-        """Build an image from a tar archive with a `Dockerfile`, and give its id; cancelled, the build ends.
+        """Build an image from a tar archive with a `Dockerfile`; returns its id. Cancelled, the build ends.
 
         `subject` is what errors call it. `pull` fetches the base also where the Engine has it. `on_line` gets
         each line of the answer. Raises BuildFailed for what the Engine refuses, also inside a stream of
@@ -99,7 +99,7 @@ class Builds:
         return str(made)
 
     async def tag(self, image: str, name: str, tag: str) -> None:
-        """Give an image a name; an image that has that name loses it. Raises ImageNotFound."""
+        """Tag an image; an image that has that name loses it. Raises ImageNotFound."""
         await self._connection.request(
             "POST",
             f"images/{segment(image, parts=True)}/tag",

@@ -1,4 +1,4 @@
-"""What our own requests do to containers, told to who keeps books of them.
+"""Requests of our own about containers, and their outcomes, for listeners that keep track of containers.
 
 Verbs, docker-py's methods and hooks all pass here. What is asked through `aiodocker.Docker` itself does not:
 of that, the Engine's events tell.
@@ -37,10 +37,10 @@ class ContainerRequest:
     name: str = ""
 
 
-Heard = Callable[[Answer | BaseException], None]
-"""Is called with what came of the request."""
-Listener = Callable[[ContainerRequest], Heard]
-"""Is called when a request is about to be sent; gives who is to hear what comes of it."""
+OnOutcome = Callable[[Answer | BaseException], None]
+"""Is called with the answer, or with what was raised instead."""
+Listener = Callable[[ContainerRequest], OnOutcome]
+"""Is called before a request is sent; returns what is to be called with its outcome."""
 
 _PATH = re.compile(r"containers/([^/]+)(?:/(start|restart|stop|kill|rename|json))?")
 _VERBS: Mapping[tuple[str, str | None], Verb] = {
@@ -73,8 +73,8 @@ def _signal(asked: Any) -> str:
     return str(asked or "KILL").upper().removeprefix("SIG")
 
 
-class TellingConnection(Connection):
-    """A connection whose listeners hear of every request about a container, and of what came of it."""
+class NotifyingConnection(Connection):
+    """A connection that notifies listeners of every request about a container, and of its outcome."""
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
@@ -85,14 +85,14 @@ class TellingConnection(Connection):
         asked = container_request(method, path, words.get("params"))
         if asked is None:
             return await super().request(method, path, **words)
-        all_heard = [listener(asked) for listener in self.listeners]
+        callbacks = [listener(asked) for listener in self.listeners]
         try:
             answer = await super().request(method, path, **words)
         # Cancelled, it may have been done all the same.
         except BaseException as exc:
-            for heard in all_heard:
-                heard(exc)
+            for on_outcome in callbacks:
+                on_outcome(exc)
             raise
-        for heard in all_heard:
-            heard(answer)
+        for on_outcome in callbacks:
+            on_outcome(answer)
         return answer

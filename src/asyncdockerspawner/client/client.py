@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncdockerspawner.client.build import Builds
-from asyncdockerspawner.client.changes import TellingConnection
+from asyncdockerspawner.client.changes import NotifyingConnection
 from asyncdockerspawner.client.containers import Containers
 from asyncdockerspawner.client.events import Events
 from asyncdockerspawner.client.execs import Execs
@@ -18,7 +18,7 @@ class Client:
     """One Engine, from one event loop. Make it inside a running loop; `close()` it there."""
 
     def __init__(self, settings: EngineSettings) -> None:
-        self.connection = TellingConnection(settings)
+        self.connection = NotifyingConnection(settings)
         self.builds = Builds(self.connection)
         self.containers = Containers(self.connection)
         self.events = Events(self.connection)

@@ -220,7 +220,7 @@ class Connection:
         return api_version.offer_in_header(response.headers.get("Api-Version"))
 
     def _learn(self, header: str | None) -> None:
-        """Take the version from an answer, where that says all: of a newer Engine the oldest counts too."""
+        """Adopt the version that an answer names, unless it is newer: then its oldest counts too."""
         if header and not self._negotiated:
             offer = api_version.offer_in_header(header)
             if offer.newest <= api_version.NEWEST:
@@ -244,8 +244,8 @@ class Connection:
             return await self._try(docker, call)
         except errors.VersionRefused as exc:
             if self.settings.api_version is not None:
-                told = f"{exc.message.rstrip('.')}. Leave `version` out of `client_kwargs`"
-                raise errors.VersionRefused(call.operation, call.subject, told, status=400) from exc
+                message = f"{exc.message.rstrip('.')}. Leave `version` out of `client_kwargs`"
+                raise errors.VersionRefused(call.operation, call.subject, message, status=400) from exc
             # Another Engine answers than the one that was asked: it has been updated meanwhile.
             self._negotiated = self._negotiated and docker.api_version != spoken
             await self._negotiate_for(call)
@@ -297,7 +297,7 @@ class Connection:
                 raise errors.EngineUnavailable(call.operation, call.subject, self._away.message)
 
     async def _knock(self) -> errors.EngineError | None:
-        """Ping; gives what is wrong, or None. Whatever else it answers, it is there."""
+        """Ping; returns what is wrong, or None. Whatever else it answers, it is there."""
         try:
             async with asyncio.timeout(PING_TIMEOUT):
                 # In the calls' pool it would wait behind those that have no answer.
@@ -311,7 +311,7 @@ class Connection:
         return None
 
     def _failure(self, exc: Exception, call: _Call) -> errors.EngineError:
-        """Give our error for a foreign one, and have the next request ask first where there was no answer."""
+        """Return our error for a foreign one; after one without an answer, the next request asks first."""
         found = call.failed(exc, f"{call.method} /{call.path}")
         if isinstance(found, errors.EngineTimeout):
             self._away = found
@@ -333,7 +333,7 @@ class _Chunks(AsyncIterator[bytes]):
 
 
 def segment(ref: str, *, parts: bool = False) -> str:
-    """Give a name or id as it stands in a path; with `parts`, it may have slashes in it, as an image's does.
+    """Return a name or id as it stands in a path; with `parts` it may have slashes, as an image's does.
 
     Raises ObjectNotFound for what would lead elsewhere: the Engine redirects `/volumes/v/../x` to
     `/volumes/x`, and aiohttp follows, also with a DELETE.
@@ -346,7 +346,7 @@ def segment(ref: str, *, parts: bool = False) -> str:
 async def objects(
     chunks: AsyncIterator[bytes], *, on_unreadable: Callable[[bytes], None] | None = None
 ) -> AsyncGenerator[JsonObject]:
-    """Give the JSON objects of a stream, one a line.
+    """Yield the JSON objects of a stream, one a line.
 
     Anything else goes to `on_unreadable` and is left out; without that, UnreadableAnswer.
     """

@@ -28,7 +28,7 @@ class Containers:
         self._connection = connection
 
     async def create(self, name: str, body: JsonObject) -> str:
-        """Create a container and give its id. Raises NameConflict, ImageNotFound, InvalidConfig."""
+        """Create a container and return its id. Raises NameConflict, ImageNotFound, InvalidConfig."""
         answer = await self._connection.request(
             "POST",
             "containers/create",
@@ -70,7 +70,7 @@ class Containers:
         return answer.status != 304
 
     async def inspect(self, ref: str) -> JsonObject | None:
-        """`GET /containers/REF/json`, or None where there is no such container."""
+        """Return `GET /containers/REF/json`, or None where there is no such container."""
         try:
             answer = await self._connection.request(
                 "GET",
@@ -84,7 +84,7 @@ class Containers:
         return dict(answer.data)
 
     async def list(self, labels: Mapping[str, str]) -> list[JsonObject]:
-        """All containers, running or not, that carry every one of these labels."""
+        """Return all containers, running or not, that carry every one of these labels."""
         answer = await self._connection.request(
             "GET",
             "containers/json",
@@ -110,7 +110,7 @@ class Containers:
         return answer.status != 304
 
     async def wait(self, ref: str, *, timeout: float) -> int:
-        """Wait until a container does not run; gives its exit code. Raises EngineTimeout, ObjectNotFound."""
+        """Wait for a container's end and return its exit code. Raises EngineTimeout, ObjectNotFound."""
         answer = await self._connection.request(
             "POST",
             f"containers/{segment(ref)}/wait",
@@ -141,7 +141,7 @@ class Containers:
             await self._wait_gone(ref, timeout or REMOVE_TIMEOUT)
 
     async def rename(self, ref: str, name: str) -> None:
-        """Give a container another name. Raises NameConflict, ObjectNotFound."""
+        """Rename a container. Raises NameConflict, ObjectNotFound."""
         await self._connection.request(
             "POST",
             f"containers/{segment(ref)}/rename",
@@ -151,7 +151,7 @@ class Containers:
         )
 
     async def changes(self, ref: str) -> Sequence[str]:
-        """The paths at which a container's files differ from its image's; mounts are not among them."""
+        """Return the paths at which a container's files differ from its image's, without mounts."""
         answer = await self._connection.request(
             "GET",
             f"containers/{segment(ref)}/changes",
@@ -161,7 +161,7 @@ class Containers:
         return [str(change["Path"]) for change in answer.data or ()]
 
     async def logs(self, ref: str, *, tail: int) -> str:
-        """The last `tail` lines of stdout and stderr together; of very long ones, the end."""
+        """Return the last `tail` lines of stdout and stderr together; of very long ones, the end."""
         async with self._connection.stream(
             "GET",
             f"containers/{segment(ref)}/logs",

@@ -38,9 +38,9 @@ class ContainerEvent:
 
     @property
     def exit_code(self) -> int | None:
-        """Of an ending; Docker and Podman have a word each."""
-        told = self.attributes.get("exitCode") or self.attributes.get("containerExitCode") or ""
-        return int(told) if told.isdecimal() else None
+        """The exit code that an ending has; Docker and Podman name it differently."""
+        code = self.attributes.get("exitCode") or self.attributes.get("containerExitCode") or ""
+        return int(code) if code.isdecimal() else None
 
 
 class Events:

@@ -28,7 +28,7 @@ class Images:
         self._connection = connection
 
     async def inspect(self, image: str) -> JsonObject | None:
-        """The image's document, or None where the Engine's machine has no such image."""
+        """Return the image's document, or None where the Engine's machine has no such image."""
         try:
             answer = await self._connection.request(
                 "GET",

@@ -14,7 +14,7 @@ class Networks:
         self._connection = connection
 
     async def inspect(self, name: str) -> JsonObject | None:
-        """The network's document, or None where there is none."""
+        """Return the network's document, or None where there is none."""
         try:
             answer = await self._connection.request(
                 "GET",
@@ -44,7 +44,7 @@ class Networks:
                 raise
 
     async def disconnect(self, name: str, container: str, *, force: bool = False) -> None:
-        """Take a container out of a network; `force` also from one that was made anew since."""
+        """Disconnect a container from a network; with `force` also where the network was made anew since."""
         await self._connection.request(
             "POST",
             f"networks/{segment(name)}/disconnect",
@@ -54,6 +54,6 @@ class Networks:
         )
 
     async def names(self) -> list[str]:
-        """The names of all networks, sorted."""
+        """Return the names of all networks, sorted."""
         answer = await self._connection.request("GET", "networks", operation="list networks")
         return sorted(str(network["Name"]) for network in answer.data)

@@ -41,7 +41,7 @@ class Tail:
         self._framed = True
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next chunk."""
+        """Add the next chunk."""
         while chunk:
             if not self._framed:
                 self._keep(0, chunk)
@@ -109,19 +109,19 @@ def _lines(frames: Iterable[tuple[int, bytes]]) -> str:
 
 
 def joined(raw: bytes) -> bytes:
-    """Give the bytes of both streams in the order in which they were written."""
+    """Return the bytes of both streams in the order in which they were written."""
     return b"".join(payload for _, payload in _frames(raw))
 
 
 def parted(raw: bytes) -> tuple[bytes, bytes]:
-    """Give what went to stdout, or to a terminal, and what went to stderr."""
+    """Return what went to stdout, or to a terminal, and what went to stderr."""
     frames = list(_frames(raw))
     out = b"".join(payload for stream, payload in frames if stream != STDERR)
     return out, b"".join(payload for stream, payload in frames if stream == STDERR)
 
 
 def _frames(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give stream and payload of each write.
+    """Yield stream and payload of each write.
 
     Without a terminal a write, or 16 KiB of it, is framed by eight bytes: stream, three zeros, length (big
     endian). A terminal's output has no frames.

@@ -45,7 +45,7 @@ class EngineSettings:
 def resolve(
     client_kwargs: Mapping[str, Any], tls_config: Mapping[str, Any], environ: Mapping[str, str]
 ) -> EngineSettings:
-    """The settings that DockerSpawner's options and docker's environment variables add up to.
+    """Return the settings that DockerSpawner's options and docker's environment variables add up to.
 
     Precedence as in DockerSpawner 14: `client_kwargs`, then DOCKER_HOST, DOCKER_TLS_VERIFY and
     DOCKER_CERT_PATH, then `tls_config`. Raises BadOption for words and addresses that cannot be used.

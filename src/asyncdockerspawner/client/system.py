@@ -13,15 +13,15 @@ class System:
         self._connection = connection
 
     async def version(self) -> JsonObject:
-        """`GET /version`: versions, platform and component names."""
+        """Return `GET /version`: versions, platform and component names."""
         answer = await self._connection.request("GET", "version", operation="ask version", versioned=False)
         return dict(answer.data)
 
     async def info(self) -> JsonObject:
-        """`GET /info`: CPUs, memory, drivers. Slow on Podman (0.3 s): never once per spawn."""
+        """Return `GET /info`: CPUs, memory, drivers. Slow on Podman (0.3 s): never once per spawn."""
         answer = await self._connection.request("GET", "info", operation="ask info")
         return dict(answer.data)
 
     async def ping(self) -> None:
-        """`GET /_ping`: returns if the Engine answers. The cheapest question there is."""
+        """Ask `GET /_ping`, the cheapest request there is. Raises EngineError where there is no answer."""
         await self._connection.request("GET", "_ping", operation="ping", versioned=False, decoded=False)

@@ -121,10 +121,10 @@ _NEVER_SENT_ERRNO = {errno.ENOENT, errno.ECONNREFUSED, errno.EACCES, errno.EPERM
 def from_answer(
     status: int, message: str, *, operation: str, subject: str, request: str = ""
 ) -> errors.EngineError:
-    """The error for an answer of 4xx or 5xx; `request` is what was asked, as in "GET /info"."""
+    """Return the error for an answer of 4xx or 5xx; `request` is what was asked, as in "GET /info"."""
     if (between := _from_between(status, message, request or "this request")) is not None:
-        kind, told = between
-        return kind(operation, subject, told, status=status)
+        kind, message = between
+        return kind(operation, subject, message, status=status)
     message = _sentence(message)
     for rule in _RULES:
         if rule.applies(status, message, operation):
@@ -167,7 +167,7 @@ _PULL_REASONS = tuple(
 
 
 def pull_failure(message: str, *, subject: str, status: int | None = None) -> errors.EngineError:
-    """Give the error for a pull's failure, in the words of Docker, Podman or the registry."""
+    """Return the error for a pull's failure, in the words of Docker, Podman or the registry."""
     message = _sentence(message)
     if _DISK_FULL.pattern.search(message):
         return errors.DiskFull("pull image", subject, message, status=status)
@@ -178,7 +178,7 @@ def pull_failure(message: str, *, subject: str, status: int | None = None) -> er
 
 
 def error_in(line: JsonObject) -> tuple[str, int | None] | None:
-    """Give sentence and code of an error inside a stream of status 200; None for any other line."""
+    """Return sentence and code of an error inside a stream of status 200; None for any other line."""
     if "error" not in line and "errorDetail" not in line:
         return None
     found = line.get("errorDetail")
@@ -197,8 +197,8 @@ _GATEWAY = re.compile(r"^\s*<|^\s*(bad gateway|service unavailable|gateway time-
 def _from_between(status: int, message: str, request: str) -> tuple[type[errors.EngineError], str] | None:
     """Tell the answers of proxies, filters and authorization plugins from the Engine's own."""
     if status in {401, 403, 405, 407} and _FORBIDDEN.search(message):
-        told = f"a filter before the Engine, such as docker-socket-proxy, does not let {request} through"
-        return errors.Forbidden, told
+        reason = f"a filter before the Engine, such as docker-socket-proxy, does not let {request} through"
+        return errors.Forbidden, reason
     if not _GATEWAY.search(message):
         return None
     if status == 503:
@@ -209,7 +209,7 @@ def _from_between(status: int, message: str, request: str) -> tuple[type[errors.
 
 
 def from_exception(exc: Exception, *, operation: str, subject: str, request: str = "") -> errors.EngineError:
-    """The error for one of FOREIGN."""
+    """Return the error for one of FOREIGN."""
     if isinstance(exc, DockerError) and exc.status != CONNECTION_FAILED:
         return from_answer(
             exc.status, str(exc.message), operation=operation, subject=subject, request=request
@@ -225,7 +225,7 @@ def from_exception(exc: Exception, *, operation: str, subject: str, request: str
 
 
 def _tls_failure(cause: BaseException | None) -> BaseException | None:
-    """Give the TLS failure that an exception is, or stands for.
+    """Return the TLS failure that an exception is, or stands for.
 
     aiohttp hands on the server's alerts as an OSError whose number is OpenSSL's, which is that of EPERM.
     """
@@ -271,7 +271,7 @@ def _sentence(message: str) -> str:
 
 
 def _plain(message: str) -> str:
-    """Give the text of a page; any other message as it is."""
+    """Return the text of a page; any other message as it is."""
     if not message.lstrip().startswith("<"):
         return message.strip()
     text = re.sub(r"<(title|style|script)\b.*?</\1>|<[^>]*>", " ", message, flags=re.IGNORECASE | re.DOTALL)

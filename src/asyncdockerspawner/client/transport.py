@@ -40,7 +40,7 @@ async def send(  # noqa: PLR0913 - an HTTP request has this many parts
     idle: float | None = None,
     versioned: bool = True,
 ) -> aiohttp.ClientResponse:
-    """Send a request and give its answer of 2xx or 3xx, whose body may still be under way.
+    """Send a request and return its answer of 2xx or 3xx, whose body may still be under way.
 
     `idle` seconds without a byte end it; the caller bounds the rest. Raises aiodocker's DockerError for
     answers of 4xx and 5xx and where the Engine cannot be reached, TimeoutError, aiohttp's errors, and
@@ -70,7 +70,7 @@ async def send(  # noqa: PLR0913 - an HTTP request has this many parts
 
 
 def cut(response: aiohttp.ClientResponse) -> None:
-    """Give up what is left of an answer; one that was read to its end leaves its connection for the next."""
+    """Abandon what is left of an answer; after one that was read to its end, the connection is used again."""
     if response.connection is not None and response.connection.transport is not None:
         # Over TLS, closing waits for the other side's farewell, up to 30 s and also after our own close().
         response.connection.transport.abort()
@@ -78,14 +78,14 @@ def cut(response: aiohttp.ClientResponse) -> None:
 
 
 def open_docker(settings: EngineSettings, connector: aiohttp.BaseConnector) -> Docker:
-    """Give a Docker over this connector, which stays its opener's to close."""
+    """Return a Docker over this connector, which whoever opened it closes."""
     # With a connector of our own, aiodocker leaves the URL as it is; a socket needs some host in it.
     url = "http://localhost" if settings.url.startswith("unix:") else settings.url
     return Docker(url=url, connector=connector, api_version=f"v{settings.api_version or '1.41'}")
 
 
 def open_connector(settings: EngineSettings, limit: int) -> aiohttp.BaseConnector:
-    """Give a pool of at most `limit` connections to the Engine; 0 is without limit."""
+    """Return a pool of at most `limit` connections to the Engine; 0 is without limit."""
     if settings.url.startswith("unix:"):
         return aiohttp.UnixConnector(settings.url.removeprefix("unix://"), limit=limit)
     tls = _ssl_context(settings) if settings.url.startswith("https:") else False
@@ -93,7 +93,7 @@ def open_connector(settings: EngineSettings, limit: int) -> aiohttp.BaseConnecto
 
 
 def resolver_for(host: str) -> aiohttp.abc.AbstractResolver:
-    """Give what resolves this host without a thread of ours. Raises BadOption where that takes `aiodns`."""
+    """Return what resolves this host without a thread of ours. Raises BadOption where that takes `aiodns`."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -114,7 +114,7 @@ class _AddressesOnly(aiohttp.abc.AbstractResolver):
         raise OSError(f"{host} is not an IP address")
 
     async def close(self) -> None:
-        """Have nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 def _ssl_context(settings: EngineSettings) -> ssl.SSLContext:

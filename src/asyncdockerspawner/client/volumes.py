@@ -28,7 +28,7 @@ class Volumes:
         return dict(answer.data)
 
     async def list(self, labels: Mapping[str, str]) -> list[JsonObject]:
-        """All volumes that carry every one of these labels."""
+        """Return all volumes that carry every one of these labels."""
         answer = await self._connection.request(
             "GET",
             "volumes",
@@ -38,7 +38,7 @@ class Volumes:
         return list(answer.data.get("Volumes") or ())
 
     async def inspect(self, name: str) -> JsonObject | None:
-        """The volume's document, or None where there is none."""
+        """Return the volume's document, or None where there is none."""
         try:
             answer = await self._connection.request(
                 "GET",

@@ -62,7 +62,7 @@ class Parts:
     """The Hub's."""
 
 
-class DockerPyWords:
+class DockerPyAttributes:
     """The attributes of docker-py's `APIError`; `response` is None where there was no answer."""
 
     parts: ClassVar[Parts]
@@ -70,7 +70,7 @@ class DockerPyWords:
     status_code: int | None = None
     explanation: str
     request = None
-    said: str
+    text: str
 
     def is_error(self) -> bool:
         """Tell whether the Engine answered with an error."""
@@ -86,7 +86,7 @@ class DockerPyWords:
 
     def __str__(self) -> str:
         # docker-py's own would tell of a URL that there is none of.
-        return self.said
+        return self.text
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Its class is made when it is needed, and so cannot be imported.
@@ -94,7 +94,7 @@ class DockerPyWords:
 
 
 def as_docker_py(exc: Error) -> Error:
-    """Give an error of the Engine's again, as one of its own class and of docker-py's, where that is in use.
+    """Return an error of the Engine's as one of its own class and of docker-py's, where that is in use.
 
     Any other error stays what it is.
     """
@@ -107,29 +107,29 @@ def as_docker_py(exc: Error) -> Error:
     if answer is None:
         return exc
     status, theirs = answer
-    said = exc.message if isinstance(exc, errors.EngineError) else str(exc)
-    response = None if status is None else Response(status, json.dumps({"message": said}))
-    words = {"said": str(exc), "explanation": said, "response": response, "status_code": status}
-    found = _made(Parts(type(exc), theirs), exc.args, {**exc.__dict__, **words})
+    message = exc.message if isinstance(exc, errors.EngineError) else str(exc)
+    response = None if status is None else Response(status, json.dumps({"message": message}))
+    attributes = {"text": str(exc), "explanation": message, "response": response, "status_code": status}
+    found = _made(Parts(type(exc), theirs), exc.args, {**exc.__dict__, **attributes})
     return found
 
 
 def in_both(shown: Exception, exc: errors.AsyncDockerSpawnerError) -> Exception:
-    """Give the Hub's error again, as one that is caught as `exc`, and as docker-py's, too.
+    """Return the Hub's error again, as one that is caught as `exc`, and as docker-py's, too.
 
     `status_code` is the Engine's where it has answered: whoever catches docker-py's looks at that.
     """
     ours: Any = as_docker_py(exc)
     parts = _parts(ours) or Parts(type(ours))
-    words = {**shown.__dict__, **ours.__dict__}
-    words["status_code"] = ours.__dict__.get("status_code") or shown.__dict__["status_code"]
-    words["said"] = getattr(shown, "jupyterhub_message", str(exc))
-    found: Exception = _made(Parts(parts.ours, parts.theirs, type(shown)), shown.args, words)
+    attributes = {**shown.__dict__, **ours.__dict__}
+    attributes["status_code"] = ours.__dict__.get("status_code") or shown.__dict__["status_code"]
+    attributes["text"] = getattr(shown, "jupyterhub_message", str(exc))
+    found: Exception = _made(Parts(parts.ours, parts.theirs, type(shown)), shown.args, attributes)
     return found
 
 
 def raises_docker_pys(seam: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Have a seam raise errors that are docker-py's too."""
+    """Wrap a seam so that it raises errors that are docker-py's too."""
 
     @wraps(seam)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -145,14 +145,14 @@ def raises_docker_pys(seam: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[
 
 
 def _parts(exc: Any) -> Parts | None:
-    return exc.parts if isinstance(exc, DockerPyWords) else None
+    return exc.parts if isinstance(exc, DockerPyAttributes) else None
 
 
 _UNKNOWN = ("docker.errors", "ImageNotFound")
 
 
 def _answer_behind(exc: errors.AsyncDockerSpawnerError) -> tuple[int | None, tuple[str, str]] | None:
-    """Give the status of the Engine's answer, and the class that would have been raised for it."""
+    """Return the status of the Engine's answer, and the class that would have been raised for it."""
     found = exc if isinstance(exc, errors.EngineError) else exc.__cause__
     if not isinstance(found, errors.EngineError):
         return (404, _UNKNOWN) if isinstance(exc, errors.ImageUnavailable) else None
@@ -184,7 +184,7 @@ def _made(parts: Parts, args: tuple[Any, ...], attributes: Mapping[str, Any]) ->
     theirs = getattr(sys.modules.get(module), name, None)
     kind: Any = _kinds.get((parts, theirs))
     if kind is None:
-        bases: list[Any] = [DockerPyWords, parts.shown, parts.ours, theirs]
+        bases: list[Any] = [DockerPyAttributes, parts.shown, parts.ours, theirs]
         members = {"__module__": parts.ours.__module__, "parts": parts}
         kind = _kinds[parts, theirs] = type(parts.ours.__name__, tuple(filter(None, bases)), members)
     found = kind.__new__(kind)

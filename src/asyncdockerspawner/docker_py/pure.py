@@ -76,7 +76,7 @@ def needs_thread(what: str, method: str = "METHOD") -> Unsupported:
 def configured_client(
     client_kwargs: Mapping[str, Any], tls_config: Mapping[str, Any], environ: Mapping[str, str]
 ) -> PureClient:
-    """Give the client of the Engine that the options and docker's environment variables mean."""
+    """Return the client of the Engine that the options and docker's environment variables mean."""
     return PureClient(settings.resolve(client_kwargs, tls_config, environ))
 
 

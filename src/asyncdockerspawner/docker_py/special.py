@@ -135,7 +135,7 @@ async def connect_container_to_network(
 
 
 async def port(server: Server, container: Any, private_port: int | str) -> list[dict[str, str]] | None:
-    """Give where a container's port is published: `[{"HostIp", "HostPort"}, …]`, or None."""
+    """Return where a container's port is published: `[{"HostIp", "HostPort"}, …]`, or None."""
     answer = await _connection(server).request(
         "GET",
         f"containers/{path_part(container, 'container')}/json",
@@ -181,7 +181,7 @@ async def logs(
     follow: bool | None = None,
     until: datetime | float | None = None,
 ) -> bytes:
-    """Give what a container wrote, both streams in one; with `follow`, once it has ended."""
+    """Return what a container wrote, both streams in one; with `follow`, once it has ended."""
     _refuse_generators("logs", stream=stream)
     lines = tail if isinstance(tail, int) and not isinstance(tail, bool) and tail >= 0 else "all"
     found: bytes = await _read(
@@ -251,7 +251,7 @@ async def exec_start(
     socket: bool = False,
     demux: bool = False,
 ) -> bytes | str | tuple[bytes | None, bytes | None]:
-    """Run a prepared command to its end and give what it wrote; `demux`, stdout and stderr apart.
+    """Run a prepared command to its end and return what it wrote; `demux`, stdout and stderr apart.
 
     It waits as long as the command runs, and the caller bounds it.
     """
@@ -301,7 +301,7 @@ async def pull(
     platform: str | None = None,
     all_tags: bool = False,
 ) -> str | list[Any]:
-    """Pull an image and give what the Engine said of it: one text, or with `stream` a list of its lines.
+    """Pull an image and return what the Engine said of it: one text, or with `stream` a list of its lines.
 
     Unlike docker-py's it raises also what the Engine says inside the stream. Raises PullError.
     """

@@ -56,7 +56,7 @@ class Request:
     repeatable: bool = False
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Give each word its value. Raises TypeError as a call does."""
+        """Bind each keyword to its value. Raises TypeError as a call does."""
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         words = [inspect.Parameter(word, kind) for word in self.required]
         words += [inspect.Parameter(word, kind, default=value) for word, value in self.optional.items()]
@@ -65,7 +65,7 @@ class Request:
         return bound.arguments
 
     async def send(self, connection: Connection, method: str, words: Mapping[str, Any]) -> Any:
-        """Ask the Engine; gives what docker-py gives."""
+        """Ask the Engine; returns what docker-py gives."""
         parts = {word: path_part(words[word], word) for word in self.required if f"{{{word}}}" in self.path}
         answer = await connection.request(
             self.verb,
@@ -97,18 +97,18 @@ def _written(value: Any, word: str) -> Any:
     return name_of(value, word) if word in REFERENCES else plain(value)
 
 
-def _ask(path: str, *required: str, **rest: Any) -> Request:
+def _get(path: str, *required: str, **rest: Any) -> Request:
     return Request("GET", path, required, answer=_document, **rest)
 
 
-def _tell(path: str, *required: str, **rest: Any) -> Request:
+def _post(path: str, *required: str, **rest: Any) -> Request:
     return Request("POST", path, required, **rest)
 
 
 REQUESTS: Mapping[str, Request] = {
     # Containers
-    "start": _tell("containers/{container}/start", "container", timeout=START_TIMEOUT, repeatable=True),
-    "stop": _tell(
+    "start": _post("containers/{container}/start", "container", timeout=START_TIMEOUT, repeatable=True),
+    "stop": _post(
         "containers/{container}/stop",
         "container",
         optional={"timeout": None},
@@ -116,22 +116,22 @@ REQUESTS: Mapping[str, Request] = {
         grace=10,
         repeatable=True,
     ),
-    "restart": _tell(
+    "restart": _post(
         "containers/{container}/restart",
         "container",
         optional={"timeout": 10},
         query={"timeout": "t"},
         grace=10,
     ),
-    "kill": _tell(
+    "kill": _post(
         "containers/{container}/kill", "container", optional={"signal": None}, query={"signal": "signal"}
     ),
-    "pause": _tell("containers/{container}/pause", "container"),
-    "unpause": _tell("containers/{container}/unpause", "container"),
-    "rename": _tell("containers/{container}/rename", "container", "name", query={"name": "name"}),
-    "inspect_container": _ask("containers/{container}/json", "container"),
-    "diff": _ask("containers/{container}/changes", "container"),
-    "top": _ask(
+    "pause": _post("containers/{container}/pause", "container"),
+    "unpause": _post("containers/{container}/unpause", "container"),
+    "rename": _post("containers/{container}/rename", "container", "name", query={"name": "name"}),
+    "inspect_container": _get("containers/{container}/json", "container"),
+    "diff": _get("containers/{container}/changes", "container"),
+    "top": _get(
         "containers/{container}/top", "container", optional={"ps_args": None}, query={"ps_args": "ps_args"}
     ),
     "remove_container": Request(
@@ -141,10 +141,10 @@ REQUESTS: Mapping[str, Request] = {
         {"v": False, "link": False, "force": False},
         query={"v": "v", "link": "link", "force": "force"},
     ),
-    "exec_inspect": _ask("exec/{exec_id}/json", "exec_id"),
+    "exec_inspect": _get("exec/{exec_id}/json", "exec_id"),
     # Images
-    "inspect_image": _ask("images/{image}/json", "image"),
-    "tag": _tell(
+    "inspect_image": _get("images/{image}/json", "image"),
+    "tag": _post(
         "images/{image}/tag",
         "image",
         "repository",
@@ -162,16 +162,16 @@ REQUESTS: Mapping[str, Request] = {
         timeout=SLOW_TIMEOUT,
     ),
     # Volumes
-    "volumes": _ask("volumes", optional={"filters": None}, query={"filters": "filters"}),
-    "create_volume": _tell(
+    "volumes": _get("volumes", optional={"filters": None}, query={"filters": "filters"}),
+    "create_volume": _post(
         "volumes/create",
         optional={"name": None, "driver": None, "driver_opts": None, "labels": None},
         body={"name": "Name", "driver": "Driver", "driver_opts": "DriverOpts", "labels": "Labels"},
         answer=_document,
     ),
-    "inspect_volume": _ask("volumes/{name}", "name"),
+    "inspect_volume": _get("volumes/{name}", "name"),
     # Networks
-    "create_network": _tell(
+    "create_network": _post(
         "networks/create",
         "name",
         optional={
@@ -196,14 +196,14 @@ REQUESTS: Mapping[str, Request] = {
         },
         answer=_document,
     ),
-    "inspect_network": _ask(
+    "inspect_network": _get(
         "networks/{net_id}",
         "net_id",
         optional={"verbose": None, "scope": None},
         query={"verbose": "verbose", "scope": "scope"},
     ),
     "remove_network": Request("DELETE", "networks/{net_id}", ("net_id",)),
-    "disconnect_container_from_network": _tell(
+    "disconnect_container_from_network": _post(
         "networks/{net_id}/disconnect",
         "container",
         "net_id",
@@ -212,7 +212,7 @@ REQUESTS: Mapping[str, Request] = {
         operation="disconnect network",
     ),
     # The Engine
-    "info": _ask("info"),
-    "version": _ask("version", optional={"api_version": True}),
+    "info": _get("info"),
+    "version": _get("version", optional={"api_version": True}),
 }
 """Method → its request."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.changes import ContainerRequest, Heard, Verb
+from asyncdockerspawner.client.changes import ContainerRequest, OnOutcome, Verb
 from asyncdockerspawner.client.connection import Answer
 from asyncdockerspawner.engine.table import Table, differ
 from asyncdockerspawner.jsontypes import JsonObject
@@ -41,7 +41,7 @@ class OwnRequests:
     tell: _Call
     """Tell who follows a container."""
 
-    def asked(self, request: ContainerRequest) -> Heard:
+    def asked(self, request: ContainerRequest) -> OnOutcome:
         """Hear of a request that is about to be sent; gives who is to hear what came of it."""
         container_id = self.table.id_of(request.ref)
         if request.verb in _STARTS:

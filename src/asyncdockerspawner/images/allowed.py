@@ -16,7 +16,7 @@ USUAL = "A start without a choice has the usual image."
 
 
 def as_mapping(allowed: Any) -> Mapping[str, str]:
-    """Give name → image of what `allowed_images` holds: a dictionary, a list or nothing."""
+    """Return name → image of what `allowed_images` holds: a dictionary, a list or nothing."""
     if not allowed or allowed == ANY:
         return {}
     if isinstance(allowed, Mapping):
@@ -27,15 +27,15 @@ def as_mapping(allowed: Any) -> Mapping[str, str]:
 
 
 def chosen(choice: object, allowed: Any) -> str:
-    """Give the image that `choice` means. Raises ImageNotAllowed with what there is to choose."""
+    """Return the image that `choice` means. Raises ImageNotAllowed with what there is to choose."""
     images = as_mapping(allowed)
     if isinstance(choice, str) and choice in images:
         return images[choice]
     readable = isinstance(choice, str) and len(choice) <= MOST_CHARACTERS and choice.isprintable()
     if allowed == ANY and readable and _names_image(wanted := str(choice).strip()):
         return wanted
-    said = repr(choice) if readable else "What the option `image` holds"
-    raise ImageNotAllowed(f"{said} {_why_not(images, anything=allowed == ANY)} {USUAL}")
+    shown = repr(choice) if readable else "What the option `image` holds"
+    raise ImageNotAllowed(f"{shown} {_why_not(images, anything=allowed == ANY)} {USUAL}")
 
 
 def _names_image(text: str) -> bool:

@@ -47,14 +47,14 @@ class Credentials:
     registrytoken: str = field(default="", repr=False)
 
     def document(self) -> JsonObject:
-        """Give the words for X-Registry-Auth. Source: Docker Engine API v1.41, "Authentication"."""
+        """Return the words for X-Registry-Auth. Source: Docker Engine API v1.41, "Authentication"."""
         return {one.name: value for one in fields(self) if (value := getattr(self, one.name))}
 
     @property
     def key(self) -> str:
-        """The same for the same credentials, in this process only; tells nothing about them."""
-        said = json.dumps(self.document(), sort_keys=True).encode()
-        return hashlib.blake2b(said, key=_SALT, digest_size=32).hexdigest()
+        """A key for these credentials, in this process only, from which they cannot be read."""
+        text = json.dumps(self.document(), sort_keys=True).encode()
+        return hashlib.blake2b(text, key=_SALT, digest_size=32).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def _section(config: Mapping[str, Any], name: str, source: str) -> Mapping[str, 
 
 
 def _nearest(keys: Iterable[str], registry: str) -> str | None:
-    """The key that names the registry most precisely; any key of its host, as docker has it, comes last."""
+    """Return the key that names the registry most precisely, else any key of its host, as docker does."""
     host, wanted = _place(registry)
     places = [(key, path) for key in keys for there, path in [_place(key)] if there == host]
     # Of keys that say the same, the one written like the image's host is first.

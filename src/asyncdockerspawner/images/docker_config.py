@@ -30,7 +30,7 @@ class DockerConfig:
         self._read: tuple[tuple[Path, int, int], Mapping[str, Any]] | None = None
 
     async def credentials_for(self, registry: str) -> Credentials | None:
-        """Give the credentials for a registry's host; None where there are none.
+        """Return the credentials for a registry's host; None where there are none.
 
         Raises BadOption, which names the file or the helper's program, where either is broken.
         """

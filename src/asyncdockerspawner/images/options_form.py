@@ -32,7 +32,7 @@ _TEXT = _TEMPLATES.from_string("""\
 
 
 def render(allowed: Any, *, image: str, previous: object) -> str:
-    """Give the form for `allowed_images`, or "" where there are not two images to choose from.
+    """Return the form for `allowed_images`, or "" where there are not two images to choose from.
 
     Selected is the `previous` choice where it is still there, else `image`, the usual one, else the first.
     Raises BadOption where `allowed` is nothing that can be chosen from.

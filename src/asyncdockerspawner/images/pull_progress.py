@@ -43,7 +43,7 @@ class PullProgress:
         """Downloaded, and of how many as far as that is known."""
 
     def feed(self, line: Mapping[str, Any]) -> None:
-        """Take a line."""
+        """Read a line."""
         name, word = line.get("id"), line.get("status")
         if not isinstance(name, str) or not isinstance(word, str):
             return
@@ -54,18 +54,18 @@ class PullProgress:
 
     @property
     def text(self) -> str:
-        """Say it in a few words; nothing before there is something to say."""
+        """How far it is, in a few words; empty before anything is known of a layer."""
         if not self._layers:
             return ""
         done = sum(layer.done for layer in self._layers.values())
-        said = [f"{done} of {len(self._layers)} layer{'s' if len(self._layers) > 1 else ''}"]
+        parts = [f"{done} of {len(self._layers)} layer{'s' if len(self._layers) > 1 else ''}"]
         if self.of_megabytes:
-            said.insert(0, f"{self.megabytes} of {self.of_megabytes} MB")
+            parts.insert(0, f"{self.megabytes} of {self.of_megabytes} MB")
         if self._retrying:
-            said.append(self._retrying.lower())
+            parts.append(self._retrying.lower())
         elif done < len(self._layers) and all(layer.downloaded for layer in self._layers.values()):
-            said.append("unpacking")
-        return ", ".join(said)
+            parts.append("unpacking")
+        return ", ".join(parts)
 
     def _add_up(self) -> None:
         layers = self._layers.values()
@@ -100,7 +100,7 @@ def _take(layer: _Layer, word: str, detail: object) -> None:
 
 
 def _numbers(detail: object) -> tuple[int, int, bool]:
-    """Give current, total, and whether these are bytes."""
+    """Return current, total, and whether these are bytes."""
     if not isinstance(detail, Mapping):
         return 0, 0, False
     numbers = [detail.get("current"), detail.get("total")]

@@ -27,10 +27,10 @@ FRESH_SECONDS = 5.0
 """With `always`, an image that was pulled so recently is not asked for again."""
 PUT_OFF_SECONDS = 600.0
 """How long an image that could not be had is left alone by those who may not need it."""
-TELL_SECONDS = 2.0
-"""Between two words to the waiters: the Hub's page keeps every one of them."""
-QUIET_SECONDS = 20.0
-"""After so long without a word from the Engine, the waiters are told that there is none."""
+REPORT_SECONDS = 2.0
+"""Between two reports to those who wait: the Hub's page keeps every one of them."""
+SILENCE_SECONDS = 20.0
+"""After so long without news from the Engine, those who wait get a report of that."""
 
 _REASONS = {
     PullReason.DENIED: (
@@ -71,8 +71,9 @@ class PullPolicy(StrEnum):
     """As NEVER, and it is not looked for either."""
 
 
-Told = Callable[[str, float], None]
-Finder = Callable[[str], Awaitable[Credentials | None]]
+OnProgress = Callable[[str, float], None]
+"""Is called with a text and with how much is done, as a part of 1."""
+FindCredentials = Callable[[str], Awaitable[Credentials | None]]
 _log = logging.getLogger(__name__)
 
 
@@ -90,30 +91,30 @@ class _Shared:
     """One pull, and those who wait for it."""
 
     task: asyncio.Task[None] = field(init=False)
-    waiters: list[Told] = field(default_factory=list)
+    waiters: list[OnProgress] = field(default_factory=list)
     progress: PullProgress = field(default_factory=PullProgress)
     note: str = ""
-    told: float = 0.0
-    leaving: asyncio.TimerHandle | None = None
+    reported: float = 0.0
+    ending: asyncio.TimerHandle | None = None
 
-    def tell(self, *, now: bool = False) -> None:
-        """Tell all how far it is, now and then."""
-        if self.text and (now or time.monotonic() - self.told >= TELL_SECONDS):
-            self.told = time.monotonic()
-            for told in self.waiters:
-                told(self.text, self.progress.fraction)
+    def report(self, *, now: bool = False) -> None:
+        """Report how far the pull is to all who wait, at most every REPORT_SECONDS unless `now`."""
+        if self.text and (now or time.monotonic() - self.reported >= REPORT_SECONDS):
+            self.reported = time.monotonic()
+            for on_progress in self.waiters:
+                on_progress(self.text, self.progress.fraction)
 
     @property
     def text(self) -> str:
         return ", ".join(part for part in (self.progress.text, self.note) if part)
 
 
-def _deaf(text: str, fraction: float) -> None:
-    """Hear nothing."""
+def _ignore(text: str, fraction: float) -> None:
+    """Ignore progress."""
 
 
-async def _nobody(registry: str) -> Credentials | None:
-    """Have no credentials."""
+async def _no_credentials(registry: str) -> Credentials | None:
+    """Return no credentials."""
     return None
 
 
@@ -129,7 +130,7 @@ class Pulls:
         self._present: dict[str, float] = {}
         self._shared: dict[_Key, _Shared] = {}
         self._pulled: dict[_Key, float] = {}
-        self._looks: dict[str, asyncio.Task[JsonObject | None]] = {}
+        self._inspections: dict[str, asyncio.Task[JsonObject | None]] = {}
         self._put_off: dict[str, float] = {}
 
     async def ensure(
@@ -137,14 +138,14 @@ class Pulls:
         image: str,
         policy: PullPolicy,
         *,
-        credentials: Finder = _nobody,
+        credentials: FindCredentials = _no_credentials,
         timeout: float | None = None,
-        told: Told = _deaf,
+        on_progress: OnProgress = _ignore,
     ) -> None:
         """Bring `image` to the Engine's machine as `policy` says.
 
-        `credentials` finds those for a registry, when there is something to pull. `told` hears, in words and
-        as a part of 1, how far the pull is. Raises BadReference, and ImageUnavailable when the image is not
+        `credentials` finds those for a registry, when there is something to pull. `on_progress` is
+        called with how far the pull is. Raises BadReference, and ImageUnavailable when the image is not
         there afterwards, or not within `timeout` seconds. Cancelled, it leaves the pull to the others who
         wait for it; some time after the last one has left it is ended.
         """
@@ -160,10 +161,10 @@ class Pulls:
             )
         try:
             async with asyncio.timeout(timeout):
-                shown = await credentials(reference.host) if reference else None
+                found = await credentials(reference.host) if reference else None
                 meant = reference.canonical if reference else image
-                key = _Key(meant, policy is PullPolicy.ALWAYS, shown.key if shown else "")
-                await self._share(image, key, shown, told)
+                key = _Key(meant, policy is PullPolicy.ALWAYS, found.key if found else "")
+                await self._join(image, key, found, on_progress)
         except TimeoutError as exc:
             raise errors.ImageUnavailable(
                 f"The image {image} was not pulled within {timeout:.0f} s. Try again later: what has been "
@@ -172,7 +173,7 @@ class Pulls:
             ) from exc
 
     def forget(self, image: str) -> None:
-        """Take back that `image` is there."""
+        """Forget that `image` is on the Engine's machine."""
         self._present.pop(image, None)
 
     def put_off(self, image: str) -> None:
@@ -186,7 +187,7 @@ class Pulls:
         return self._put_off.get(image, 0.0) > time.monotonic()
 
     async def document(self, image: str) -> JsonObject:
-        """Give the image's document. Raises ImageUnavailable where there is none."""
+        """Return the image's document. Raises ImageUnavailable where there is none."""
         found = await self._images.inspect(image)
         if found is None:
             self.forget(image)
@@ -198,9 +199,9 @@ class Pulls:
         shared = list(self._shared.values())
         self._shared.clear()
         for each in shared:
-            if each.leaving is not None:
-                each.leaving.cancel()
-        tasks = [*self._looks.values(), *(each.task for each in shared)]
+            if each.ending is not None:
+                each.ending.cancel()
+        tasks = [*self._inspections.values(), *(each.task for each in shared)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -209,10 +210,10 @@ class Pulls:
         """Tell whether the image is on the Engine's machine; many who ask at a time ask once."""
         if self._is_known(image):
             return True
-        look = self._looks.get(image)
+        look = self._inspections.get(image)
         if look is None:
-            look = self._looks[image] = asyncio.create_task(self._images.inspect(image))
-            look.add_done_callback(lambda task: self._looked(image, task))
+            look = self._inspections[image] = asyncio.create_task(self._images.inspect(image))
+            look.add_done_callback(lambda task: self._inspected(image, task))
         found = await asyncio.shield(look) is not None
         if found:
             self._note_present(image)
@@ -230,50 +231,52 @@ class Pulls:
         self._present[image] = now
         return now
 
-    def _looked(self, image: str, task: asyncio.Task[JsonObject | None]) -> None:
-        self._looks.pop(image, None)
+    def _inspected(self, image: str, task: asyncio.Task[JsonObject | None]) -> None:
+        self._inspections.pop(image, None)
         if not task.cancelled():
-            # Whoever waits is told; where nobody does any more, nobody need be.
+            # Where nobody waits for it any more, asyncio would log that its exception was never retrieved.
             task.exception()
 
-    async def _share(self, image: str, key: _Key, credentials: Credentials | None, told: Told) -> None:
+    async def _join(
+        self, image: str, key: _Key, credentials: Credentials | None, on_progress: OnProgress
+    ) -> None:
         if key.anew and time.monotonic() - self._pulled.get(key, -FRESH_SECONDS) < FRESH_SECONDS:
             return
         shared = self._shared.get(key)
         # One that is being ended for want of waiters is none to wait for.
         if shared is None or shared.task.cancelling():
             shared = self._shared[key] = _Shared()
-            bringing = self._bring(image, key, shared, credentials)
-            shared.task = asyncio.create_task(bringing, name=f"pull {image}")
-            shared.task.add_done_callback(lambda task: self._over(image, key, shared, task))
-        if shared.leaving is not None:
-            shared.leaving.cancel()
-            shared.leaving = None
-        shared.waiters.append(told)
+            fetching = self._fetch(image, key, shared, credentials)
+            shared.task = asyncio.create_task(fetching, name=f"pull {image}")
+            shared.task.add_done_callback(lambda task: self._finished(image, key, shared, task))
+        if shared.ending is not None:
+            shared.ending.cancel()
+            shared.ending = None
+        shared.waiters.append(on_progress)
         try:
             if shared.text:
-                told(shared.text, shared.progress.fraction)
+                on_progress(shared.text, shared.progress.fraction)
             await asyncio.shield(shared.task)
         finally:
-            shared.waiters.remove(told)
+            shared.waiters.remove(on_progress)
             if not shared.waiters and not shared.task.done():
-                shared.leaving = asyncio.get_running_loop().call_later(GRACE_SECONDS, shared.task.cancel)
+                shared.ending = asyncio.get_running_loop().call_later(GRACE_SECONDS, shared.task.cancel)
 
-    def _over(self, image: str, key: _Key, shared: _Shared, task: asyncio.Task[None]) -> None:
+    def _finished(self, image: str, key: _Key, shared: _Shared, task: asyncio.Task[None]) -> None:
         if self._shared.get(key) is shared:
             del self._shared[key]
-        if shared.leaving is not None:
-            shared.leaving.cancel()
+        if shared.ending is not None:
+            shared.ending.cancel()
         if not task.cancelled() and (exc := task.exception()) is not None:
             _log.warning("The image %s could not be pulled: %s", image, exc.__cause__ or exc)
 
-    async def _bring(self, image: str, key: _Key, shared: _Shared, credentials: Credentials | None) -> None:
+    async def _fetch(self, image: str, key: _Key, shared: _Shared, credentials: Credentials | None) -> None:
         self.forget(image)
-        quiet = asyncio.create_task(_say_if_quiet(shared))
+        silence = asyncio.create_task(_report_silence(shared))
         try:
             await self._pull(image, shared, credentials)
         finally:
-            quiet.cancel()
+            silence.cancel()
         # A stream that breaks off can look like its end: only the Engine's own answer proves success.
         await self.document(image)
         now = self._note_present(image)
@@ -287,7 +290,7 @@ class Pulls:
         def take(line: JsonObject) -> None:
             shared.note = ""
             shared.progress.feed(line)
-            shared.tell()
+            shared.report()
 
         for pause in (*RETRY_PAUSES, None):
             try:
@@ -299,18 +302,18 @@ class Pulls:
                     raise _unavailable(image, exc) from exc
                 _log.info("Pulling %s broke off and is tried again: %s", image, exc.message)
                 shared.note = "the connection to the registry broke, trying again"
-                shared.tell(now=True)
+                shared.report(now=True)
                 await asyncio.sleep(pause)
             else:
                 return
 
 
-async def _say_if_quiet(shared: _Shared) -> None:
+async def _report_silence(shared: _Shared) -> None:
     while True:
-        await asyncio.sleep(QUIET_SECONDS)
-        if time.monotonic() - shared.told >= QUIET_SECONDS:
+        await asyncio.sleep(SILENCE_SECONDS)
+        if time.monotonic() - shared.reported >= SILENCE_SECONDS:
             shared.note = "no news from the registry"
-            shared.tell(now=True)
+            shared.report(now=True)
 
 
 def _unavailable(image: str, exc: errors.PullError) -> errors.ImageUnavailable:

@@ -50,7 +50,7 @@ class Reference:
 
     @property
     def canonical(self) -> str:
-        """The one way to write what is meant: two references to the same thing have the same."""
+        """The reference with nothing left out: two references to the same image have the same."""
         path = f"library/{self.path}" if self.host == HUB and "/" not in self.path else self.path
         # A digest names one image, whatever the tag says.
         return f"{self.host}/{path}" + (f"@{self.digest}" if self.digest else f":{self.tag or 'latest'}")
@@ -62,7 +62,7 @@ def is_image_id(image: str) -> bool:
 
 
 def parse(image: str) -> Reference:
-    """Take a reference apart. Raises BadReference with the part that is wrong."""
+    """Parse a reference. Raises BadReference with the part that is wrong."""
     name, at, digest = image.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         raise _bad(image, "what follows the `@` is no digest, such as `sha256:` and 64 hexadecimal digits")

@@ -35,7 +35,7 @@ def add_binds(
 
 
 def _read_only(mode: str) -> str:
-    """Take writing out of a mode, and leave what else is in it (`z`, `nocopy`)."""
+    """Return a mode without writing; what else is in it stays (`z`, `nocopy`)."""
     words = [word for word in mode.split(",") if word not in {"rw", "ro", ""}]
     return ",".join(["ro", *words])
 
@@ -75,7 +75,7 @@ def _rendered_deep(value: Any, format_name: Callable[[str], str]) -> Any:
 
 
 def mount_points(binds: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Give the paths inside the container, sorted."""
+    """Return the paths inside the container, sorted."""
     return sorted(str(bind["bind"]) for bind in binds.values())
 
 

@@ -20,8 +20,8 @@ NOTHING = ""
 """The key of words that have none at the Engine."""
 
 
-def same(value: Any, option: str) -> Any:
-    """Take a value that both docker-py and the Engine write alike."""
+def unchanged(value: Any, option: str) -> Any:
+    """Return a value that docker-py and the Engine write alike."""
     del option
     return plain(value)
 
@@ -37,7 +37,7 @@ def texts(value: Any, option: str) -> list[str]:
 
 
 def pairs(value: Any, option: str) -> Mapping[Any, Any]:
-    """Insist on a mapping."""
+    """Check for a mapping."""
     if not isinstance(value, Mapping):
         raise BadOption(f"{option} is {value!r}, but it must be a dict.")
     return value
@@ -49,7 +49,7 @@ def port_key(port: object) -> str:
 
 
 def renamed(value: Any, table: Mapping[str, str], option: str) -> JsonObject:
-    """Give a part's keys their Engine names; None is docker-py's "not set"."""
+    """Rename a part's keys to the Engine's; None is docker-py's "not set"."""
     keys = {**table, **{key: key for key in table.values()}}
     found: JsonObject = {}
     for word, item in pairs(value, option).items():
@@ -74,7 +74,7 @@ def convert(words: Mapping[str, Any], table: Table, keys: Iterable[str], option:
         if word in table:
             key, converter = table[word]
         elif word in known_keys:
-            key, converter = word, same
+            key, converter = word, unchanged
         else:
             raise unknown_word(option, word, (*table, *known_keys))
         if key != NOTHING and key in converted:
@@ -85,7 +85,7 @@ def convert(words: Mapping[str, Any], table: Table, keys: Iterable[str], option:
 
 
 def items(value: Any, option: str) -> list[Any]:
-    """Insist on a list; a set is one in an order that lasts, else a kept container would seem to differ."""
+    """Check for a list; a set is one in an order that lasts, else a kept container would seem to differ."""
     if isinstance(value, set | frozenset):
         return sorted(value, key=str)
     if not isinstance(value, list | tuple):

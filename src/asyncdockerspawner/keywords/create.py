@@ -17,9 +17,9 @@ from asyncdockerspawner.keywords.convert import (
     pairs,
     port_key,
     renamed,
-    same,
     text,
     texts,
+    unchanged,
 )
 from asyncdockerspawner.keywords.host import host_config
 from asyncdockerspawner.keywords.limits import whole_number
@@ -53,7 +53,7 @@ def create_config(words: Mapping[str, Any]) -> CreateWords:
 
 
 def words_of(body: Mapping[str, Any]) -> JsonObject:
-    """Give the words that come to this body, as DockerSpawner gives them: the environment is a dict."""
+    """Return the words that come to this body, as DockerSpawner gives them: the environment is a dict."""
     words: JsonObject = {_WORD_OF.get(key, key): value for key, value in body.items()}
     if "environment" in words:
         parted = (str(entry).partition("=") for entry in words["environment"])
@@ -143,30 +143,30 @@ _HEALTHCHECK = {
 WORDS: Table = {
     "command": ("Cmd", _command),
     # It tells docker-py what to attach later, and nothing is attached.
-    "detach": (NOTHING, same),
-    "domainname": ("Domainname", same),
+    "detach": (NOTHING, unchanged),
+    "domainname": ("Domainname", unchanged),
     "entrypoint": ("Entrypoint", _command),
     "environment": ("Env", env_strings),
     "healthcheck": ("Healthcheck", _healthcheck),
     "host_config": ("HostConfig", _host),
-    "hostname": ("Hostname", same),
-    "image": ("Image", same),
+    "hostname": ("Hostname", unchanged),
+    "image": ("Image", unchanged),
     "labels": ("Labels", _labels),
-    "mac_address": ("MacAddress", same),
+    "mac_address": ("MacAddress", unchanged),
     "name": (NOTHING, _no_name),
-    "network_disabled": ("NetworkDisabled", same),
-    "networking_config": ("NetworkingConfig", same),
+    "network_disabled": ("NetworkDisabled", unchanged),
+    "networking_config": ("NetworkingConfig", unchanged),
     "platform": (NOTHING, _no_platform),
     "ports": ("ExposedPorts", _exposed),
-    "runtime": ("Runtime", same),
-    "stdin_open": ("OpenStdin", same),
-    "stop_signal": ("StopSignal", same),
+    "runtime": ("Runtime", unchanged),
+    "stdin_open": ("OpenStdin", unchanged),
+    "stop_signal": ("StopSignal", unchanged),
     "stop_timeout": ("StopTimeout", _count),
-    "tty": ("Tty", same),
+    "tty": ("Tty", unchanged),
     "use_config_proxy": (NOTHING, _no_proxy),
     "user": ("User", _user),
     "volumes": ("Volumes", _volumes),
-    "working_dir": ("WorkingDir", same),
+    "working_dir": ("WorkingDir", unchanged),
     # The Engine's keys whose values are merged, and so must have one form.
     "Env": ("Env", env_strings),
     "ExposedPorts": ("ExposedPorts", _exposed),

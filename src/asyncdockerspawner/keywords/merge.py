@@ -21,7 +21,7 @@ def plain(value: Any) -> Any:
 
 
 def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> JsonObject:
-    """Give `base` overlaid by `over`: mappings go into each other, anything else replaces."""
+    """Return `base` overlaid by `over`: mappings go into each other, anything else replaces."""
     merged: JsonObject = plain(base)
     for key, item in over.items():
         below = merged.get(key)

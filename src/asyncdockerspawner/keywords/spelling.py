@@ -38,7 +38,7 @@ _ELSEWHERE = {
 
 
 def elsewhere(word: object) -> str | None:
-    """Give docker-py's word for one of Docker's command or of compose files."""
+    """Return docker-py's word for one of Docker's command or of compose files."""
     return _ELSEWHERE.get(_shape(str(word)))
 
 

@@ -21,7 +21,7 @@ class HasNamespace(Protocol):
     """What the volume naming strategies need of a spawner."""
 
     def template_namespace(self) -> Namespace:
-        """Give the fields that templates may use."""
+        """Return the fields that templates may use."""
         ...
 
 
@@ -49,7 +49,7 @@ def scheme(value: object, legacy: EscapeScheme = escape_legacy) -> EscapeScheme:
 def namespace(
     *, username: str, servername: str, image: str, prefix: str, escape: EscapeScheme
 ) -> dict[str, str]:
-    """Give every field that a template may name.
+    """Return every field that a template may name.
 
     The server's name is lowered first, as it always was: servers of one user that differ only by case
     share their names.
@@ -86,7 +86,7 @@ def namespace_of(spawner: HasNames, username: str, servername: str) -> dict[str,
 
 
 def default_name_template(servername: str) -> str:
-    """Give the name template that holds unless the site sets one."""
+    """Return the name template that holds unless the site sets one."""
     if servername:
         return "{prefix}-{username}--{servername}"
     return "{prefix}-{username}"

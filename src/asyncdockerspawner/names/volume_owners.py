@@ -28,7 +28,7 @@ class StandIn:
         self.user = spawner.user if username is None else SimpleNamespace(name=username)
 
     def template_namespace(self) -> Mapping[str, str]:
-        """Give the spawner's fields with the other names in them, as far as they are made in our way.
+        """Return the spawner's fields with the other names in them, as far as they are made in our way.
 
         What a subclass fills in itself may be the same for somebody else.
         """
@@ -42,7 +42,7 @@ class StandIn:
 
 
 def scopes(templates: Iterable[str], spawner: Any, render: Render) -> dict[str, str]:
-    """Give the rendered names that no other user has, and whether another server of the user has them.
+    """Return the rendered names that no other user has, and whether another server of the user has them.
 
     A template that cannot be rendered for somebody else says nothing, so it is nobody's.
     """
@@ -61,7 +61,7 @@ def scopes(templates: Iterable[str], spawner: Any, render: Render) -> dict[str, 
 
 
 def as_before(name: str, renamings: Iterable[tuple[str, str]], had: Collection[str]) -> str:
-    """Give the name that a renamed server's volume or path `had`; `name` itself where it had no such one.
+    """Return the name that a renamed server's volume or path `had`; `name` itself where it had no such one.
 
     `renamings` are the server's present and former names: at one place of `name`, or at all, the former one
     stands in what it had.

@@ -44,7 +44,7 @@ async def pull(spawner: Overridable, image: str) -> None:
             PullPolicy(spawner.pull_policy),
             credentials=credentials_for,
             timeout=spawner.pull_timeout,
-            told=told,
+            on_progress=told,
         )
     if lines:
         spawner.report(f"{image} is there, after {time.monotonic() - begin:.0f} s", progress=PULLED)
