@@ -11,7 +11,7 @@ import pytest
 from tornado import web
 
 from asyncdockerspawner import DockerSpawner
-from asyncdockerspawner.lifecycle import cleanup, readiness
+from asyncdockerspawner.lifecycle import cleanup, readiness, wanted
 from tests.fake_engine import FakeEngine
 from tests.support.site import Site
 from tests.support.starts import cancelled, direct, nothing_left
@@ -120,7 +120,7 @@ async def test_the_user_is_told_while_the_clean_up_still_waits_for_the_engine(
 async def test_a_container_made_after_its_create_timed_out_is_found_and_removed(
     make: MakeWorld, site: Site, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleanup, "LATE_PAUSES", (0.2,) * 40)
+    monkeypatch.setattr(wanted, "LATE_PAUSES", (0.2,) * 40)
     fake.rule("POST", "/containers/create", delay_before=4, times=1)
     world = make(client_kwargs={"base_url": site.url, "timeout": 1})
     with pytest.raises(Exception, match="does not answer"):

@@ -9,7 +9,7 @@ missing proves no deletion.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,11 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.volumes import Volumes
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.recent import Recent
-from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.cleanup import SWEEP_SECONDS
-from asyncdockerspawner.lifecycle.server import Identity, Log, Rows, Server, volumes_of
+from asyncdockerspawner.lifecycle.server import Log, Rows, Server, volumes_of
+from asyncdockerspawner.lifecycle.wanted import End, Wanted, want_within
 from asyncdockerspawner.names import labels, volume_owners
-from asyncdockerspawner.workloads.protocol import Workload
 
 GONE_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 """Seconds between looks whether the Hub has deleted a user, once it has deleted the default server."""
@@ -37,11 +36,9 @@ async def delete_forever(server: Server, scopes: Scopes) -> None:
     janitor, owner, name = server.engine.janitor, server.owner, server.object_name
     goal = ("delete", owner.username, owner.servername)
     # What both need is taken now: they may be done when the Hub has no row any more.
-    removal = _Removal(server.identity, server.overrides.find, server.workload, server.log)
+    wanted = _wanted(server)
     doomed = _doomed(server, scopes) if server.policy.delete_volumes_on_user_delete else None
-    done = await janitor.attempt(
-        name, removal.run, what=f"remove {name} of a deleted server", goal=goal, timeout=SWEEP_SECONDS
-    )
+    done = await want_within(janitor, server.workload, wanted, SWEEP_SECONDS)
     if done:
         server.record.object_id = ""
     if doomed is None:
@@ -61,24 +58,26 @@ async def delete_forever(server: Server, scopes: Scopes) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Removal:
-    """The end of a server's object, as it was when the Hub began to forget it."""
+def _wanted(server: Server) -> Wanted:
+    """Return what is wanted of a server's object, as it was when the Hub began to forget it."""
+    identity, find, log = server.identity, server.overrides.find, server.log
 
-    identity: Identity
-    find: Callable[[], Awaitable[JsonObject | None]]
-    workload: Workload
-    log: Log
-
-    async def run(self) -> None:
-        """Remove the object, if it is this server's."""
+    async def found() -> str:
         try:
-            document = ownership.checked(self.identity, await self.find())
+            document = ownership.checked(identity, await find())
         except errors.NotOurs as exc:
-            self.log.warning("%s stays: %s", self.identity.object_name, exc)
-            return
-        if document is not None:
-            await self.workload.remove(str(document["Id"]), force=True)
+            log.warning("%s stays: %s", identity.object_name, exc)
+            return ""
+        return "" if document is None else str(document["Id"])
+
+    return Wanted(
+        name=identity.object_name,
+        owner=identity.owner,
+        object_id=identity.object_id,
+        end=End.REMOVED,
+        why="of a deleted server",
+        find=found,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.lifecycle.spawn import Phase
+from asyncdockerspawner.lifecycle.wanted import End, Wanted, want
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container import status
 from asyncdockerspawner.workloads.protocol import Workload
@@ -174,29 +175,44 @@ class Reconciler:
         return any(row is not None for _, row in self._with_rows([document]))
 
     def _settle(self, document: JsonObject, finding: Finding, *, remove: bool) -> None:
-        container_id = str(document["Id"])
+        container_id, owner = str(document["Id"]), _owner(document)
+        assert owner is not None  # noqa: S101 - only what carries our labels is judged
 
         def now() -> list[tuple[JsonObject, Row | None]]:
             known = self.watch.known(container_id)
             return self._with_rows([known]) if known is not None else []
 
-        async def work() -> None:
-            # Before each step: meanwhile the user may have started the server again, and taken it over.
-            due = [row for each, row in now() if judge(each, row) is finding]
-            if not due:
-                return
-            owing = due[0] if finding is Finding.OWED else None
-            await self.workload.stop(
-                container_id, grace=0 if owing is not None and owing.state.get("owed_now") else None
-            )
-            if remove and any(row is None or not row.active for _, row in now()):
-                await self.workload.remove(container_id, force=True)
-            if owing is not None and self.strike_off is not None:
-                self.strike_off(*(owing.key or _key(document)))
+        begun = False
 
-        name = _name(document)
-        what = f"{'remove' if remove else 'stop'} {name} ({finding.value})"
-        self.janitor.submit(name, work, what=what, goal=(finding, container_id))
+        def is_due() -> bool:
+            # Before each step: meanwhile the user may have started the server again, and taken it over.
+            nonlocal begun
+            if begun:
+                return any(row is None or not row.active for _, row in now())
+            begun = any(judge(each, row) is finding for each, row in now())
+            return begun
+
+        owing = next((row for _, row in now() if row is not None), None) if finding is Finding.OWED else None
+        end = End.STOPPED
+        if remove:
+            end = End.STOPPED_AND_REMOVED if owing is not None else End.STOPPED_AND_REMOVED_IF_ENDED
+        wanted = Wanted(
+            name=_name(document),
+            owner=owner,
+            object_id=container_id,
+            end=end,
+            grace=0 if owing is not None and owing.state.get("owed_now") else None,
+            why=f"({finding.value})",
+            is_due=is_due,
+        )
+        task = want(self.janitor, self.workload, wanted)
+        if owing is not None:
+            key = owing.key or _key(document)
+            task.add_done_callback(lambda done: self._paid(key, done))
+
+    def _paid(self, key: Key, done: asyncio.Task[bool]) -> None:
+        if not done.cancelled() and done.result() and self.strike_off is not None:
+            self.strike_off(*key)
 
 
 def _name(document: JsonObject) -> str:
