@@ -69,8 +69,8 @@ NEWER_PYTHONS = ["3.14", "3.13", "3.12"]
 PURE = [
     "errors", "jsontypes", "names/*", "keywords/*", "images/allowed", "images/options_form",
     "images/references", "images/credentials", "images/pull_progress", "workloads/container/body",
-    "workloads/container/drift",
-    "workloads/container/endpoint", "workloads/container/status", "workloads/redact", "workloads/launch",
+    "workloads/container/drift", "workloads/container/endpoint", "workloads/container/read",
+    "workloads/exit_status", "workloads/launch", "workloads/observed", "workloads/redact", "workloads/source",
     "hub/spawn_log", "rebase/recipe", "engine/table",
 ]  # fmt: skip
 

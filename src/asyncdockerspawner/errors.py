@@ -35,9 +35,11 @@ happened, and what a user can do. The administrator reads the Hub's log, which h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncdockerspawner.workloads.observed import Observed
 
 
 class AsyncDockerSpawnerError(Exception):
@@ -279,10 +281,10 @@ class NotOurs(SpawnRefused):
 
 
 class KeptForAnother(NotOurs):
-    """The object is another server's by its record in the Hub's database; `document` is the object."""
+    """The object is another server's by its record in the Hub's database."""
 
-    def __init__(self, message: str, *, advice: str, document: Mapping[str, Any]) -> None:
-        self.document = dict(document)
+    def __init__(self, message: str, *, advice: str, observed: Observed) -> None:
+        self.observed = observed
         super().__init__(message, advice=advice)
 
 

@@ -1,7 +1,7 @@
 """What passes between us and the Engine: decoded JSON.
 
-The Engine's documents are large and version-dependent, so they stay plain dictionaries and are read where
-they are needed (`status`, `endpoint`), never mirrored in classes.
+The Engine's documents are large and version-dependent, so they are never mirrored in classes. What is told of
+a server is read once, where it comes in (`workloads/container/read`); all else decides on what was read.
 """
 
 from __future__ import annotations

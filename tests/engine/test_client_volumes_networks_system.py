@@ -26,8 +26,8 @@ async def test_a_volume_is_made_once_however_often_it_is_asked_for(site: Site, v
     async with opened(site.url) as client:
         made = await asyncio.gather(*(client.volumes.create(volume, labels={"a": "1"}) for _ in range(10)))
         again = await client.volumes.create(volume, labels={"a": "2"})
-        assert {one["Name"] for one in made} == {volume}
-        assert again["Labels"] == {"a": "1"}
+        assert {one.name for one in made} == {volume}
+        assert again.labels == {"a": "1"}
         assert await client.volumes.inspect(volume) == again
 
 

@@ -84,7 +84,7 @@ async def test_a_server_that_dies_is_told_when_the_stream_is_deaf(
     monkeypatch.setattr(readiness, "LOOK_SECONDS", 0.2)
     world = make("dies")
     spawner = await direct(world)
-    monkeypatch.setattr(spawner._managed.watch, "_wake", lambda *_: None)
+    monkeypatch.setattr(spawner._managed.watch, "_signal_exit", lambda *_: None)
     with pytest.raises(Exception, match="code 3"):
         await spawner.start()
     assert await nothing_left(site)

@@ -12,7 +12,7 @@ import pytest
 from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
-from asyncdockerspawner.workloads.container import ports
+from asyncdockerspawner.workloads import ports
 from tests.support.site import SHELL, Site
 from tests.support.world import MakeWorld, World
 from tests.testbed.processes import free_port

@@ -12,6 +12,7 @@ from docker.errors import APIError
 from tornado import gen, web
 
 from asyncdockerspawner import DockerSpawner, errors
+from asyncdockerspawner.engine import registry
 from tests.fake_engine import FakeEngine
 from tests.support.site import Site
 from tests.support.world import MakeWorld, World
@@ -105,6 +106,30 @@ async def test_the_address_is_what_a_subclass_makes_of_the_networks(
     assert await spawner.get_ip_and_port() == (address_of(settings), 8888)
     assert DockerSpawner.get_network_ip(spawner, settings) == address_of(settings)[:-1]
     await world.user.stop("")
+
+
+async def test_who_finds_the_address_by_the_networks_gets_all_that_the_engine_tells_of_them(
+    make_world: MakeWorld, site: Site
+) -> None:
+    asked = list[Any]()
+
+    class Watches(DockerSpawner):
+        """Sees what it is asked with."""
+
+        def get_network_ip(self, network_settings: Any) -> str:
+            asked.append(network_settings)
+            return address_of(network_settings)
+
+    world = of(make_world(), Watches)
+    spawner = await world.spawn()
+    # A list, which is all that is known after a restart of the Hub, tells less.
+    await registry.close_engines()
+    again = of(world.restarted(), Watches).new_spawner("")
+    again.use_internal_ip = True
+    settings = site.inspect(spawner.object_id)["NetworkSettings"]
+    assert (await again.get_url()).startswith(f"http://{address_of(settings)}:8888/")
+    assert asked == [settings]
+    await again.stop()
 
 
 class LooksIntoIt(DockerSpawner):

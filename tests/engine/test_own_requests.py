@@ -62,8 +62,8 @@ async def all_heard(fake: FakeEngine, spawner: DockerSpawner) -> None:
         actor = {"ID": "mark", "Attributes": {"name": "mark"}}
         fake.emit_raw(json.dumps({"Type": "container", "Action": "die", "Actor": actor}) + "\n")
         await asyncio.wait_for(mark.wait(), 20)
-    while spawner._managed.watch._asking:
-        await asyncio.wait(spawner._managed.watch._asking.values())
+    while spawner._managed.watch._rechecks:
+        await asyncio.wait(spawner._managed.watch._rechecks.values())
 
 
 def callback(spawner: DockerSpawner) -> asyncio.Event:

@@ -16,18 +16,25 @@ from asyncdockerspawner.engine.own_requests import OwnRequests
 from asyncdockerspawner.engine.table import Change, Table
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import status
+from asyncdockerspawner.workloads.container import read
+from asyncdockerspawner.workloads.observed import Observed
+from asyncdockerspawner.workloads.source import Happened, Hint
 
 OURS = {labels.HUB: "h", labels.USER: "u"}
 ANY = "0.0.0.0"  # noqa: S104 - read, never bound
 
 
-def event(action: str, ref: str = "a", **told: str) -> ContainerEvent:
-    return ContainerEvent(ref, action, {"name": "n", **OURS, **told})
+def event(action: str, ref: str = "a", **told: str) -> Hint:
+    return read.hint(ContainerEvent(ref, action, {"name": "n", **OURS, **told}))
 
 
-def inspected(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "n") -> JsonObject:
-    """As `GET /containers/ID/json`; a `port` is that of one that runs."""
+def inspected(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "n") -> Observed:
+    """As read from `GET /containers/ID/json`; a `port` is that of one that runs."""
+    return read.observed(document_of(ref, port=port, owner=owner, name=name))
+
+
+def document_of(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "n") -> JsonObject:
+    """As `GET /containers/ID/json`."""
     ports = {"8888/tcp": [{"HostIp": ANY, "HostPort": str(port)}]} if port else {}
     return {
         "Id": ref,
@@ -41,8 +48,13 @@ def inspected(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "
     }
 
 
-def listed(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "n") -> JsonObject:
-    """The same container as an entry of `GET /containers/json`."""
+def listed(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "n") -> Observed:
+    """The same container as read from an entry of `GET /containers/json`."""
+    return read.listed(entry_of(ref, port=port, owner=owner, name=name))
+
+
+def entry_of(ref: str = "a", *, port: int = 0, owner: Any = OURS, name: str = "n") -> JsonObject:
+    """As an entry of `GET /containers/json`."""
     ports = [{"PrivatePort": 8888, "PublicPort": port, "Type": "tcp", "IP": ANY}] if port else []
     return {
         "Id": ref,
@@ -102,39 +114,43 @@ class Deliveries:
         self.engine: dict[str, Made] = {}
         self.numbers = itertools.count(1)
         self.ids = {letter: letter for letter in OWNERS}
-        self.events: list[ContainerEvent] = []
+        self.events: list[Hint] = []
         self.held: set[str] = set()
         self.questions: dict[str, int] = {}
-        self.answers: dict[str, JsonObject | None] = {}
+        self.answers: dict[str, Observed | None] = {}
         self.own = OwnRequests(
             table=self.table,
-            asking=self.questions.__contains__,
-            doubt=self.ask,
-            wake=lambda _: None,
-            tell=lambda _: None,
+            is_asked=self.questions.__contains__,
+            recheck=self.ask,
+            signal_exit=lambda _: None,
+            notify=lambda _: None,
         )
         self.requests: list[Asked] = []
         self.changes: Counter[tuple[str, str]] = Counter()
         self.certain: dict[tuple[str, str], int] = {}
         """What we have asked for and got an answer to: the number of the last such change."""
         self.later: list[str] = []
-        self.replay: list[ContainerEvent] | None = None
-        self.snapshot: list[JsonObject] | None = None
+        self.replay: list[Hint] | None = None
+        self.snapshot: list[Observed] | None = None
         self.create("a")
         self.create("c")
         self.subscribe("")
 
-    def shape(self, ref: str) -> JsonObject | None:
+    def shape(self, ref: str) -> Observed | None:
+        found = self.document(ref)
+        return None if found is None else read.observed(found)
+
+    def document(self, ref: str) -> JsonObject | None:
         if (made := self.engine.get(ref)) is None:
             return None
-        document = inspected(ref, owner=OWNERS[ref[0]], name=made.name, port=made.port)
+        document = document_of(ref, owner=OWNERS[ref[0]], name=made.name, port=made.port)
         told = {"StartedAt": stamp(made.started), "FinishedAt": stamp(made.finished), "ExitCode": 0}
         return {**document, "State": {**document["State"], **told}}
 
     def emit(self, action: str, ref: str) -> None:
         time = EPOCH + next(self.numbers) * 1000
         told = {**OWNERS[ref[0]], "name": self.engine[ref].name}
-        self.events.append(ContainerEvent(ref, action, told, time))
+        self.events.append(read.hint(ContainerEvent(ref, action, told, time)))
         self.changes[ref, "name" if action == "rename" else "life"] += 1
 
     def create(self, letter: str) -> None:
@@ -205,7 +221,8 @@ class Deliveries:
         ref = self.ids[letter]
         if ref in self.engine and not self.engine[ref].port and not self.is_asked(ref):
             self.held.add(ref)
-            self.table.expect(ref, self.engine[ref].name, OWNERS[ref[0]])
+            hub_id = OWNERS[ref[0]].get(labels.HUB, "")
+            self.table.expect(Observed(id=ref, name=self.engine[ref].name, hub_id=hub_id))
             self.request(Verb.START, letter, self.run)
 
     def stop_on_request(self, letter: str) -> None:
@@ -223,7 +240,7 @@ class Deliveries:
     def look_on_request(self, letter: str) -> None:
         ref = self.ids[letter]
         heard = self.own.asked(ContainerRequest(Verb.INSPECT, ref))
-        found = self.shape(ref)
+        found = self.document(ref)
         missing = errors.ObjectNotFound("inspect", ref, "none", status=404)
         self.requests.append(Asked(heard, missing if found is None else Answer(200, found)))
 
@@ -248,8 +265,8 @@ class Deliveries:
         if self.events:
             (self.apply if self.replay is None else self.replay.append)(self.events.pop(0))
 
-    def apply(self, one: ContainerEvent) -> None:
-        change, ref = self.table.take(one), one.container_id
+    def apply(self, one: Hint) -> None:
+        change, ref = self.table.take(one), one.observed.id
         if change is Change.STOPPED and ref in self.held:
             self.later.append(ref)
         elif change in {Change.UNCLEAR, Change.STOPPED} or (change is Change.STARTED and ref in self.held):
@@ -290,24 +307,24 @@ class Deliveries:
             seen = [ref for ref in self.engine if OWNERS[ref[0]] or not self.filtered]
             self.snapshot = [self.entry(ref) for ref in seen]
 
-    def entry(self, ref: str) -> JsonObject:
+    def entry(self, ref: str) -> Observed:
         made = self.engine[ref]
-        entry = listed(ref, owner=OWNERS[ref[0]], name=made.name, port=made.port)
-        return entry if made.started else {**entry, "State": "created"}
+        entry = entry_of(ref, owner=OWNERS[ref[0]], name=made.name, port=made.port)
+        return read.listed(entry if made.started else {**entry, "State": "created"})
 
     def give_the_list(self, _letter: str) -> None:
         if self.replay is not None and self.snapshot is not None:
-            doubtful = self.table.install(self.snapshot, held=self.held)
+            unclear = self.table.install(self.snapshot, held=self.held)
             for each in self.replay:
                 self.apply(each)
-            for ref in doubtful:
+            for ref in unclear:
                 self.ask(ref)
             self.replay = self.snapshot = None
 
     def subscribe(self, _letter: str) -> None:
         # Without events, a late answer is not told from the last one's; and names are not compared.
         missed = [*self.events, *(self.replay or ())]
-        if not self.requests and all(each.action != "rename" for each in missed):
+        if not self.requests and all(each.kind is not Happened.RENAMED for each in missed):
             self.events.clear()
             self.replay = self.snapshot = None
             self.begin_a_list("")
@@ -325,13 +342,13 @@ class Deliveries:
             for letter in self.ids:
                 self.see_the_questions(letter)
                 self.give_the_answers(letter)
-        assert {ref for ref in self.engine if OWNERS[ref[0]]} <= {each["Id"] for each in self.table}
+        assert {ref for ref in self.engine if OWNERS[ref[0]]} <= {each.id for each in self.table}
         for found in self.table:
-            truth = self.shape(found["Id"])
+            truth = self.shape(found.id)
             assert truth is not None
-            assert (found["Name"], status.is_running(found)) == (truth["Name"], status.is_running(truth))
+            assert (found.name, found.runs) == (truth.name, truth.runs)
             # Until somebody asks for it, an address may be missing; it is never a former one.
-            assert found.get("NetworkSettings") in (None, truth["NetworkSettings"])
+            assert found.addresses in (None, truth.addresses)
 
     def check(self) -> None:
         """What we have done ourselves and got an answer to is never told otherwise, whatever comes late."""
@@ -341,5 +358,5 @@ class Deliveries:
             if self.changes[ref, kind] != change or found is None or (kind == "name" and truth is None):
                 continue
             assert truth is not None
-            told = {"name": found["Name"], "life": status.is_running(found)}
-            assert told[kind] == {"name": truth["Name"], "life": status.is_running(truth)}[kind]
+            told = {"name": found.name, "life": found.runs}
+            assert told[kind] == {"name": truth.name, "life": truth.runs}[kind]

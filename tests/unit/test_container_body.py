@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import body
 from asyncdockerspawner.workloads.container.body import build_container
 from asyncdockerspawner.workloads.launch import LaunchInputs
 
@@ -286,3 +288,40 @@ def test_inputs_are_left_as_they_were_and_the_body_is_json() -> None:
     body["Labels"]["a"] = "changed"
     assert given == before
     assert json.loads(json.dumps(body)) == body
+
+
+def test_a_body_tells_what_it_mounts_and_which_of_it_are_volumes_to_be_made_ahead() -> None:
+    made = {
+        "HostConfig": {
+            "Binds": ["v:/data:rw", "/srv/x:/x"],
+            "Mounts": [
+                {"Target": "/t", "Source": "w", "Type": "volume"},
+                {
+                    "Target": "/u",
+                    "Source": "with-options",
+                    "Type": "volume",
+                    "VolumeOptions": {"NoCopy": True},
+                },
+                {"Target": "/v", "Source": "not-a-volume", "Type": "bind"},
+                {"Target": "/tmp", "Type": "tmpfs"},
+            ],
+            "VolumeDriver": "nfs",
+        }
+    }
+    assert list(body.mounted(made)) == ["v", "/srv/x", "w", "with-options", "not-a-volume"]
+    assert list(body.named_volumes(made)) == ["v", "w"]
+    assert body.volume_driver(made) == "nfs"
+    for nothing in ({}, {"HostConfig": None}, {"HostConfig": {"Binds": None, "Mounts": None}}):
+        assert (list(body.mounted(nothing)), body.volume_driver(nothing)) == ([], "")
+
+
+def test_a_body_tells_whom_it_is_made_for() -> None:
+    owner = labels.Owner(hub_id="h", username="u", servername="", spawn_id="s")
+    made = {"Image": "i", "Labels": {"a": "b"}, "Env": ["JUPYTERHUB_USER=u", "X"]}
+    marked = body.labelled(made, labels.ownership_labels_of(owner))
+    assert (body.owner_of(made), body.owner_of({}), body.owner_of(marked)) == (None, None, owner)
+    assert (marked["Image"], marked["Labels"]["a"]) == ("i", "b")
+    assert made["Labels"] == {"a": "b"}
+    assert body.labelled({}, {"a": "b"}) == {"Labels": {"a": "b"}}
+    assert body.environment_of(made) == {"JUPYTERHUB_USER": "u", "X": ""}
+    assert body.environment_of({"Env": None}) == {}

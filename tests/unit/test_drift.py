@@ -12,6 +12,7 @@ from asyncdockerspawner.workloads.container.drift import (
     files_of_the_user,
     fingerprint,
 )
+from asyncdockerspawner.workloads.container.read import observed
 
 BODY: dict[str, Any] = {
     "Image": "img:1",
@@ -71,7 +72,7 @@ def test_what_a_fingerprint_does_not_tell_counts_as_equal(old: str) -> None:
     assert differences(old.replace("image:", "other:1"), fingerprint(BODY)) == []
 
 
-HOME = {"Config": {"WorkingDir": "/srv/lab", "Env": ["HOME=/data/me", "A"]}}
+HOME = {"Id": "a", "Config": {"WorkingDir": "/srv/lab", "Env": ["HOME=/data/me", "A"]}}
 WORK = {**HOME, "Mounts": [{"Destination": "/home/jovyan/work"}]}
 
 
@@ -85,10 +86,10 @@ WORK = {**HOME, "Mounts": [{"Destination": "/home/jovyan/work"}]}
         (WORK, ["/home", "/home/jovyan", "/home/jovyan/work", "/home/jovyan/work/x"], []),
         (WORK, ["/home/jovyan/workbook"], ["/home/jovyan/workbook"]),
         # Without a working directory a server works in the root.
-        ({"Config": {}}, ["/anything"], ["/anything"]),
+        ({"Id": "a", "Config": {}}, ["/anything"], ["/anything"]),
     ],
 )
 def test_files_below_a_home_or_the_working_directory_may_be_the_users(
     document: dict[str, Any], changed: list[str], found: list[str]
 ) -> None:
-    assert files_of_the_user(changed, document) == found
+    assert files_of_the_user(changed, observed(document)) == found

@@ -8,14 +8,10 @@ import pytest
 
 from asyncdockerspawner.errors import NoAddressYet, NoEndpoint
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container.endpoint import (
-    host_address,
-    is_complete,
-    resolve,
-    shared_port_of,
-)
-from asyncdockerspawner.workloads.container.ports import SharedPort
-from asyncdockerspawner.workloads.container.status import document_of
+from asyncdockerspawner.workloads.container.endpoint import resolve
+from asyncdockerspawner.workloads.container.read import host_address, listed, observed
+from asyncdockerspawner.workloads.observed import Observed
+from asyncdockerspawner.workloads.ports import SharedPort
 
 ANY = "0.0.0.0"  # noqa: S104 - read, never bound
 
@@ -24,6 +20,7 @@ def container(
     *, networks: dict[str, Any] | None = None, ports: dict[str, Any] | None = None, mode: str = "bridge"
 ) -> dict[str, Any]:
     return {
+        "Id": "a",
         "HostConfig": {"NetworkMode": mode},
         "NetworkSettings": {"Networks": networks, "Ports": ports},
     }
@@ -35,14 +32,14 @@ def published(*bindings: tuple[str | None, str]) -> dict[str, Any]:
 
 
 def address_of(
-    inspect: dict[str, Any],
+    found: dict[str, Any] | Observed,
     *,
     network_name: str = "bridge",
     use_internal_ip: bool = False,
     engine_host: str = "localhost",
 ) -> tuple[str, int]:
     return resolve(
-        inspect,
+        found if isinstance(found, Observed) else observed(found),
         port=8888,
         network_name=network_name,
         use_internal_ip=use_internal_ip,
@@ -77,7 +74,7 @@ def test_a_published_port_is_reached_at_its_first_usable_binding(
 @pytest.mark.parametrize(
     "inspect",
     [
-        {},
+        {"Id": "a"},
         container(ports=None),
         container(ports={"8888/tcp": None}),
         container(ports={"9999/tcp": [{"HostIp": ANY, "HostPort": "1"}]}),
@@ -183,8 +180,8 @@ def test_a_server_in_the_hosts_network_is_reached_at_the_port_it_was_told(
 @pytest.mark.parametrize(
     ("document", "complete"),
     [
-        ({}, False),
-        ({"Config": {"Env": []}, "HostConfig": {"NetworkMode": "bridge"}}, False),
+        ({"Id": "a"}, False),
+        ({"Id": "a", "Config": {"Env": []}, "HostConfig": {"NetworkMode": "bridge"}}, False),
         (container(), True),
         (container(mode="host"), False),
         ({**container(mode="host"), "Config": None}, False),
@@ -192,10 +189,10 @@ def test_a_server_in_the_hosts_network_is_reached_at_the_port_it_was_told(
         (container(networks={"host": {}}), False),
     ],
 )
-def test_a_document_is_complete_if_the_address_can_be_read_from_it(
+def test_an_address_is_known_if_all_that_it_is_read_from_is_told(
     document: dict[str, Any], complete: bool
 ) -> None:
-    assert is_complete(document) is complete
+    assert observed(document).address_is_known is complete
 
 
 LISTED: dict[str, Any] = {
@@ -221,7 +218,7 @@ LISTED: dict[str, Any] = {
 def test_a_container_that_is_only_known_from_a_list_is_reached_as_an_inspected_one(
     entry: dict[str, Any], internal: bool, expected: tuple[str, int]
 ) -> None:
-    found = address_of(document_of(entry), network_name="hub", use_internal_ip=internal, engine_host="engine")
+    found = address_of(listed(entry), network_name="hub", use_internal_ip=internal, engine_host="engine")
     assert found == expected
 
 
@@ -229,7 +226,7 @@ def test_a_container_that_is_only_known_from_a_list_is_reached_as_an_inspected_o
 def test_a_list_that_tells_of_no_port_and_no_network_gives_no_address(internal: bool) -> None:
     entry = {**LISTED, "Ports": [{"PrivatePort": 8888, "Type": "tcp"}], "NetworkSettings": None}
     with pytest.raises(NoEndpoint):
-        address_of(document_of(entry), network_name="hub", use_internal_ip=internal)
+        address_of(listed(entry), network_name="hub", use_internal_ip=internal)
 
 
 def test_a_server_in_another_containers_network_is_reached_nobody_knows_where() -> None:
@@ -240,7 +237,7 @@ def test_a_server_in_another_containers_network_is_reached_nobody_knows_where() 
 
 def test_a_container_between_two_lives_has_no_address_yet() -> None:
     waiting = {**published(("127.0.0.1", "1")), "State": {"Restarting": True, "Running": True}}
-    assert not is_complete(waiting)
+    assert not observed(waiting).address_is_known
     with pytest.raises(NoAddressYet, match="about to be started again"):
         address_of(waiting)
 
@@ -248,7 +245,7 @@ def test_a_container_between_two_lives_has_no_address_yet() -> None:
 def test_the_port_on_a_shared_network_is_read_from_the_label_or_the_environment() -> None:
     environment = ["JUPYTERHUB_SERVICE_URL=http://0.0.0.0:23456/user/a/"]
     host = {**container(mode="host"), "Config": {"Env": environment}}
-    assert shared_port_of(host) == SharedPort("host", 23456)
+    assert observed(host).shared_port == SharedPort("host", 23456)
     labelled = {**host, "Config": {"Labels": {labels.PORT: "host:23457"}, "Env": environment}}
-    assert shared_port_of(labelled) == SharedPort("host", 23457)
-    assert shared_port_of({**container(), "Config": {"Env": environment}}) is None
+    assert observed(labelled).shared_port == SharedPort("host", 23457)
+    assert observed({**container(), "Config": {"Env": environment}}).shared_port is None

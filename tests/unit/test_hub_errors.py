@@ -14,6 +14,7 @@ from tornado import web
 from asyncdockerspawner import errors
 from asyncdockerspawner.hub import site_code
 from asyncdockerspawner.hub.errors import ASK, as_hub_error, for_log, for_the_hub, for_user
+from asyncdockerspawner.workloads.observed import Observed
 
 LOG = logging.getLogger(__name__)
 WHOM = "dministrator"
@@ -60,7 +61,7 @@ def made(kind: Any, message: str, advice: str) -> errors.AsyncDockerSpawnerError
     if kind is errors.NameConflict:
         return errors.NameConflict("create container", "x", message, status=409, holder=None)
     if kind is errors.KeptForAnother:
-        return errors.KeptForAnother(message, advice=advice, document={})
+        return errors.KeptForAnother(message, advice=advice, observed=Observed(id="a"))
     if issubclass(kind, errors.EngineError):
         found: errors.EngineError = kind("create container", "x", message)
         return found

@@ -8,8 +8,9 @@ import pytest
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import endpoint, ports
-from asyncdockerspawner.workloads.container.ports import SharedPort
+from asyncdockerspawner.workloads import ports
+from asyncdockerspawner.workloads.container import read
+from asyncdockerspawner.workloads.ports import SharedPort
 from tests.support.dockerspawner_14 import make
 
 
@@ -30,7 +31,7 @@ def test_a_free_port_is_none_that_is_taken() -> None:
 
 def document(mode: str, env: list[str] | None = None, label: str = "") -> dict[str, Any]:
     marks = {labels.PORT: label} if label else {}
-    return {"HostConfig": {"NetworkMode": mode}, "Config": {"Env": env, "Labels": marks}}
+    return {"Id": "a", "HostConfig": {"NetworkMode": mode}, "Config": {"Env": env, "Labels": marks}}
 
 
 URL = "JUPYTERHUB_SERVICE_URL=http://0.0.0.0:4711/user/a/"
@@ -41,16 +42,16 @@ URL = "JUPYTERHUB_SERVICE_URL=http://0.0.0.0:4711/user/a/"
     [
         (document("host", label="host:5"), SharedPort("host", 5)),
         # An event tells labels only.
-        ({"Config": {"Labels": {labels.PORT: "container:x:5"}}}, SharedPort("container:x", 5)),
+        ({"Id": "a", "Config": {"Labels": {labels.PORT: "container:x:5"}}}, SharedPort("container:x", 5)),
         (document("host", [URL]), SharedPort("host", 4711)),
         (document("container:x", [URL]), SharedPort("container:x", 4711)),
         (document("host"), None),
         (document("bridge", [URL]), None),
-        ({}, None),
+        ({"Id": "a"}, None),
     ],
 )
 def test_a_container_tells_where_it_listens(found: dict[str, Any], expected: SharedPort | None) -> None:
-    assert endpoint.shared_port_of(found) == expected
+    assert read.observed(found).shared_port == expected
 
 
 class OfASubclass(DockerSpawner):

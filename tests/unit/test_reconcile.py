@@ -16,10 +16,13 @@ from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.lifecycle import reconcile as room
 from asyncdockerspawner.lifecycle.reconcile import Finding, Key, Reconciler, Row, judge, row_of
 from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import read
 from asyncdockerspawner.workloads.container.workload import ContainerWorkload
+from asyncdockerspawner.workloads.observed import Phase
 from tests.fake_engine import FakeEngine
 
 OWNER = labels.ownership_labels(hub_id="h", username="alice", servername="", spawn_id="s1")
+MADE = read.observed({"Id": "a", "Config": {"Labels": OWNER}})
 LEFT = {"spawn_id": "s1", "phase": "starting"}
 
 
@@ -52,8 +55,8 @@ def inactive(**state: Any) -> Row:
 def test_a_container_is_judged_by_what_the_database_says(
     row: Row | None, stopped: Finding, running: Finding
 ) -> None:
-    document = {"Id": "a", "Config": {"Labels": OWNER}}
-    found = [judge({**document, "State": {"Running": each}}, row) for each in (False, True)]
+    phases = (Phase.ENDED, Phase.RUNNING)
+    found = [judge(replace(MADE, phase=each), row) for each in phases]
     assert found == [stopped, running]
 
 
@@ -70,26 +73,26 @@ def test_a_server_at_another_prefix_is_not_that_of_a_row_which_does_not_name_it(
     state: dict[str, str], base_url: str, finding: Finding
 ) -> None:
     row = Row(active=True, state=state, base_url=base_url)
-    config = {"Labels": OWNER, "Env": ["JUPYTERHUB_SERVICE_PREFIX=/user/alice/"]}
-    assert judge({"Id": "a", "Config": config, "State": {"Running": True}}, row) is finding
+    environment = {"JUPYTERHUB_SERVICE_PREFIX": "/user/alice/"}
+    assert judge(replace(MADE, environment=environment, phase=Phase.RUNNING), row) is finding
     # A list does not tell the environment.
-    assert judge({"Id": "a", "Config": {"Labels": OWNER}, "State": {}}, row) is Finding.KNOWN
+    assert judge(MADE, row) is Finding.KNOWN
 
 
 def test_a_container_is_of_the_row_that_names_it_whatever_its_user_is_called() -> None:
-    document = {"Id": "a", "Config": {"Labels": OWNER}}
     labelled, other = inactive(object_id="x"), inactive(object_id="y")
     by_id, by_creation, kept = inactive(object_id="a"), inactive(spawn_id="s1"), inactive(kept_ids=["a"])
-    assert row_of(document, [other, kept, by_creation, by_id], labelled) is by_id
-    assert row_of(document, [other, kept, by_creation], labelled) is by_creation
-    assert row_of(document, [other, kept], labelled) is kept
-    assert row_of(document, [other], labelled) is labelled
-    assert row_of(document, [other], None) is None
+    assert row_of(MADE, [other, kept, by_creation, by_id], labelled) is by_id
+    assert row_of(MADE, [other, kept, by_creation], labelled) is by_creation
+    assert row_of(MADE, [other, kept], labelled) is kept
+    assert row_of(MADE, [other], labelled) is labelled
+    assert row_of(MADE, [other], None) is None
 
 
 @pytest.mark.parametrize("some", [None, {}, {labels.HUB: "h"}])
 def test_a_container_that_does_not_say_whose_it_is_belongs_to_no_row(some: dict[str, str] | None) -> None:
-    assert judge({"Id": "a", "Config": {"Labels": some}}, Row(active=True, state={})) is Finding.ORPHAN
+    found = read.observed({"Id": "a", "Config": {"Labels": some}})
+    assert judge(found, Row(active=True, state={})) is Finding.ORPHAN
 
 
 @pytest.fixture(scope="module")

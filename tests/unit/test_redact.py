@@ -29,13 +29,13 @@ def test_what_is_called_secret_is_masked_and_other_text_stays(text: str, shown: 
 
 
 def test_the_environment_tells_what_is_secret() -> None:
-    environment = [
-        "PATH=/bin",
-        "DB_PASSWORD=hunter2x",
-        "AWS_SECRET_ACCESS_KEY=a=b",
-        "API_KEY=k",
-        "MONKEY=banana",
-    ]
+    environment = {
+        "PATH": "/bin",
+        "DB_PASSWORD": "hunter2x",
+        "AWS_SECRET_ACCESS_KEY": "a=b",
+        "API_KEY": "k",
+        "MONKEY": "banana",
+    }
     assert secrets_of(environment) == ["hunter2x", "a=b", "k"]
 
 

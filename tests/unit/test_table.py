@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,38 +11,46 @@ from hypothesis import strategies as st
 
 from asyncdockerspawner.client.events import ContainerEvent
 from asyncdockerspawner.engine.table import Change, Table
-from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import status
-from tests.unit.table_bed import OURS, Deliveries, event, inspected, listed
+from asyncdockerspawner.workloads.container import read
+from asyncdockerspawner.workloads.observed import Observed, Phase, poll_status
+from asyncdockerspawner.workloads.source import Happened, Hint
+from tests.unit.table_bed import OURS, Deliveries, document_of, entry_of, event, inspected, listed
+
+EXPECTED = Observed(id="a", name="n", hub_id="h")
 
 
-def holding(*entries: JsonObject) -> Table:
+def holding(*entries: Observed) -> Table:
     table = Table("h")
     table.install(entries, held=())
     return table
 
 
 def runs(table: Table) -> bool:
-    return status.is_running(table.get("a") or {})
+    return (table.get("a") or Observed(id="")).runs
 
 
 @pytest.mark.parametrize("action", ["create", "start", "restart", "unpause"])
 def test_a_container_of_this_hub_enters_with_its_first_event(action: str) -> None:
     table = Table("h")
-    change = table.take(event(action, **{"image": "i", labels.SERVER: "s"}))
-    document = table.named("n") or {}
-    assert document == table.get("a")
-    # An event mixes labels with other words; only our own can be told apart.
-    assert document["Config"]["Labels"] == {**OURS, labels.SERVER: "s"}
+    change = table.take(event(action, **{"image": "i", labels.SERVER: "s", labels.SPAWN: "x"}))
+    known = table.named("n")
+    assert known is not None
+    assert known == table.get("a")
+    assert known.owner == labels.Owner(hub_id="h", username="u", servername="s", spawn_id="x")
     assert runs(table) is (change is Change.STARTED) is (action != "create")
 
 
 @pytest.mark.parametrize(
     "foreign",
-    [ContainerEvent("a", "start"), event("start", **{labels.HUB: "other"}), event("die"), event("rename")],
+    [
+        read.hint(ContainerEvent("a", "start")),
+        event("start", **{labels.HUB: "other"}),
+        event("die"),
+        event("rename"),
+    ],
 )
-def test_others_containers_and_ends_of_unknown_ones_do_not_enter(foreign: ContainerEvent) -> None:
+def test_others_containers_and_ends_of_unknown_ones_do_not_enter(foreign: Hint) -> None:
     table = Table("h")
     assert table.take(foreign) is Change.NOTHING
     assert (table.get("a"), table.named("n"), list(table)) == (None, None, [])
@@ -50,7 +59,7 @@ def test_others_containers_and_ends_of_unknown_ones_do_not_enter(foreign: Contai
 def test_a_tracked_container_enters_without_a_label() -> None:
     table = Table("h")
     table.tracked.add("a")
-    assert table.take(ContainerEvent("a", "start", {"name": "/old"})) is Change.STARTED
+    assert table.take(read.hint(ContainerEvent("a", "start", {"name": "/old"}))) is Change.STARTED
     assert table.named("old") == table.get("a")
 
 
@@ -84,7 +93,7 @@ def test_an_end_that_was_asked_for_may_be_a_restart(signals: str, change: Change
 def test_a_removal_takes_the_container_out(action: str) -> None:
     table = holding(listed(port=1), listed("b"))
     assert table.take(event(action)) is Change.GONE
-    assert [each["Id"] for each in table if table.take(event(action, each["Id"])) is Change.GONE] == ["b"]
+    assert [each.id for each in table if table.take(event(action, each.id)) is Change.GONE] == ["b"]
     assert list(table) == []
 
 
@@ -92,9 +101,7 @@ def test_a_removal_takes_the_container_out(action: str) -> None:
 def test_a_start_makes_an_address_unknown(action: str) -> None:
     table = holding(listed(port=1))
     assert table.take(event(action)) is Change.STARTED
-    document = status.document_of(listed())
-    del document["NetworkSettings"]
-    assert table.get("a") == {**document, "State": {"Running": True, "Status": "running"}}
+    assert table.get("a") == replace(listed(port=1), phase=Phase.RUNNING, addresses=None)
 
 
 @pytest.mark.parametrize("action", ["start", "restart", "unpause"])
@@ -108,21 +115,33 @@ def test_a_start_that_nobody_here_has_asked_for_is_a_question(action: str) -> No
     assert runs(table)
 
 
+@pytest.mark.parametrize("known", [[listed(port=1)], [listed()], []], ids=["running", "ended", "unknown"])
+def test_what_a_hint_does_not_tell_has_to_be_asked(known: list[Observed]) -> None:
+    table = holding(*known)
+    version = table.version("a")
+    hint = Hint(kind=Happened.CHANGED, observed=EXPECTED)
+    assert table.take(hint) is Change.UNCLEAR
+    assert list(table) == known
+    assert not table.answer("a", inspected(port=1), version)
+    assert table.take(replace(hint, observed=Observed(id="b"))) is Change.NOTHING
+
+
 def test_a_rename_changes_the_name_alone() -> None:
     table = holding(listed(port=1))
-    given = table.get("a") or {}
+    given = table.get("a")
+    assert given is not None
     assert table.take(event("rename", name="/new", oldName="/n")) is Change.NOTHING
-    assert table.named("new") == {**given, "Name": "/new"}
+    assert table.named("new") == replace(given, name="new")
     # What was given away stays as it was.
-    assert given["Name"] == "/n"
+    assert given.name == "n"
 
 
 def test_an_expected_container_is_there_before_its_events_and_replaces_nothing() -> None:
     table = Table("h")
-    table.expect("a", "n", OURS)
-    assert table.named("n") == {"Id": "a", "Name": "/n", "Config": {"Labels": OURS}, "State": {}}
+    table.expect(EXPECTED)
+    assert table.named("n") == EXPECTED
     table.take(event("start"))
-    table.expect("a", "n", OURS)
+    table.expect(EXPECTED)
     assert runs(table)
 
 
@@ -140,7 +159,7 @@ def test_an_answered_start_counts_unless_an_event_came_first(
     between: tuple[str, ...], running: bool, clear: bool
 ) -> None:
     table = Table("h")
-    table.expect("a", "n", OURS)
+    table.expect(EXPECTED)
     version = table.version("a")
     table.starting("a")
     for action in between:
@@ -154,13 +173,13 @@ def test_an_answered_start_counts_unless_an_event_came_first(
 def test_what_is_older_than_the_present_life_changes_nothing() -> None:
     table, second = Table("h"), 1_700_000_000_000_000_000
     living = {"Running": True, "StartedAt": "2023-11-14T22:13:20.000123456Z", "ExitCode": 0}
-    table.answer("a", {**inspected(port=1), "State": living}, -1)
+    table.answer("a", read.observed({**document_of(port=1), "State": living}), -1)
     before, version = table.get("a"), table.version("a")
     for action in ("start", "kill", "die", "restart"):
         late = ContainerEvent("a", action, {"name": "n", **OURS, "signal": "15"}, second + 122_999)
-        assert table.take(late) is Change.NOTHING
+        assert table.take(read.hint(late)) is Change.NOTHING
     assert (table.get("a"), table.version("a")) == (before, version)
-    assert table.take(ContainerEvent("a", "die", OURS, second + 124_000)) is Change.UNCLEAR
+    assert table.take(read.hint(ContainerEvent("a", "die", OURS, second + 124_000))) is Change.UNCLEAR
 
 
 def test_an_answered_stop_counts_before_its_events_and_a_late_start_revives_nothing() -> None:
@@ -168,7 +187,7 @@ def test_an_answered_stop_counts_before_its_events_and_a_late_start_revives_noth
     version = table.version("a")
     assert table.ended("a", version, ran=True)
     assert not runs(table)
-    assert status.poll_status(table.get("a")) == 0
+    assert poll_status(table.get("a")) == 0
     assert table.take(event("start")) is Change.UNCLEAR
     assert table.take(event("kill", signal="15")) is Change.NOTHING
     assert table.take(event("die")) is Change.STOPPED
@@ -220,7 +239,7 @@ def test_an_answered_name_counts_and_events_of_former_ones_come_late() -> None:
 def test_a_list_that_was_under_way_when_a_request_was_answered_is_not_believed() -> None:
     table = holding(listed(port=1))
     table.begin_list()
-    table.told("a")
+    table.mark_changed("a")
     table.ended("a", table.version("a"), ran=True)
     assert table.install([listed(port=1)], held=()) == {"a"}
     assert not runs(table)
@@ -272,11 +291,11 @@ def test_a_list_replaces_what_was_known_but_for_others_containers() -> None:
     table = holding(listed("a", port=1), listed("gone", port=1))
     found = [listed("a"), listed("new", port=2)]
     assert table.install([*found, listed("b", owner=None), listed("c", owner={})], held=()) == set()
-    assert list(table) == [status.document_of(each) for each in found]
+    assert list(table) == found
 
 
 @pytest.mark.parametrize(
-    ("entries", "doubtful"),
+    ("entries", "unclear"),
     [
         ([listed(port=1)], set()),
         ([listed(port=1, name="other")], set()),
@@ -288,12 +307,12 @@ def test_a_list_replaces_what_was_known_but_for_others_containers() -> None:
     ids=["same", "renamed", "moved", "ended", "gone", "unknown"],
 )
 def test_a_list_leaves_a_held_container_as_it_was_and_says_where_it_differs(
-    entries: list[JsonObject], doubtful: set[str]
+    entries: list[Observed], unclear: set[str]
 ) -> None:
     table = Table("h")
     table.answer("a", inspected(port=1), -1)
-    held = {each["Id"] for each in entries} | {"a"}
-    assert table.install(entries, held=held) == doubtful
+    held = {each.id for each in entries} | {"a"}
+    assert table.install(entries, held=held) == unclear
     assert table.get("a") == inspected(port=1)
     assert table.get("unknown") is None
 
@@ -310,10 +329,10 @@ def test_a_list_leaves_a_held_container_as_it_was_and_says_where_it_differs(
 )
 def test_what_differs_is_the_address_however_it_is_written(network: Any, same: bool) -> None:
     table = Table("h")
-    table.answer("a", {**inspected(port=1), "NetworkSettings": network}, -1)
-    entry = {**listed(port=1), "Ports": [{"PrivatePort": 1}]}
+    table.answer("a", read.observed({**document_of(port=1), "NetworkSettings": network}), -1)
+    entry = {**entry_of(port=1), "Ports": [{"PrivatePort": 1}]}
     entry["NetworkSettings"] = {"Networks": {"x": {"IPAddress": "1.1.1.1"}, "y": {"IPAddress": None}}}
-    assert table.install([entry], held={"a"}) == (set() if same else {"a"})
+    assert table.install([read.listed(entry)], held={"a"}) == (set() if same else {"a"})
 
 
 RARE = [

@@ -15,11 +15,11 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine import watch as room
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
-from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import status
+from asyncdockerspawner.workloads.container import source
+from asyncdockerspawner.workloads.observed import Observed, poll_status
 from tests.support.servers import answering
-from tests.unit.watch_bed import OURS, Server, heard, until
+from tests.unit.watch_bed import Server, heard, until
 
 
 @pytest.fixture
@@ -31,22 +31,27 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 @pytest.fixture
-async def watch(server: Server) -> AsyncIterator[Watch]:
+async def engine(server: Server) -> AsyncIterator[Engine]:
     async with answering(server.answer) as url:
         engine = Engine(EngineSettings(url=url, api_version="1.41"))
-        yield engine.watch("h")
+        yield engine
         for event in server.held.values():
             event.set()
         server.cut()
         await engine.aclose()
 
 
-def runs(document: JsonObject | None) -> bool:
-    return document is not None and status.is_running(document)
+@pytest.fixture
+async def watch(engine: Engine) -> Watch:
+    return engine.watch("h")
 
 
-def followed(watch: Watch, ref: str = "a") -> list[JsonObject | None]:
-    told: list[JsonObject | None] = []
+def runs(observed: Observed | None) -> bool:
+    return observed is not None and observed.runs
+
+
+def followed(watch: Watch, ref: str = "a") -> list[Observed | None]:
+    told: list[Observed | None] = []
     watch.follow(ref, told.append)
     return told
 
@@ -73,7 +78,7 @@ async def test_what_happens_during_a_list_is_told_again_after_it(watch: Watch, s
     "hold",
     [
         Watch.waiting,
-        lambda watch, ref: watch.starting(ref, "n", OURS),
+        lambda watch, ref: watch.starting(Observed(id=ref, name="n", hub_id="h")),
         lambda watch, ref: nullcontext(watch.follow(ref, lambda _: None)),
     ],
     ids=["waiting", "starting", "following"],
@@ -91,7 +96,7 @@ async def test_a_list_is_not_believed_about_a_held_container_but_the_engine_aske
         await until(lambda: "/a/json" in server.asked)
         assert (runs(watch.known("a")), runs(watch.known("b"))) == (True, False)
     await until(lambda: not runs(watch.known("a")))
-    assert watch.known("a") == server.containers["a"]
+    assert watch.known("a") == server.observed("a")
     assert not {"/b/json", "/same/json"} & set(server.asked)
 
 
@@ -105,9 +110,9 @@ async def test_a_death_is_looked_into_and_told_to_who_follows(
     for each in "ba":
         server.put(each, port, ExitCode=3)
         server.tell("die", each)
-    await until(lambda: told and watch.known("b") == server.containers["b"])
-    assert told == [server.containers["a"]]
-    assert status.poll_status(watch.known("a")) == polled
+    await until(lambda: told and watch.known("b") == server.observed("b"))
+    assert told == [server.observed("a")]
+    assert poll_status(watch.known("a")) == polled
 
 
 async def test_who_follows_is_told_of_a_stop_once_it_is_not_a_restart(
@@ -122,10 +127,10 @@ async def test_who_follows_is_told_of_a_stop_once_it_is_not_a_restart(
         server.tell("kill", each, signal="15")
         server.tell("die", each)
     # Of the one that nobody follows, the Engine is asked at once.
-    await until(lambda: watch.known("b") == server.containers["b"])
+    await until(lambda: watch.known("b") == server.observed("b"))
     assert (told, runs(watch.known("a"))) == ([], True)
     await until(lambda: told)
-    assert told == [server.containers["a"]]
+    assert told == [server.observed("a")]
 
 
 async def test_a_restart_from_outside_is_no_end(
@@ -142,7 +147,7 @@ async def test_a_restart_from_outside_is_no_end(
     server.tell("start", "a")
     await until(lambda: server.asked.count("/a/json") == 2)
     await until(lambda: len(told) == 2)
-    assert told == 2 * [server.containers["a"]]
+    assert told == 2 * [server.observed("a")]
 
 
 async def test_a_removal_is_told_to_who_follows_and_to_nobody_else(watch: Watch, server: Server) -> None:
@@ -164,9 +169,11 @@ async def test_a_start_at_another_address_is_told_to_who_follows(watch: Watch, s
         server.put(each, 9)
         server.tell("start", each)
     await until(lambda: told)
-    assert told == [server.containers["a"]]
+    assert told == [server.observed("a")]
     # Nobody has asked where the other one is; what was known of that is forgotten.
-    assert "NetworkSettings" not in (watch.known("b") or {})
+    known = watch.known("b")
+    assert known is not None
+    assert known.addresses is None
     assert server.asked.count("/b/json") == 0
 
 
@@ -175,7 +182,7 @@ async def test_who_begins_to_follow_what_does_not_run_is_told_soon(watch: Watch,
     await watch.find("a", "")
     told = [followed(watch, each) for each in ("a", "b", "none")]
     await until(lambda: told[1] and told[2])
-    assert told == [[], [server.containers["b"]], [None]]
+    assert told == [[], [server.observed("b")], [None]]
 
 
 async def test_an_end_that_cannot_be_looked_into_is_for_the_next_list(watch: Watch, server: Server) -> None:
@@ -190,7 +197,7 @@ async def test_an_end_that_cannot_be_looked_into_is_for_the_next_list(watch: Wat
     server.refused.clear()
     server.cut()
     await until(lambda: told)
-    assert told == [server.containers["a"]]
+    assert told == [server.observed("a")]
 
 
 async def test_only_who_waits_for_that_container_is_woken_by_its_end(watch: Watch, server: Server) -> None:
@@ -239,7 +246,7 @@ async def test_without_a_stream_lists_have_to_do(watch: Watch, server: Server) -
 async def test_in_quiet_times_it_lists_now_and_then(
     watch: Watch, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "RESYNC_SECONDS", 0.01)
+    monkeypatch.setattr(source, "RESYNC_SECONDS", 0.01)
     await watch.find("a", "")
     server.put("a")
     await until(lambda: not runs(watch.known("a")))
@@ -271,7 +278,7 @@ async def test_a_container_without_our_label_is_in_a_list_of_all(watch: Watch, s
     finds = (watch.find(each, "", labelled=each == "a") for each in ("old", "a", "old"))
     assert all(map(runs, await asyncio.gather(*finds)))
     assert (server.asked, server.filters) == (["/events", "/json"], [{"label": []}])
-    assert [each["Id"] for each in watch.all()] == ["a", "old"]
+    assert [each.id for each in watch.all()] == ["a", "old"]
 
 
 async def test_an_id_that_no_list_has_told_of_is_asked_for(watch: Watch, server: Server) -> None:
@@ -289,13 +296,13 @@ async def test_an_id_that_no_list_has_told_of_is_asked_for(watch: Watch, server:
 
 async def test_a_container_to_be_started_is_there_before_its_events(watch: Watch, server: Server) -> None:
     await watch.find("a", "")
-    with watch.starting("b", "n-b", OURS) as ended:
+    with watch.starting(Observed(id="b", name="n-b", hub_id="h")) as exited:
         assert await watch.find("", "n-b") is not None
         server.tell("start", "b")
         await until(lambda: runs(watch.known("b")))
         server.put("b", ExitCode=1)
         server.tell("die", "b")
-        await ended.wait()
+        await exited.wait()
         await until(lambda: not runs(watch.known("b")))
 
 
@@ -306,19 +313,21 @@ async def test_the_first_list_is_told_and_each_that_follows_a_long_absence(
     monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: now))
     watch.on_synced = lambda: told.append(now)
     await watch.find("a", "")
-    for seconds in (1, room.RESYNC_SECONDS * 1.1 + room.LONG_OUTAGE_SECONDS, 100):
+    for seconds in (1, source.RESYNC_SECONDS * 1.1 + room.LONG_OUTAGE_SECONDS, 100):
         lists, now = server.asked.count("/json"), now + seconds
         server.cut()
         await until(lambda: server.asked.count("/json") > lists and watch._replay is None)  # noqa: B023
     assert told == [1, now]
 
 
-async def test_lines_that_cannot_be_read_are_counted_and_left_out(watch: Watch, server: Server) -> None:
+async def test_lines_that_cannot_be_read_are_counted_and_left_out(
+    engine: Engine, watch: Watch, server: Server
+) -> None:
     await watch.find("a", "")
     for line in (b"{", b"[]", b'{"Action": "die"}', b'{"Action": 1, "Actor": {"ID": "a"}}'):
         server.write(line)
     await heard(watch, server)
-    assert watch._events.malformed == 4
+    assert engine.client.events.malformed == 4
     assert server.asked.count("/events") == 1
 
 
@@ -340,7 +349,7 @@ async def test_closed_it_leaves_no_task_and_begins_none(watch: Watch, server: Se
         await until(lambda: "/a/json" in server.asked)
         await watch.aclose()
     watch.begin()
-    watch._doubt("a")
+    watch._recheck("a")
     assert {"inspect a", "watch containers of h"}.isdisjoint(map(asyncio.Task.get_name, asyncio.all_tasks()))
     assert (watch.live, runs(watch.known("a"))) == (False, True)
 

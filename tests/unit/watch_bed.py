@@ -13,7 +13,8 @@ from aiohttp import web
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import status
+from asyncdockerspawner.workloads.container import read
+from asyncdockerspawner.workloads.observed import Observed
 
 OURS = {labels.HUB: "h"}
 
@@ -36,9 +37,26 @@ class Server:
     def put(self, ref: str, port: int = 0, *, owner: Any = OURS, **state: Any) -> None:
         word = "running" if port else "exited"
         ports = [{"PrivatePort": 8888, "PublicPort": port}] if port else []
-        entry = {"Id": ref, "Names": [f"/n-{ref}"], "Labels": owner, "State": word, "Ports": ports}
-        document, self.entries[ref] = status.document_of(entry), entry
-        self.containers[ref] = {**document, "State": {**document["State"], "Pid": 1, **state}}
+        self.entries[ref] = {
+            "Id": ref,
+            "Names": [f"/n-{ref}"],
+            "Labels": owner,
+            "State": word,
+            "Ports": ports,
+        }
+        bindings = {"8888/tcp": [{"HostIp": "", "HostPort": str(port)}]} if port else {}
+        life = {"Status": word, "Running": bool(port), "ExitCode": 0, "StartedAt": "2026-01-01T10:00:00Z"}
+        self.containers[ref] = {
+            "Id": ref,
+            "Name": f"/n-{ref}",
+            "Config": {"Labels": owner, "Env": ["A=1"]},
+            "State": {**life, **state},
+            "NetworkSettings": {"Networks": {}, "Ports": bindings},
+        }
+
+    def observed(self, ref: str) -> Observed:
+        """Give what an inspection tells."""
+        return read.observed(self.containers[ref])
 
     def tell(self, action: str, ref: str, **told: str) -> None:
         actor = {"ID": ref, "Attributes": {"name": f"n-{ref}", **OURS, **told}}

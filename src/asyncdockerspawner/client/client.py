@@ -18,6 +18,7 @@ class Client:
     """One Engine, from one event loop. Make it inside a running loop; `close()` it there."""
 
     def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
         self.connection = NotifyingConnection(settings)
         self.builds = Builds(self.connection)
         self.containers = Containers(self.connection)

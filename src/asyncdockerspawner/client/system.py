@@ -22,6 +22,10 @@ class System:
         answer = await self._connection.request("GET", "info", operation="ask info")
         return dict(answer.data)
 
+    async def cpus(self) -> int:
+        """The CPUs of the Engine's machine, from `info`; 1 where it tells none."""
+        return int((await self.info()).get("NCPU") or 1)
+
     async def ping(self) -> None:
         """Ask `GET /_ping`, the cheapest request there is. Raises EngineError where there is no answer."""
         await self._connection.request("GET", "_ping", operation="ping", versioned=False, decoded=False)

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.connection import Connection, segment
 from asyncdockerspawner.jsontypes import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A named volume."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+def _read(document: JsonObject) -> Volume:
+    return Volume(str(document["Name"]), document.get("Labels") or {})
 
 
 class Volumes:
@@ -15,7 +28,7 @@ class Volumes:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def create(self, name: str, *, labels: Mapping[str, str], driver: str = "") -> JsonObject:
+    async def create(self, name: str, *, labels: Mapping[str, str], driver: str = "") -> Volume:
         """Create a volume, or give the one that has this name already, with its own labels."""
         answer = await self._connection.request(
             "POST",
@@ -25,9 +38,9 @@ class Volumes:
             subject=name,
             body={"Name": name, "Labels": dict(labels), **({"Driver": driver} if driver else {})},
         )
-        return dict(answer.data)
+        return _read(answer.data)
 
-    async def list(self, labels: Mapping[str, str]) -> list[JsonObject]:
+    async def list(self, labels: Mapping[str, str]) -> list[Volume]:
         """Return all volumes that carry every one of these labels."""
         answer = await self._connection.request(
             "GET",
@@ -35,10 +48,10 @@ class Volumes:
             operation="list volumes",
             params={"filters": {"label": [f"{key}={value}" for key, value in labels.items()]}},
         )
-        return list(answer.data.get("Volumes") or ())
+        return [_read(each) for each in answer.data.get("Volumes") or ()]
 
-    async def inspect(self, name: str) -> JsonObject | None:
-        """Return the volume's document, or None where there is none."""
+    async def inspect(self, name: str) -> Volume | None:
+        """Return the volume, or None where there is none."""
         try:
             answer = await self._connection.request(
                 "GET",
@@ -48,7 +61,7 @@ class Volumes:
             )
         except errors.ObjectNotFound:
             return None
-        return dict(answer.data)
+        return _read(answer.data)
 
     async def remove(self, name: str) -> None:
         """Remove a volume; one that is gone already is as good. In use: EngineRefused, status 409."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakSet
 
-from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.observed import Observed
 
 
 class Claimant(Protocol):
@@ -37,9 +36,7 @@ class Claims:
         """Ask this spawner too, from now on."""
         self._claimants.add(claimant)
 
-    def unclaimed(
-        self, documents: Iterable[JsonObject], *, but_by: Claimant | None = None
-    ) -> list[JsonObject]:
+    def unclaimed(self, objects: Iterable[Observed], *, but_by: Claimant | None = None) -> list[Observed]:
         """Leave out what is claimed now, by others than `but_by`."""
         others = [each for each in self._claimants if each is not but_by]
         claims = [claim for each in others if (claim := each.claim) is not None]
@@ -48,8 +45,8 @@ class Claims:
         spawns = {claim.spawn_id for claim in claims} - {""}
         return [
             each
-            for each in documents
-            if each["Id"] not in ids
-            and str(each.get("Name") or "").lstrip("/") not in names
-            and (each["Config"].get("Labels") or {}).get(labels.SPAWN) not in spawns
+            for each in objects
+            if each.id not in ids
+            and each.name not in names
+            and (each.owner is None or each.owner.spawn_id not in spawns)
         ]

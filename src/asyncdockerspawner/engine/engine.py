@@ -17,6 +17,7 @@ from asyncdockerspawner.engine.start_slots import StartSlots
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.images.docker_config import DockerConfig
 from asyncdockerspawner.images.pulls import Pulls
+from asyncdockerspawner.workloads.container.source import ContainerSource
 
 if TYPE_CHECKING:
     import aiodocker
@@ -53,7 +54,7 @@ class Engine:
     def watch(self, hub_id: str) -> Watch:
         """Give the watch of this Hub's containers."""
         if hub_id not in self._watches:
-            self._watches[hub_id] = watch = Watch(self.client.events, self.client.containers, hub_id)
+            self._watches[hub_id] = watch = Watch(ContainerSource(self.client), hub_id)
             self.client.connection.listeners.append(watch.own_requests.asked)
         return self._watches[hub_id]
 

@@ -9,8 +9,10 @@ from functools import partial
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.changes import ContainerRequest, OnOutcome, Verb
 from asyncdockerspawner.client.connection import Answer
-from asyncdockerspawner.engine.table import Table, differ
+from asyncdockerspawner.engine.table import Table
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.workloads.container import read
+from asyncdockerspawner.workloads.observed import differ
 
 NOT_MODIFIED = 304
 """What the Engine answers where there was nothing to stop."""
@@ -32,14 +34,14 @@ class OwnRequests:
     """Hears of requests, and takes what came of them into a table."""
 
     table: Table
-    asking: Callable[[str], bool]
+    is_asked: Callable[[str], bool]
     """Whether the watch is asking about a container itself: then it takes the answer in."""
-    doubt: _Call
-    """Ask the Engine about a container, and tell who follows it."""
-    wake: _Call
+    recheck: _Call
+    """Ask the Engine about a container, and notify who follows it."""
+    signal_exit: _Call
     """Wake who waits for a container's end."""
-    tell: _Call
-    """Tell who follows a container."""
+    notify: _Call
+    """Notify who follows a container."""
 
     def asked(self, request: ContainerRequest) -> OnOutcome:
         """Hear of a request that is about to be sent; gives who is to hear what came of it."""
@@ -53,19 +55,19 @@ class OwnRequests:
         asks = request.verb is Verb.INSPECT
         # A list may have told of it meanwhile.
         container_id = before.container_id or self.table.id_of(request.ref)
-        if asks and self.asking(container_id):
+        if asks and self.is_asked(container_id):
             return
         # By name, another may have been meant than the one that the table knows under it.
         exact = request.ref == container_id
         if isinstance(outcome, errors.ObjectNotFound) and exact:
             self._gone(container_id)
         elif asks and isinstance(outcome, Answer):
-            self._inspected(container_id, before.version, dict(outcome.data))
+            self._inspected(container_id, before.version, outcome.data)
         elif not asks:
-            self.table.told(request.ref)
+            self.table.mark_changed(request.ref)
             clear = self._done(request, container_id, before, outcome)
             if self.table.get(container_id) is not None and not (clear and exact):
-                self.doubt(container_id)
+                self.recheck(container_id)
 
     def _done(
         self, request: ContainerRequest, container_id: str, before: _Before, outcome: Answer | BaseException
@@ -77,7 +79,7 @@ class OwnRequests:
         if request.verb in _STARTS:
             return self.table.started(container_id, before.version)
         if request.verb is Verb.STOP:
-            self.wake(container_id)
+            self.signal_exit(container_id)
             return self.table.ended(container_id, before.version, ran=outcome.status != NOT_MODIFIED)
         if request.verb is Verb.RENAME:
             return self.table.renamed(container_id, before.name, request.name)
@@ -87,12 +89,15 @@ class OwnRequests:
 
     def _inspected(self, container_id: str, version: int, document: JsonObject) -> None:
         known = self.table.get(container_id)
-        if known is None or document["Id"] != container_id:
+        if known is None:
             return
-        if self.table.answer(container_id, document, version) and differ(known, document):
-            self.tell(container_id)
+        observed = read.observed(document)
+        if observed.id != container_id:
+            return
+        if self.table.answer(container_id, observed, version) and differ(known, observed):
+            self.notify(container_id)
 
     def _gone(self, container_id: str) -> None:
         self.table.gone(container_id)
-        self.wake(container_id)
-        self.tell(container_id)
+        self.signal_exit(container_id)
+        self.notify(container_id)

@@ -175,9 +175,9 @@ class StartSlots:
     async def _measured(self) -> tuple[int, float]:
         """Ask the Engine for its CPUs; returns them, and its distance in seconds."""
         begin = time.monotonic()
-        info = await self._system.info()
+        cpus = await self._system.cpus()
         begin, distance = time.monotonic(), time.monotonic() - begin
         # A filter before the Engine, which may not let it through, is as far away.
         with suppress(errors.Forbidden):
             await self._system.ping()
-        return int(info.get("NCPU") or 1), min(distance, time.monotonic() - begin)
+        return cpus, min(distance, time.monotonic() - begin)

@@ -6,45 +6,39 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.containers import Containers
-from asyncdockerspawner.client.events import ENDINGS, REMOVALS, ContainerEvent, Events
 from asyncdockerspawner.engine.own_requests import OwnRequests
 from asyncdockerspawner.engine.table import Change, Table
-from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import status
+from asyncdockerspawner.workloads.observed import Observed
+from asyncdockerspawner.workloads.source import Happened, Hint, Source
 
 FIRST_LIST_SECONDS = 5.0
 """How long a question waits for the first list."""
 SUBSCRIBE_SECONDS = 2.0
 """How long a start waits for the stream before it goes on without."""
-RESYNC_SECONDS = 60.0
-"""Between lists in quiet times; a list is also how a connection that is dead without a word is noticed."""
 REOPEN_PAUSES = (0.1, 0.3, 1.0, 3.0)
 """Seconds before the stream is opened again, by how often it has failed in a row; the last one repeats."""
 STEADY_SECONDS = 5.0
 """A stream that lived so long has not failed when it ends."""
 LONG_OUTAGE_SECONDS = 30.0
 """After an absence of so long, `on_synced` is called again."""
-
 RESTART_SECONDS = 2.0
-"""How long a container that somebody has stopped may take to be back before its end is told."""
+"""How long an object that somebody has stopped may take to be back before its end is told."""
 
 _log = logging.getLogger(__name__)
 
-Changed = Callable[[JsonObject | None], None]
-"""Is called with what the Engine says of a followed container: it ended, went away, or may have moved."""
+Changed = Callable[[Observed | None], None]
+"""Is called with what the Engine says of a followed object: it ended, went away, or may have moved."""
 
 
-class Ended(asyncio.Event):
-    """Is set when a container may have ended."""
+class ExitEvent(asyncio.Event):
+    """Is set when an object may have ended."""
 
     exit_code: int | None = None
-    """Of its last end, where an event has told it."""
+    """Of its last end, where a hint has told it."""
 
 
 class Watch:
@@ -54,24 +48,24 @@ class Watch:
     an Engine that does not answer changes nothing. Reading the table never waits, but for the first list.
     """
 
-    def __init__(self, events: Events, containers: Containers, hub_id: str) -> None:
-        self._events = events
-        self._containers = containers
+    def __init__(self, source: Source, hub_id: str) -> None:
+        self._source = source
         self._hub_id = hub_id
         self._table = Table(hub_id)
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
         self._listed = asyncio.Event()
-        self._waiters: dict[str, set[Ended]] = {}
+        self._pace_changed = asyncio.Event()
+        self._exit_events: dict[str, set[ExitEvent]] = {}
         self._followers: dict[str, Changed] = {}
-        self._asking: dict[str, asyncio.Task[None]] = {}
-        self._replay: list[ContainerEvent] | None = None
+        self._rechecks: dict[str, asyncio.Task[None]] = {}
+        self._replay: list[Hint] | None = None
         self.own_requests = OwnRequests(
             table=self._table,
-            asking=self._asking.__contains__,
-            doubt=self._doubt,
-            wake=self._wake,
-            tell=self._tell,
+            is_asked=self._rechecks.__contains__,
+            recheck=self._recheck,
+            signal_exit=self._signal_exit,
+            notify=self._notify,
         )
         self._failures = 0
         self._last_synced = 0.0
@@ -97,70 +91,71 @@ class Watch:
                 await self._tried.wait()
         return self.live
 
-    async def find(self, container_id: str, name: str, *, labelled: bool = True) -> JsonObject | None:
-        """Give what is known of a container, by id, or by name where that is empty; None if there is none.
+    async def find(self, object_id: str, name: str, *, labelled: bool = True) -> Observed | None:
+        """Give what is known of an object, by id, or by name where that is empty; None if there is none.
 
         An id that the table does not know is asked for: a label may be missing. Raises EngineError where the
         Engine does not answer that, or has never answered yet.
         """
         self.begin()
-        if container_id and not labelled and self._table.get(container_id) is None:
+        if object_id and not labelled and self._table.get(object_id) is None:
             # With these in the list, it serves all who ask meanwhile.
-            self._table.tracked.add(container_id)
+            self._table.tracked.add(object_id)
         if not self._listed.is_set():
             await self._first_list()
-        if not container_id:
+        if not object_id:
             return self._table.named(name)
-        if self._table.get(container_id) is None:
-            await self._ask(container_id)
-        return self._table.get(container_id)
+        if self._table.get(object_id) is None:
+            await self._refresh(object_id)
+        return self._table.get(object_id)
 
-    def known(self, container_id: str) -> JsonObject | None:
-        """Give what the table has of a container, now."""
-        return self._table.get(container_id)
+    def known(self, object_id: str) -> Observed | None:
+        """Give what the table has of an object, now."""
+        return self._table.get(object_id)
 
-    def all(self) -> list[JsonObject]:
-        """Everything in the table."""
+    def all(self) -> list[Observed]:
+        """Give everything in the table."""
         return list(self._table)
 
     @contextmanager
-    def starting(self, container_id: str, name: str, owner: Mapping[str, str]) -> Iterator[Ended]:
-        """Within it, a container is started; the event is set whenever it may have ended."""
-        self._table.expect(container_id, name, dict(owner))
-        with self.waiting(container_id) as ended:
-            yield ended
+    def starting(self, observed: Observed) -> Iterator[ExitEvent]:
+        """Within it, an object is started; the event is set whenever it may have ended."""
+        self._table.expect(observed)
+        with self.waiting(observed.id) as exited:
+            yield exited
 
     @contextmanager
-    def waiting(self, container_id: str) -> Iterator[Ended]:
-        """Give an event that is set whenever this container may have ended; clear it to wait again."""
-        waiter = Ended()
-        waiters = self._waiters.setdefault(container_id, set())
-        waiters.add(waiter)
+    def waiting(self, object_id: str) -> Iterator[ExitEvent]:
+        """Give an event that is set whenever this object may have ended; clear it to wait again."""
+        exited = ExitEvent()
+        events = self._exit_events.setdefault(object_id, set())
+        events.add(exited)
+        self._pace_changed.set()
         try:
-            yield waiter
+            yield exited
         finally:
-            waiters.discard(waiter)
-            if not waiters:
-                self._waiters.pop(container_id, None)
+            events.discard(exited)
+            if not events:
+                self._exit_events.pop(object_id, None)
 
-    def follow(self, container_id: str, changed: Changed) -> None:
-        """Have `changed` called when the container has ended, is gone, or may be reached elsewhere."""
-        self._followers[container_id] = changed
-        if self._listed.is_set() and not self._runs(container_id):
-            self._doubt(container_id)
+    def follow(self, object_id: str, changed: Changed) -> None:
+        """Have `changed` called when the object has ended, is gone, or may be reached elsewhere."""
+        self._followers[object_id] = changed
+        if self._listed.is_set() and not self._runs(object_id):
+            self._recheck(object_id)
 
-    def follows(self, container_id: str) -> bool:
-        """Tell whether somebody follows the container."""
-        return container_id in self._followers
+    def follows(self, object_id: str) -> bool:
+        """Tell whether somebody follows the object."""
+        return object_id in self._followers
 
-    def unfollow(self, container_id: str) -> None:
+    def unfollow(self, object_id: str) -> None:
         """Take `follow` back."""
-        self._followers.pop(container_id, None)
+        self._followers.pop(object_id, None)
 
     async def aclose(self) -> None:
         """End the stream and all questions."""
         self._closed = True
-        tasks = [*self._asking.values(), *([self._task] if self._task else [])]
+        tasks = [*self._rechecks.values(), *([self._task] if self._task else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -186,7 +181,7 @@ class Watch:
                 was_live, self.live = self.live, False
                 if was_live:
                     self._tried.clear()
-                    self._wake_all()
+                    self._signal_all()
                 else:
                     self._tried.set()
             if self._closed:
@@ -201,12 +196,12 @@ class Watch:
                 await self._list_without_stream()
 
     async def _watch(self) -> None:
-        async with asyncio.TaskGroup() as group, self._events.containers() as events:
+        async with asyncio.TaskGroup() as group, self._source.hints() as hints:
             self.live = True
             self._tried.set()
             resync = group.create_task(self._keep_listing())
-            async for event in events:
-                self._take(event)
+            async for hint in hints:
+                self._take(hint)
             resync.cancel()
 
     async def _list_without_stream(self) -> None:
@@ -220,98 +215,111 @@ class Watch:
     async def _keep_listing(self) -> None:
         while True:
             await self._list()
-            await asyncio.sleep(RESYNC_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait until the next list is due, also where somebody begins to wait for a start meanwhile."""
+        begin, jitter = time.monotonic(), random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+        while (left := begin + jitter * self._pace() - time.monotonic()) > 0:
+            self._pace_changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._pace_changed.wait()
+
+    def _pace(self) -> float:
+        return self._source.pause(waited_for=bool(self._exit_events))
 
     async def _list(self) -> None:
-        # What DockerSpawner has made carries no label, so a filter would hide it.
-        filters = {} if self._table.tracked else {labels.HUB: self._hub_id}
         self._replay = []
         self._table.begin_list()
         try:
-            listed = await self._containers.list(filters)
-            doubtful = self._table.install(listed, held=self._held())
-            for event in self._replay:
-                self._apply(event)
+            listed = await self._source.list(self._hub_id, self._table.tracked)
+            unclear = self._table.install(listed, held=self._held())
+            for hint in self._replay:
+                self._apply(hint)
         finally:
             self._replay = None
         self._listed.set()
-        # Who follows what does not run has not been told of it yet, or has not acted on it.
-        for container_id in doubtful | {each for each in self._followers if not self._runs(each)}:
-            self._doubt(container_id)
-        self._tell_synced()
+        # Who follows what does not run has not been notified of it yet, or has not acted on it.
+        for object_id in unclear | {each for each in self._followers if not self._runs(each)}:
+            self._recheck(object_id)
+        self._notify_synced()
 
-    def _tell_synced(self) -> None:
+    def _notify_synced(self) -> None:
         before, self._last_synced = self._last_synced, time.monotonic()
         # Between two lists of a healthy watch lies the pause.
-        away = self._last_synced - before - RESYNC_SECONDS * 1.1
+        away = self._last_synced - before - self._source.pause(waited_for=False) * 1.1
         if self.on_synced is not None and (not before or away > LONG_OUTAGE_SECONDS):
             self.on_synced()
 
     def _held(self) -> set[str]:
-        return self._waiters.keys() | self._followers.keys()
+        return self._exit_events.keys() | self._followers.keys()
 
-    def _take(self, event: ContainerEvent) -> None:
-        if event.action in ENDINGS | REMOVALS:
-            self._wake(event.container_id, event.exit_code)
+    def _take(self, hint: Hint) -> None:
+        if hint.kind in {Happened.ENDED, Happened.REMOVED}:
+            self._signal_exit(hint.observed.id, hint.exit_code)
         # The list under way may be older than this; it is told again once the list is in.
         if self._replay is not None:
-            self._replay.append(event)
+            self._replay.append(hint)
         else:
-            self._apply(event)
+            self._apply(hint)
 
-    def _apply(self, event: ContainerEvent) -> None:
-        change, followed = self._table.take(event), event.container_id in self._followers
+    def _apply(self, hint: Hint) -> None:
+        object_id = hint.observed.id
+        change, followed = self._table.take(hint), object_id in self._followers
         if change is Change.STOPPED and followed:
-            asyncio.get_running_loop().call_later(RESTART_SECONDS, self._doubt, event.container_id)
+            asyncio.get_running_loop().call_later(RESTART_SECONDS, self._recheck, object_id)
         elif change in {Change.UNCLEAR, Change.STOPPED} or (change is Change.STARTED and followed):
-            self._doubt(event.container_id)
+            self._recheck(object_id)
         elif change is Change.GONE:
-            self._tell(event.container_id)
+            self._notify(object_id)
 
-    def _doubt(self, container_id: str) -> None:
-        """Ask the Engine about a container, and tell who follows it."""
-        asking = self._asking.get(container_id)
+    def _recheck(self, object_id: str) -> None:
+        """Ask the Engine about an object, and notify who follows it."""
+        task = self._rechecks.get(object_id)
         # One that has ended may still be there: its callback comes in the loop's next turn.
-        if not self._closed and (asking is None or asking.done()):
-            task = asyncio.create_task(self._clear_up(container_id), name=f"inspect {container_id[:12]}")
-            self._asking[container_id] = task
-            task.add_done_callback(lambda done: self._forget(container_id, done))
+        if not self._closed and (task is None or task.done()):
+            task = asyncio.create_task(self._check(object_id), name=f"inspect {object_id[:12]}")
+            self._rechecks[object_id] = task
+            task.add_done_callback(lambda done: self._forget(object_id, done))
 
-    def _forget(self, container_id: str, done: asyncio.Task[None]) -> None:
-        if self._asking.get(container_id) is done:
-            del self._asking[container_id]
+    def _forget(self, object_id: str, done: asyncio.Task[None]) -> None:
+        if self._rechecks.get(object_id) is done:
+            del self._rechecks[object_id]
 
-    async def _clear_up(self, container_id: str) -> None:
+    async def _check(self, object_id: str) -> None:
         try:
-            await self._ask(container_id)
+            await self._refresh(object_id)
         except errors.EngineError as exc:
             # The next list comes back to it.
-            _log.debug("Cannot ask about %s: %s", container_id, exc)
+            _log.debug("Cannot ask about %s: %s", object_id, exc)
         else:
-            self._tell(container_id)
+            self._notify(object_id)
 
-    async def _ask(self, container_id: str) -> None:
+    async def _refresh(self, object_id: str) -> None:
+        """Ask the Engine about an object until its answer is newer than all that was told of it."""
         current = False
         while not current:
-            version = self._table.version(container_id)
-            current = self._table.answer(container_id, await self._containers.inspect(container_id), version)
+            version = self._table.version(object_id)
+            current = self._table.answer(object_id, await self._source.find(object_id), version)
 
-    def _tell(self, container_id: str) -> None:
-        document = self._table.get(container_id)
+    def _notify(self, object_id: str) -> None:
+        observed = self._table.get(object_id)
         # Of what is gone, nobody will take the following back.
-        changed = self._followers.get(container_id) if document else self._followers.pop(container_id, None)
+        changed = self._followers.get(object_id) if observed else self._followers.pop(object_id, None)
         if changed is not None:
-            changed(document)
+            changed(observed)
 
-    def _runs(self, container_id: str) -> bool:
-        document = self._table.get(container_id)
-        return document is not None and status.is_running(document)
+    def _runs(self, object_id: str) -> bool:
+        observed = self._table.get(object_id)
+        return observed is not None and observed.runs
 
-    def _wake(self, container_id: str, exit_code: int | None = None) -> None:
-        for waiter in self._waiters.get(container_id, ()):
-            waiter.exit_code = exit_code
-            waiter.set()
+    def _signal_exit(self, object_id: str, exit_code: int | None = None) -> None:
+        """Set the events of who waits for the object's end."""
+        for exited in self._exit_events.get(object_id, ()):
+            exited.exit_code = exit_code
+            exited.set()
 
-    def _wake_all(self) -> None:
-        for container_id in list(self._waiters):
-            self._wake(container_id)
+    def _signal_all(self) -> None:
+        for object_id in list(self._exit_events):
+            self._signal_exit(object_id)

@@ -10,8 +10,8 @@ import jupyterhub
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle.server import Server
-from asyncdockerspawner.workloads.container import endpoint
-from asyncdockerspawner.workloads.container.ports import USUAL_PORT, is_shared
+from asyncdockerspawner.workloads.container import read
+from asyncdockerspawner.workloads.ports import USUAL_PORT, is_shared
 
 MOST_CHARACTERS = 40
 """Of a version: the image says it, and may say anything."""
@@ -29,7 +29,7 @@ async def say_if_the_hub_is_out_of_reach(server: Server) -> None:
     except errors.EngineError:
         # It is advice; a spawn does not fail for want of a detail in it.
         network = {}
-    gateway = endpoint.host_address(network) or "this machine's address in the containers' network"
+    gateway = read.host_address(network) or "this machine's address in the containers' network"
     server.log.warning(
         "Containers cannot reach the Hub at %s: servers will start but not let anybody in. Set "
         "c.JupyterHub.hub_ip = '0.0.0.0' (or %s) and c.JupyterHub.hub_connect_ip = '%s'.",

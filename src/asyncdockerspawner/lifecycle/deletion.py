@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.volumes import Volumes
+from asyncdockerspawner.client.volumes import Volume, Volumes
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.recent import Recent
 from asyncdockerspawner.lifecycle import ownership
@@ -64,11 +63,11 @@ def _wanted(server: Server) -> Wanted:
 
     async def found() -> str:
         try:
-            document = ownership.checked(identity, await find())
+            observed = ownership.checked(identity, await find())
         except errors.NotOurs as exc:
             log.warning("%s stays: %s", identity.object_name, exc)
             return ""
-        return "" if document is None else str(document["Id"])
+        return "" if observed is None else observed.id
 
     return Wanted(
         name=identity.object_name,
@@ -102,13 +101,13 @@ class _Doomed:
         if owner.servername:
             wanted[labels.SERVER] = owner.servername
         listed = await self.verbs.list(wanted)
-        found = {str(each["Name"]): each for each in listed if _of(each, labels.SERVER) not in self.sisters}
+        found = {each.name: each for each in listed if each.labels.get(labels.SERVER) not in self.sisters}
         for name in set(self.named) - set(found):
-            if (document := await self.verbs.inspect(name)) is not None:
-                found[name] = document
+            if (volume := await self.verbs.inspect(name)) is not None:
+                found[name] = volume
         held: list[str] = []
-        for name, document in sorted(found.items()):
-            if whose := self._whose(name, document):
+        for name, volume in sorted(found.items()):
+            if whose := self._whose(volume):
                 self.log.warning("The volume %s stays: it is also %s", name, whose)
             elif not await self._is_removed(name):
                 held.append(name)
@@ -146,18 +145,14 @@ class _Doomed:
         self.log.info("Removed the volume %s", name)
         return True
 
-    def _whose(self, name: str, document: Mapping[str, Any]) -> str:
+    def _whose(self, volume: Volume) -> str:
         """Say who else has the volume; nothing where it is this user's alone."""
-        hub, user = (_of(document, label) for label in (labels.HUB, labels.USER))
+        hub, user = (volume.labels.get(label) for label in (labels.HUB, labels.USER))
         if hub not in {None, self.owner.hub_id}:
             return f"the Hub {hub}'s"
         if user not in {None, self.owner.username}:
             return f"user {user!r}'s"
-        return ", ".join(self.rows.with_volume(name, self.owner.servername or None))
-
-
-def _of(document: Mapping[str, Any], label: str) -> str | None:
-    return (document.get("Labels") or {}).get(label)
+        return ", ".join(self.rows.with_volume(volume.name, self.owner.servername or None))
 
 
 def _doomed(server: Server, scopes: Scopes) -> _Doomed:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.keywords.binds import is_volume
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.names import labels, volume_owners
 from asyncdockerspawner.workloads import redact
+from asyncdockerspawner.workloads.container.body import mounted, named_volumes, volume_driver
 
 POST_START_SECONDS = 60.0
 """Longer a command after the start may not take."""
@@ -23,7 +23,7 @@ async def ensure_volumes(server: Server, body: JsonObject, scopes: Callable[[], 
 
     `scopes` gives volume name → whose alone it is, `user` or `server`.
     """
-    named, personal = list(_volumes_of(body)), dict[str, str]()
+    named, personal = list(named_volumes(body)), dict[str, str]()
     if server.policy.delete_volumes_on_user_delete:
         personal = dict(scopes())
     else:
@@ -32,10 +32,8 @@ async def ensure_volumes(server: Server, body: JsonObject, scopes: Callable[[], 
         server.record.own_volumes = {**dict.fromkeys(named, ""), **server.record.own_volumes}
     server.record.own_volumes = {**server.record.own_volumes, **personal}
     # Only named servers are renamed.
-    server.record.mounted = (
-        sorted({source for source, _ in _mounted(body)}) if server.owner.servername else ()
-    )
-    driver = str((body.get("HostConfig") or {}).get("VolumeDriver") or "")
+    server.record.mounted = sorted(set(mounted(body))) if server.owner.servername else ()
+    driver = volume_driver(body)
     for name in named:
         scope = personal.get(name)
         if scope is None or name in server.engine.volumes:
@@ -50,7 +48,7 @@ async def post_start(server: Server) -> None:
     """Run `post_start_cmd`, and log what it wrote; its failure is the spawn's only if that is asked for."""
     words, hint = command_words(server.policy.post_start_cmd)
     try:
-        ended = await server.workload.run_inside(server.record.object_id, words, POST_START_SECONDS)
+        ended = await server.workload.container.run(server.record.object_id, words, POST_START_SECONDS)
         code, streams = ended.code, {"stdout": ended.stdout, "stderr": ended.stderr}
     except errors.EngineError as exc:
         code, streams = -1, {"stderr": exc.message}
@@ -107,20 +105,3 @@ def _labels(server: Server, scope: str) -> dict[str, str]:
     if scope == volume_owners.SERVER:
         found[labels.SERVER] = owner.servername
     return found
-
-
-def _volumes_of(body: JsonObject) -> Iterator[str]:
-    for source, mount in _mounted(body):
-        # One with options of its own is created by the Engine, with them.
-        if is_volume(source) and mount.get("Type", "volume") == "volume" and not mount.get("VolumeOptions"):
-            yield source
-
-
-def _mounted(body: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    """Give the source of each bind and mount, and the mount."""
-    host = body.get("HostConfig") or {}
-    for bind in host.get("Binds") or ():
-        yield str(bind).partition(":")[0], {}
-    for mount in host.get("Mounts") or ():
-        if mount.get("Source"):
-            yield str(mount["Source"]), mount

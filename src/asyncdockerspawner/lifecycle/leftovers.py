@@ -39,7 +39,7 @@ class Leftovers:
         except errors.EngineError as exc:
             self.log.warning("Cannot tell whether volumes of deleted users are left: %s", exc)
             return
-        users = {str(each["Name"]): str((each["Labels"] or {}).get(labels.USER)) for each in listed}
+        users = {each.name: str(each.labels.get(labels.USER)) for each in listed}
         known = self.users(set(users.values()))
         self._say(
             "volumes", sorted(name for name, user in users.items() if user not in known), "docker volume rm"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership, readiness
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Phase
-from asyncdockerspawner.workloads.container import endpoint, status
+from asyncdockerspawner.workloads.observed import Observed, poll_status
 
 
 async def poll(server: Server) -> int | None:
@@ -26,18 +25,13 @@ async def poll(server: Server) -> int | None:
         # The Hub then calls stop(), which waits for the clean-up.
         return None
     try:
-        document = await ownership.known_object(server)
-        if (
-            document
-            and server.spawn
-            and server.spawn.phase is Phase.STARTING
-            and not status.is_running(document)
-        ):
+        observed = await ownership.known_object(server)
+        if observed and server.spawn and server.spawn.phase is Phase.STARTING and not observed.runs:
             # A Hub that was killed may have asked for its start: the Engine answers when that is done.
-            document = await server.workload.find(str(document["Id"]))
-        if document and status.is_running(document) and server.hub.is_wrapped:
+            observed = await server.workload.find(observed.id)
+        if observed and observed.runs and server.hub.is_wrapped:
             await _found_again(server)
-        return status.poll_status(document)
+        return poll_status(observed)
     except errors.EngineError as exc:
         server.log.warning("Cannot ask about %s, taking it for running: %s", server.object_name, exc)
         return None
@@ -55,13 +49,13 @@ async def _found_again(server: Server) -> None:
 
 async def locate(server: Server) -> tuple[str, int]:
     """Find a running server's address again after the Hub's restart, and complete its adoption."""
-    document = await ownership.known_object(server)
-    if document is None:
+    observed = await ownership.known_object(server)
+    if observed is None:
         raise errors.NoEndpoint(f"There is no {server.object_name} at the Engine.")
-    if endpoint.shared_port_of(document) is None and not endpoint.is_complete(document):
+    if observed.shared_port is None and not observed.address_is_known:
         # A list does not tell the port of what DockerSpawner has made; `self.port` is to give it.
-        document = await server.after(server.overrides.find()) or document
-    ownership.adopt(server, document)
+        observed = await server.after(server.overrides.find()) or observed
+    ownership.adopt(server, observed)
     address = await server.after(server.overrides.address())
     if server.spawn is not None:
         server.spawn.phase = Phase.RUNNING
@@ -74,13 +68,13 @@ def follow(server: Server) -> None:
     """Have the Hub told at once when the server ends, and its route follow when the address changes."""
     one_by_one = asyncio.Lock()
 
-    def changed(document: JsonObject | None) -> None:
+    def changed(observed: Observed | None) -> None:
         async def work() -> None:
             # A server that the Hub is just giving up gets no route any more.
             async with one_by_one:
                 server.renew()
-                if document is None or not status.is_running(document):
-                    await _ended(server, document)
+                if observed is None or not observed.runs:
+                    await _ended(server, observed)
                 else:
                     await _moved(server)
 
@@ -110,10 +104,10 @@ def _settled(server: Server) -> bool:
     )
 
 
-async def _ended(server: Server, document: JsonObject | None) -> None:
+async def _ended(server: Server, observed: Observed | None) -> None:
     if not _settled(server):
         return
-    died = await readiness.death(server, document)
+    died = await readiness.death(server, observed)
     server.log.warning("%s: %s", server.object_name, str(died))
     server.record.last_end = died.quoted(died.message)
     await server.hub.ended()

@@ -11,7 +11,9 @@ from asyncdockerspawner.lifecycle import ownership, start_slot
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Spawn
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import drift, endpoint, status
+from asyncdockerspawner.workloads.container import drift
+from asyncdockerspawner.workloads.container.body import environment_of, owner_of
+from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import Workload
 
 LOST_SECONDS = 0.5
@@ -24,7 +26,7 @@ KEPT_IDS = 20
 """So many other containers of a server are remembered."""
 
 
-async def kept(server: Server) -> JsonObject | None:
+async def kept(server: Server) -> Observed | None:
     """Give the object that the saved state names, if this spawn is about it; else forget it.
 
     One of another name, as for another image, stays what and where it is.
@@ -32,18 +34,18 @@ async def kept(server: Server) -> JsonObject | None:
     if not server.record.object_id:
         return None
     try:
-        document = await ownership.own_object(server)
+        observed = await ownership.own_object(server)
     except errors.KeptForAnother as exc:
         # Both rows name it, and it speaks of the other one.
         server.log.warning("%s makes a new container: %s", server.owner.username, exc)
-        document = None
-    if document is None or not _is_meant(server, document):
+        observed = None
+    if observed is None or not _is_meant(server, observed):
         _forget(server)
         return None
-    return document
+    return observed
 
 
-async def obtain(server: Server, spawn: Spawn, kept: JsonObject | None) -> None:
+async def obtain(server: Server, spawn: Spawn, kept: Observed | None) -> None:
     """Take the object that was kept, or find it by its name, or create it."""
     if kept is not None:
         if not await _cleared(server, kept):
@@ -52,9 +54,9 @@ async def obtain(server: Server, spawn: Spawn, kept: JsonObject | None) -> None:
     try:
         await _create(server, spawn)
     except errors.NameConflict as conflict:
-        document = await _found_by_name(server)
-        if document is not None and not await _cleared(server, document):
-            _resume(server, spawn, document)
+        observed = await _found_by_name(server)
+        if observed is not None and not await _cleared(server, observed):
+            _resume(server, spawn, observed)
             # From now on it is known by its id, also to a Hub that is killed before the start is done.
             return server.hub.save(commit=True)
         server.log.info("The name %s was taken (%s) and is free again", server.object_name, conflict.message)
@@ -80,7 +82,7 @@ async def _surely_created(workload: Workload, name: str, body: JsonObject, spawn
     except (errors.EngineLost, errors.EngineTimeout) as exc:
         if spawn is not None:
             spawn.create_lost = True
-        owner = labels.owner_of(body.get("Labels"))
+        owner = owner_of(body)
         if owner is None:
             raise
         if found := await ownership.created_by(workload, name, owner):
@@ -119,7 +121,7 @@ async def _create(server: Server, spawn: Spawn) -> None:
     server.record.removal = server.policy.remove
     for network in server.policy.extra_networks:
         # Before the start, so that the server finds all of them.
-        await server.workload.connect(server.record.object_id, network)
+        await server.workload.container.connect(server.record.object_id, network)
 
 
 async def _create_when_free(server: Server, spawn: Spawn) -> None:
@@ -129,72 +131,71 @@ async def _create_when_free(server: Server, spawn: Spawn) -> None:
             return await _create(server, spawn)
         except errors.NameConflict as conflict:
             holder = await server.workload.find(conflict.holder or server.object_name)
-            if holder is not None and not status.is_being_removed(holder):
+            if holder is not None and not holder.is_being_removed:
                 raise
         await asyncio.sleep(REMOVAL_SECONDS)
     return await _create(server, spawn)
 
 
-async def _found_by_name(server: Server) -> JsonObject | None:
+async def _found_by_name(server: Server) -> Observed | None:
     """Give the object of the server's name. One that is kept for another server goes out of the way."""
     try:
         return await ownership.own_object(server)
     except errors.KeptForAnother as exc:
-        document = exc.document
-        free = server.engine.claims.unclaimed([document], but_by=server)
-        if server.workload.running(document) or not free:
+        observed = exc.observed
+        free = server.engine.claims.unclaimed([observed], but_by=server)
+        if observed.runs or not free:
             raise
-        name = await _set_aside(server, document)
+        name = await _set_aside(server, observed)
         server.log.warning("%s It does not run and is now called %s.", exc.advice, name)
         return None
 
 
-def _resume(server: Server, spawn: Spawn, document: JsonObject) -> None:
+def _resume(server: Server, spawn: Spawn, observed: Observed) -> None:
     spawn.resumed = True
     server.log.info(
         "Found %s (id %s, image %s), which is started again",
         server.object_name,
-        str(document["Id"])[:12],
-        document["Config"].get("Image"),
+        observed.id[:12],
+        observed.image,
     )
-    ownership.adopt(server, document)
-    for entry in document["Config"].get("Env") or []:
-        key, _, value = str(entry).partition("=")
+    ownership.adopt(server, observed)
+    for key, value in (observed.environment or {}).items():
         if key in {"JPY_API_TOKEN", "JUPYTERHUB_API_TOKEN"} and value:
             # The server inside goes on with the token it was created with.
             server.hub.use_token(value)
             break
 
 
-async def _cleared(server: Server, document: JsonObject) -> bool:
+async def _cleared(server: Server, observed: Observed) -> bool:
     """Clear an old object away where the server is to be made anew; False where it is to be resumed."""
-    if status.is_being_removed(document):
+    if observed.is_being_removed:
         return True
-    to_keep = ownership.removal_of(document) is False
-    if document["Id"] == server.record.failed_id or (server.policy.remove and not to_keep):
+    to_keep = observed.removal is False
+    if observed.id == server.record.failed_id or (server.policy.remove and not to_keep):
         server.log.warning("Removing %s, which an earlier server left behind", server.object_name)
-        await server.workload.remove(str(document["Id"]), force=True)
+        await server.workload.remove(observed.id, force=True)
         server.record.failed_id = ""
         return True
     if server.policy.remove:
         # It may be all that its user has, whatever the site, or one start, has set since.
-        await server.workload.stop(str(document["Id"]))
-        await _put_away(server, document, "to be kept")
+        await server.workload.stop(observed.id)
+        await _put_away(server, observed, "to be kept")
         return True
-    if former := await _made_for_another(server, document):
-        await server.workload.stop(str(document["Id"]))
-        name = await _put_away(server, document, f"for {former}")
+    if former := await _made_for_another(server, observed):
+        await server.workload.stop(observed.id)
+        name = await _put_away(server, observed, f"for {former}")
         files = (
             f" Files outside of its volumes are in {name}: ask the administrator for them." if name else ""
         )
         server.hub.report(f"The former server was made for {former}, so a new one is made.{files}")
         return True
-    return not status.is_running(document) and await _drifted_away(server, document)
+    return not observed.runs and await _drifted_away(server, observed)
 
 
-async def _made_for_another(server: Server, document: JsonObject) -> str:
+async def _made_for_another(server: Server, observed: Observed) -> str:
     """Say for whom an object was made whose user, or whose server, has had another name before."""
-    former = ownership.made_for_another(document, server.identity.environment)
+    former = ownership.made_for_another(observed, server.identity.environment)
     if not former:
         return ""
     try:
@@ -202,14 +203,12 @@ async def _made_for_another(server: Server, document: JsonObject) -> str:
     except errors.AsyncDockerSpawnerError:
         return former
     # A site's own environment may say something else of whom it is for, and would say so again.
-    return ownership.made_for_another(
-        document, {**server.identity.environment, **ownership.environment_of({"Config": body})}
-    )
+    return ownership.made_for_another(observed, {**server.identity.environment, **environment_of(body)})
 
 
-async def _drifted_away(server: Server, document: JsonObject) -> bool:
+async def _drifted_away(server: Server, observed: Observed) -> bool:
     """Say in what a kept object differs from the configuration; clear it away if it may not be resumed."""
-    parts = await _differences(server, document) if server.policy.on_drift != "reuse" else []
+    parts = await _differences(server, observed) if server.policy.on_drift != "reuse" else []
     if not parts:
         return False
     told = ", ".join(parts)
@@ -220,15 +219,15 @@ async def _drifted_away(server: Server, document: JsonObject) -> bool:
             told,
         )
         return False
-    await _put_away(server, document, f"with other settings ({told})")
+    await _put_away(server, observed, f"with other settings ({told})")
     return True
 
 
-async def _differences(server: Server, document: JsonObject) -> list[str]:
-    made_from = (document["Config"].get("Labels") or {}).get(labels.CONFIG_HASH)
+async def _differences(server: Server, observed: Observed) -> list[str]:
+    made_from = observed.config_hash
     if made_from is None:
         return []
-    server.shared_port = endpoint.shared_port_of(document)
+    server.shared_port = observed.shared_port
     try:
         return drift.differences(made_from, drift.fingerprint(await server.after(server.overrides.body())))
     except errors.AsyncDockerSpawnerError as exc:
@@ -236,38 +235,35 @@ async def _differences(server: Server, document: JsonObject) -> list[str]:
         return []
 
 
-async def _put_away(server: Server, document: JsonObject, made: str) -> str:
+async def _put_away(server: Server, observed: Observed, made: str) -> str:
     """Remove an old object, unless it may hold files of its user: then it keeps them under the name given."""
-    container_id, former = str(document["Id"]), _name_of(document)
-    changed = await server.workload.changes(container_id)
-    if changed is not None and not drift.files_of_the_user(changed, document):
-        server.log.warning("Replacing %s, which was made %s", former, made)
-        await server.workload.remove(container_id, force=False)
+    changed = await server.workload.container.changes(observed.id)
+    if changed is not None and not drift.files_of_the_user(changed, observed):
+        server.log.warning("Replacing %s, which was made %s", observed.name, made)
+        await server.workload.remove(observed.id, force=False)
         return ""
-    name = await _set_aside(server, document)
-    server.log.warning("%s was made %s; it has files of its user and is kept as %s", former, made, name)
+    name = await _set_aside(server, observed)
+    server.log.warning(
+        "%s was made %s; it has files of its user and is kept as %s", observed.name, made, name
+    )
     return name
 
 
-async def _set_aside(server: Server, document: JsonObject) -> str:
+async def _set_aside(server: Server, observed: Observed) -> str:
     """Give an object that stays a name of its own."""
-    name = labels.name_aside(_name_of(document), str(document["Id"]))
-    if name != _name_of(document):
-        await server.workload.rename(str(document["Id"]), name)
+    name = labels.name_aside(observed.name, observed.id)
+    if name != observed.name:
+        await server.workload.container.rename(observed.id, name)
     return name
 
 
-def _is_meant(server: Server, document: JsonObject) -> bool:
-    meant = server.means(_name_of(document), str((document.get("Config") or {}).get("Image")))
+def _is_meant(server: Server, observed: Observed) -> bool:
+    meant = server.means(observed.name, observed.image)
     if not meant:
-        server.log.info("%s stays: this spawn is not about it", _name_of(document))
-        others = [each for each in server.record.kept_ids if each != document["Id"]]
-        server.record.kept_ids = [*others[1 - KEPT_IDS :], str(document["Id"])]
+        server.log.info("%s stays: this spawn is not about it", observed.name)
+        others = [each for each in server.record.kept_ids if each != observed.id]
+        server.record.kept_ids = [*others[1 - KEPT_IDS :], observed.id]
     return meant
-
-
-def _name_of(document: JsonObject) -> str:
-    return str(document.get("Name")).lstrip("/")
 
 
 def _forget(server: Server) -> None:

@@ -100,7 +100,7 @@ def _of_the_caller(server: Server) -> StartCall | None:
     return call if call is not None and call.is_ours else None
 
 
-def seen(server: Server, document: JsonObject | None) -> JsonObject | None:
+async def seen(server: Server, document: JsonObject | None) -> JsonObject | None:
     """Have a start that takes the steps itself go on with what it has found, as it does in DockerSpawner.
 
     Raises NotOurs for what is somebody else's.
@@ -108,12 +108,13 @@ def seen(server: Server, document: JsonObject | None) -> JsonObject | None:
     spawn = server.spawn
     if _of_the_caller(server) is None or spawn is None or spawn.launching is not None:
         return document
-    found = ownership.checked(server.identity, document)
+    observed = None if document is None else await server.workload.observed(document)
+    found = ownership.checked(server.identity, observed)
     if found is None:
         server.record.object_id = ""
     else:
         ownership.adopt(server, found)
-    return found
+    return document
 
 
 def _fallen(server: Server, call: StartCall, done: asyncio.Future[Any]) -> None:

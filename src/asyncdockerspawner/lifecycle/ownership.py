@@ -5,64 +5,56 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.server import Identity, Server
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import endpoint, status
+from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import Workload
 
 USER, SERVICE_PREFIX = "JUPYTERHUB_USER", "JUPYTERHUB_SERVICE_PREFIX"
 
 
-async def own_object(server: Server) -> JsonObject | None:
+async def own_object(server: Server) -> Observed | None:
     """Return the object of this server, or None. Raises NotOurs for somebody else's under its name."""
-    document = await server.after(server.overrides.find())
-    return checked(server.identity, document)
+    observed = await server.after(server.overrides.find())
+    return checked(server.identity, observed)
 
 
-def checked(identity: Identity, document: JsonObject | None) -> JsonObject | None:
+def checked(identity: Identity, observed: Observed | None) -> Observed | None:
     """Return the object that `get_object` has given. Raises NotOurs."""
-    if document is None:
+    if observed is None:
         return None
-    container_id = str(document["Id"])
-    named = container_id == identity.object_id
+    named = observed.id == identity.object_id
     if not named:
-        _refuse_strangers(identity, document)
+        _refuse_strangers(identity, observed)
     # A saved state that names it is a proof, unless the object speaks of somebody else.
-    if named and not made_for_another(document, identity.environment):
-        return document
-    if others := identity.rows.naming(container_id):
+    if named and not made_for_another(observed, identity.environment):
+        return observed
+    if others := identity.rows.naming(observed.id):
         raise errors.KeptForAnother(
             "The server cannot be started: the name of its container is taken.",
             advice=f"By the Hub's database, the container {identity.object_name} is that of "
             f"{', '.join(others)}, whose user had another name before. The name is free once that "
             "server is stopped.",
-            document=document,
+            observed=observed,
         )
-    return document
+    return observed
 
 
-def made_for_another(document: JsonObject, identity: Mapping[str, str]) -> str:
+def made_for_another(observed: Observed, identity: Mapping[str, str]) -> str:
     """Give the user and prefix that an object was made for, where they are not these; else nothing.
 
     A server inside goes on as whom its environment says, at the prefix that it says.
     """
-    environment = environment_of(document)
+    environment = observed.environment or {}
     theirs = [environment.get(key, identity[key]) for key in (USER, SERVICE_PREFIX)]
     same = theirs == [identity[key] for key in (USER, SERVICE_PREFIX)]
     return "" if same else f"user {theirs[0]!r} at {theirs[1]}"
 
 
-def environment_of(document: JsonObject) -> dict[str, str]:
-    """Give an object's environment; nothing where the document came from a list."""
-    return dict(str(entry).partition("=")[::2] for entry in document["Config"].get("Env") or [])
-
-
-def _refuse_strangers(identity: Identity, document: JsonObject) -> None:
-    config, wanted = document["Config"], identity.owner
-    found = labels.owner_of(config.get("Labels"))
+def _refuse_strangers(identity: Identity, observed: Observed) -> None:
+    found, wanted = observed.owner, identity.owner
     if found is None:
-        environment = environment_of(document)
+        environment = observed.environment or {}
         if all(environment.get(key) == value for key, value in identity.environment.items()):
             return
         holder = "somebody who is not a JupyterHub with this spawner"
@@ -85,38 +77,27 @@ def _refuse_strangers(identity: Identity, document: JsonObject) -> None:
     )
 
 
-async def known_object(server: Server) -> JsonObject | None:
+async def known_object(server: Server) -> Observed | None:
     """Give what the watch knows of this server's object, or None where there certainly is none.
 
     Raises EngineError where the Engine has never answered yet.
     """
     # What DockerSpawner made carries no label, and its saved state no spawn id.
     labelled = server.spawn is not None
-    document = await server.watch.find(server.record.object_id, server.object_name, labelled=labelled)
-    if document is None or server.record.object_id:
-        return document
+    observed = await server.watch.find(server.record.object_id, server.object_name, labelled=labelled)
+    if observed is None or server.record.object_id:
+        return observed
     # Of this name there may be one that was kept for a user who had this name before.
-    return document if _is_of(document, server.owner) else None
+    return observed if _is_of(observed, server.owner) else None
 
 
-def adopt(server: Server, document: JsonObject) -> None:
+def adopt(server: Server, observed: Observed) -> None:
     """Take the object over, with what its creation has said of it."""
-    server.record.object_id = str(document["Id"])
-    server.shared_port = endpoint.shared_port_of(document)
-    server.record.removal = removal_of(document)
-    owner = labels.owner_of(document["Config"].get("Labels"))
-    if owner is not None and server.spawn is not None:
-        server.spawn.spawn_id = owner.spawn_id
-
-
-def removal_of(document: JsonObject) -> bool | None:
-    """Tell what `remove` was when an object was made; None where that is not told."""
-    found = document["Config"].get("Labels")
-    if labels.owner_of(found) is not None:
-        return labels.KEEP not in found
-    # DockerSpawner sends its `remove` to the Engine; a list does not tell.
-    removal: bool | None = (document.get("HostConfig") or {}).get("AutoRemove")
-    return removal
+    server.record.object_id = observed.id
+    server.shared_port = observed.shared_port
+    server.record.removal = observed.removal
+    if observed.owner is not None and server.spawn is not None:
+        server.spawn.spawn_id = observed.owner.spawn_id
 
 
 async def created_by(workload: Workload, name: str, owner: labels.Owner, *, unstarted: bool = False) -> str:
@@ -124,13 +105,13 @@ async def created_by(workload: Workload, name: str, owner: labels.Owner, *, unst
 
     With `unstarted`, only if it was never started: a later spawn may have resumed it.
     """
-    document = await workload.find(name)
-    if document is None or not _is_of(document, owner):
+    observed = await workload.find(name)
+    if observed is None or not _is_of(observed, owner):
         return ""
-    return "" if unstarted and not status.never_started(document) else str(document["Id"])
+    return "" if unstarted and not observed.never_started else observed.id
 
 
-def _is_of(document: JsonObject, owner: labels.Owner) -> bool:
+def _is_of(observed: Observed, owner: labels.Owner) -> bool:
     """Whether an object is of this creation; its user may have another name by now."""
-    found = labels.owner_of(document["Config"].get("Labels"))
+    found = observed.owner
     return found is not None and (found.hub_id, found.spawn_id) == (owner.hub_id, owner.spawn_id)

@@ -8,12 +8,12 @@ import time
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.probe import Question, Seen
-from asyncdockerspawner.engine.watch import Ended
-from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.engine.watch import ExitEvent
 from asyncdockerspawner.lifecycle import advice, shared
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.workloads import redact
-from asyncdockerspawner.workloads.container import status
+from asyncdockerspawner.workloads.exit_status import ExitStatus
+from asyncdockerspawner.workloads.observed import Observed
 
 ADDRESS_TRIES = 20
 ADDRESS_SECONDS = 0.25
@@ -38,12 +38,12 @@ class Start:
     It ends with the server's address, or with ServerDied, PortInUse, NoAnswer or NoEndpoint.
     """
 
-    def __init__(self, server: Server, ended: Ended, end: float) -> None:
+    def __init__(self, server: Server, exited: ExitEvent, end: float) -> None:
         self._server = server
-        self._ended = ended
+        self._exited = exited
         self._end = end
         self._restarts = 0
-        self._document: JsonObject = {}
+        self._observed: Observed | None = None
 
     async def address(self) -> tuple[str, int]:
         """Give the address at which the server answers; a merely slow one is left to the Hub's time limit.
@@ -94,7 +94,7 @@ class Start:
         server = self._server
         while (left := until - time.monotonic()) > 0:
             pause = LOOK_SECONDS if server.watch.live else BLIND_SECONDS
-            await _either(answer, self._ended, min(left, pause))
+            await _either(answer, self._exited, min(left, pause))
             waited = time.monotonic() - begin
             if answer.done():
                 if server.shared_port is not None and await self._look():
@@ -103,7 +103,7 @@ class Start:
                 server.hub.report(f"The server answers, after {waited:.1f} s", progress=90)
                 advice.say_if_versions_differ(server, await answer)
                 return True
-            self._ended.clear()
+            self._exited.clear()
             if await self._look():
                 return False
             server.hub.report(f"The server runs, but does not answer yet ({waited:.0f} s)", topic="answer")
@@ -117,23 +117,22 @@ class Start:
         """
         server = self._server
         try:
-            document = await server.workload.find(server.record.object_id)
+            observed = await server.workload.find(server.record.object_id)
         except errors.EngineError as exc:
             # An Engine that does not answer is not a server that has ended.
             server.log.debug("Cannot ask about %s: %s", server.object_name, exc)
             return False
-        if document is None or not server.workload.running(document):
-            raise self._told(await death(server, document, " before it answered"))
-        self._document = document
-        restarts = status.restarts(document)
-        if restarts <= self._restarts:
+        if observed is None or not observed.runs:
+            raise self._told(await death(server, observed, " before it answered"))
+        self._observed = observed
+        if observed.restarts <= self._restarts:
             return False
-        self._restarts = restarts
-        ended = status.last_exit(document, self._ended.exit_code)
-        if restarts > 1:
+        self._restarts = observed.restarts
+        ended = observed.exit_before_restart(self._exited.exit_code)
+        if observed.restarts > 1:
             text = f"The server {ended.summary()} before it answered, and again after its restart policy had"
-            raise self._told(await _with_lines(server, document, f"{text} started it anew.", ended))
-        told = await _with_lines(server, document, f"The server {ended.summary()}.", ended)
+            raise self._told(await _with_lines(server, observed, f"{text} started it anew.", ended))
+        told = await _with_lines(server, observed, f"The server {ended.summary()}.", ended)
         server.hub.report(f"{told} It is started again, as its restart policy says.")
         server.log.warning("%s: %s It is started again by its restart policy.", server.object_name, told)
         return True
@@ -147,7 +146,7 @@ class Start:
         known, cure = _known(server, seen, ip, port)
         timeout = server.policy.http_timeout
         text = f"The server runs, but has not answered within {timeout:.0f} s. {known}".rstrip()
-        lines = await _last_lines(server, self._document, server.policy.failure_log_lines)
+        lines = await _last_lines(server, self._observed, server.policy.failure_log_lines)
         failed = errors.NoAnswer(text, lines, advice=cure)
         server.log.warning("%s: %s", server.object_name, str(failed))
         return failed
@@ -182,30 +181,30 @@ def _known(server: Server, seen: Seen | None, ip: str, port: int) -> tuple[str, 
             return "", patience
 
 
-async def _either(answer: asyncio.Task[str], ended: asyncio.Event, seconds: float) -> None:
-    waiting = asyncio.create_task(ended.wait())
+async def _either(answer: asyncio.Task[str], exited: ExitEvent, seconds: float) -> None:
+    waiting = asyncio.create_task(exited.wait())
     try:
         await asyncio.wait({answer, waiting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()
 
 
-async def death(server: Server, document: JsonObject | None, when: str = "") -> errors.ServerDied:
+async def death(server: Server, observed: Observed | None, when: str = "") -> errors.ServerDied:
     """Say why the server ended: exit code or cause, what to do, and its last lines without secrets."""
-    if document is None:
+    if observed is None:
         return errors.ServerDied(f"The server was removed by somebody else{when}.")
-    ended = status.exit_status(document)
+    ended = observed.exit_status
     text = f"The server {ended.summary() if ended else 'stopped'}{when}."
-    return await _with_lines(server, document, text, ended)
+    return await _with_lines(server, observed, text, ended)
 
 
 async def _with_lines(
-    server: Server, document: JsonObject, text: str, ended: status.ExitStatus | None
+    server: Server, observed: Observed, text: str, ended: ExitStatus | None
 ) -> errors.ServerDied:
     if ended is not None and ended.hint:
         text += f" {ended.hint}"
     shown, mine = server.policy.failure_log_lines, server.shared_port
-    lines = await _last_lines(server, document, max(shown, PORT_LINES) if mine else shown)
+    lines = await _last_lines(server, observed, max(shown, PORT_LINES) if mine else shown)
     told = "\n".join(lines.splitlines()[-shown:]) if shown else ""
     if mine is not None and _PORT_IN_USE.search(lines):
         taken = shared.taken_by(mine, "somebody else")
@@ -213,12 +212,13 @@ async def _with_lines(
     return errors.ServerDied(text, told, advice=ended.advice if ended is not None else "")
 
 
-async def _last_lines(server: Server, document: JsonObject, count: int) -> str:
+async def _last_lines(server: Server, observed: Observed | None, count: int) -> str:
     """Give a server's last lines, with what looks like a secret masked."""
     if not count:
         return ""
-    lines = await server.workload.last_lines(str(document.get("Id") or server.record.object_id), count)
-    environment = (document.get("Config") or {}).get("Env") or []
+    object_id = observed.id if observed is not None else server.record.object_id
+    environment = (observed.environment if observed is not None else None) or {}
+    lines = await server.workload.last_lines(object_id, count)
     return redact.redacted(lines.strip(), [server.hub.api_token, *redact.secrets_of(environment)])[
         -LOG_CHARACTERS:
     ]

@@ -20,13 +20,11 @@ from typing import Any
 from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.watch import Watch
-from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.lifecycle.spawn import Phase
 from asyncdockerspawner.lifecycle.wanted import End, Wanted, want
-from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import status
+from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import Workload
 
 GRACE_SECONDS = 30.0
@@ -70,41 +68,41 @@ class Finding(Enum):
     ORPHAN = "unknown"
 
 
-def judge(document: JsonObject, row: Row | None) -> Finding:
+def judge(observed: Observed, row: Row | None) -> Finding:
     """Tell what a container with an owner's labels is to the row that names it, or that of its label."""
-    owner = _owner(document)
+    owner = observed.owner
     if row is None or owner is None:
         return Finding.ORPHAN
-    named = row.object_id == document["Id"]
+    named = row.object_id == observed.id
     created = row.state.get("spawn_id") == owner.spawn_id
     if row.active:
-        strange = not (named or created) and _prefix(document) not in {"", row.base_url}
+        strange = not (named or created) and _prefix(observed) not in {"", row.base_url}
         return Finding.ORPHAN if strange else Finding.KNOWN
     if row.state.get("owed") and (named or not row.object_id):
         return Finding.OWED
-    if not status.is_running(document) and (named or _also_kept(document, row)):
+    if not observed.runs and (named or _also_kept(observed, row)):
         return Finding.KNOWN
     if created and row.state.get("phase") == Phase.STARTING:
         return Finding.LEFTOVER
     return Finding.ORPHAN
 
 
-def _prefix(document: JsonObject) -> str:
-    return ownership.environment_of(document).get(ownership.SERVICE_PREFIX, "")
+def _prefix(observed: Observed) -> str:
+    return (observed.environment or {}).get(ownership.SERVICE_PREFIX, "")
 
 
-def _also_kept(document: JsonObject, row: Row) -> bool:
-    return document["Id"] in {row.state.get("failed_id"), *(row.state.get("kept_ids") or ())}
+def _also_kept(observed: Observed, row: Row) -> bool:
+    return observed.id in {row.state.get("failed_id"), *(row.state.get("kept_ids") or ())}
 
 
-def row_of(document: JsonObject, naming: Iterable[Row], labelled: Row | None) -> Row | None:
+def row_of(observed: Observed, naming: Iterable[Row], labelled: Row | None) -> Row | None:
     """Pick a container's row: one that names its id, else its creation, else that of its label."""
-    owner = _owner(document)
+    owner = observed.owner
     rows = [labelled, *naming] if labelled is not None else [*naming]
     tests: Sequence[Callable[[Row], bool]] = (
-        lambda row: _is_named(document, row),
+        lambda row: _is_named(observed, row),
         lambda row: owner is not None and row.state.get("spawn_id") == owner.spawn_id,
-        lambda row: _also_kept(document, row),
+        lambda row: _also_kept(observed, row),
     )
     return next((row for test in tests for row in rows if test(row)), labelled)
 
@@ -132,54 +130,54 @@ class Reconciler:
 
     async def run(self) -> None:
         """Pay what is owed; after a grace, clear leftovers and deal with orphans."""
-        for document in self._found(Finding.OWED):
-            self._settle(document, Finding.OWED, remove=not _to_keep(document))
+        for observed in self._found(Finding.OWED):
+            self._settle(observed, Finding.OWED, remove=not observed.is_kept)
         await asyncio.sleep(GRACE_SECONDS)
-        for document in self._found(Finding.LEFTOVER):
-            self._settle(document, Finding.LEFTOVER, remove=not _to_keep(document))
+        for observed in self._found(Finding.LEFTOVER):
+            self._settle(observed, Finding.LEFTOVER, remove=not observed.is_kept)
         unknown = self._found(Finding.ORPHAN)
         if self.leftovers is not None:
             kept = [each for each in unknown if not self._matters(each) and not self._has_row(each)]
-            await self.leftovers.tell(map(_name, kept))
+            await self.leftovers.tell(each.name for each in kept)
         orphans = [each for each in unknown if self._matters(each)]
         if not orphans:
             return
         self.log.warning(
             "Not in the Hub's database, but with its label: %s (`orphan_policy` is %r)",
-            ", ".join(sorted(_name(each) for each in orphans)),
+            ", ".join(sorted(each.name for each in orphans)),
             self.orphan_policy,
         )
-        for document in orphans if self.orphan_policy != "keep" else ():
-            remove = self.orphan_policy == "remove" and not _to_keep(document)
-            self._settle(document, Finding.ORPHAN, remove=remove)
+        for observed in orphans if self.orphan_policy != "keep" else ():
+            remove = self.orphan_policy == "remove" and not observed.is_kept
+            self._settle(observed, Finding.ORPHAN, remove=remove)
 
-    def _found(self, wanted: Finding) -> list[JsonObject]:
+    def _found(self, wanted: Finding) -> list[Observed]:
         return [each for each, row in self._with_rows(self.watch.all()) if judge(each, row) is wanted]
 
-    def _with_rows(self, documents: Iterable[JsonObject]) -> list[tuple[JsonObject, Row | None]]:
+    def _with_rows(self, objects: Iterable[Observed]) -> list[tuple[Observed, Row | None]]:
         """Give the containers that carry our labels and are nobody's in this process, with their rows."""
         # Without our labels one was found through the database.
-        found = {each["Id"]: each for each in self.claims.unclaimed(documents) if _owner(each) is not None}
-        free = [each for ref, each in found.items() if not self.watch.follows(str(ref))]
+        found = {each.id: each for each in self.claims.unclaimed(objects) if each.owner is not None}
+        free = [each for ref, each in found.items() if not self.watch.follows(ref)]
         labelled = self.rows({_key(each)[0] for each in free})
         elsewhere = [each for each in free if not _is_named(each, labelled.get(_key(each)))]
         naming = list(self.naming({word for each in elsewhere for word in _words(each)}))
         return [(each, row_of(each, naming, labelled.get(_key(each)))) for each in free]
 
     @staticmethod
-    def _matters(document: JsonObject) -> bool:
+    def _matters(observed: Observed) -> bool:
         # One that is stopped and was made to be kept is a user's, or was put away for a user.
-        return status.is_running(document) or not _to_keep(document)
+        return observed.runs or not observed.is_kept
 
-    def _has_row(self, document: JsonObject) -> bool:
-        return any(row is not None for _, row in self._with_rows([document]))
+    def _has_row(self, observed: Observed) -> bool:
+        return any(row is not None for _, row in self._with_rows([observed]))
 
-    def _settle(self, document: JsonObject, finding: Finding, *, remove: bool) -> None:
-        container_id, owner = str(document["Id"]), _owner(document)
+    def _settle(self, observed: Observed, finding: Finding, *, remove: bool) -> None:
+        owner = observed.owner
         assert owner is not None  # noqa: S101 - only what carries our labels is judged
 
-        def now() -> list[tuple[JsonObject, Row | None]]:
-            known = self.watch.known(container_id)
+        def now() -> list[tuple[Observed, Row | None]]:
+            known = self.watch.known(observed.id)
             return self._with_rows([known]) if known is not None else []
 
         begun = False
@@ -197,9 +195,9 @@ class Reconciler:
         if remove:
             end = End.STOPPED_AND_REMOVED if owing is not None else End.STOPPED_AND_REMOVED_IF_ENDED
         wanted = Wanted(
-            name=_name(document),
+            name=observed.name,
             owner=owner,
-            object_id=container_id,
+            object_id=observed.id,
             end=end,
             grace=0 if owing is not None and owing.state.get("owed_now") else None,
             why=f"({finding.value})",
@@ -207,7 +205,7 @@ class Reconciler:
         )
         task = want(self.janitor, self.workload, wanted)
         if owing is not None:
-            key = owing.key or _key(document)
+            key = owing.key or _key(observed)
             task.add_done_callback(lambda done: self._paid(key, done))
 
     def _paid(self, key: Key, done: asyncio.Task[bool]) -> None:
@@ -215,29 +213,15 @@ class Reconciler:
             self.strike_off(*key)
 
 
-def _name(document: JsonObject) -> str:
-    return str(document["Name"]).lstrip("/")
-
-
-def _to_keep(document: JsonObject) -> bool:
-    # One that was put aside has files of its user, whatever it was made for.
-    aside = _name(document).endswith(labels.name_aside("", str(document["Id"])))
-    return aside or (document["Config"].get("Labels") or {}).get(labels.KEEP) == "true"
-
-
-def _owner(document: JsonObject) -> labels.Owner | None:
-    return labels.owner_of(document["Config"].get("Labels"))
-
-
-def _key(document: JsonObject) -> Key:
-    owner = _owner(document)
+def _key(observed: Observed) -> Key:
+    owner = observed.owner
     return (owner.username, owner.servername) if owner else ("", "")
 
 
-def _words(document: JsonObject) -> set[str]:
-    owner = _owner(document)
-    return {str(document["Id"]), *([owner.spawn_id] if owner else [])}
+def _words(observed: Observed) -> set[str]:
+    owner = observed.owner
+    return {observed.id, *([owner.spawn_id] if owner else [])}
 
 
-def _is_named(document: JsonObject, row: Row | None) -> bool:
-    return row is not None and row.object_id == document["Id"]
+def _is_named(observed: Observed, row: Row | None) -> bool:
+    return row is not None and row.object_id == observed.id

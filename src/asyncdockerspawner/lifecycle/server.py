@@ -20,7 +20,8 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.record import Record
 from asyncdockerspawner.lifecycle.spawn import Spawn, StartCall
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container.ports import SharedPort
+from asyncdockerspawner.workloads.observed import Observed
+from asyncdockerspawner.workloads.ports import SharedPort
 from asyncdockerspawner.workloads.protocol import Workload
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
@@ -99,7 +100,7 @@ class Overrides(Protocol):
     async def body(self) -> JsonObject:
         """Return what the object would be made from now."""
 
-    async def find(self) -> JsonObject | None:
+    async def find(self) -> Observed | None:
         """Return the object of the recorded id, else of the name; None where there is none."""
 
     async def create(self) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client import probe
-from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Spawn
-from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import endpoint, ports
-from asyncdockerspawner.workloads.container.ports import SharedPort
+from asyncdockerspawner.workloads import ports
+from asyncdockerspawner.workloads.container import endpoint
+from asyncdockerspawner.workloads.observed import Observed
+from asyncdockerspawner.workloads.ports import SharedPort
 
 TRIES = 3
 """How often a server is made again, as the port that was chosen for it is somebody else's."""
@@ -40,19 +41,19 @@ def shared_port(server: Server, network: str) -> SharedPort | None:
 
 
 @contextmanager
-def claimed(server: Server) -> Iterator[dict[str, str]]:
-    """Keep the port for this server until it has taken it itself; gives labels that say so.
+def claimed(server: Server) -> Iterator[SharedPort | None]:
+    """Keep the port for this server until it has taken it itself; gives it as a label would tell it.
 
     Raises PortInUse where another one of this Hub's servers is about to take it.
     """
     mine, claims = server.shared_port, server.engine.claimed_ports
     if mine is None:
-        yield {}
+        yield None
         return
     if claims.setdefault(str(mine), server.object_name) != server.object_name:
         raise taken_by(mine, f"the server {claims[str(mine)]}, which is being started")
     try:
-        yield {labels.PORT: str(mine)}
+        yield replace(mine, chosen=False)
     finally:
         claims.pop(str(mine), None)
 
@@ -66,8 +67,8 @@ async def check_free(server: Server, spawn: Spawn) -> None:
     if mine is None:
         return
     if spawn.resumed:
-        document = await server.workload.find(server.record.object_id)
-        if document is not None and server.workload.running(document):
+        observed = await server.workload.find(server.record.object_id)
+        if observed is not None and observed.runs:
             return
     if holder := await _holder(server, mine):
         raise taken_by(mine, holder)
@@ -108,22 +109,21 @@ async def _holder(server: Server, mine: SharedPort) -> str:
         if (other.network, other.port) != (mine.network, mine.port):
             continue
         # The table may be behind where the Engine's events are not heard.
-        document = await server.workload.find(ref)
-        if document is not None and server.workload.running(document):
-            return _named(document)
+        observed = await server.workload.find(ref)
+        if observed is not None and observed.runs:
+            return _named(observed)
     return ""
 
 
 def _others(server: Server) -> Iterator[tuple[str, SharedPort]]:
-    for document in server.watch.all():
-        port = endpoint.shared_port_of(document)
-        if port is not None and document["Id"] != server.record.object_id:
-            yield str(document["Id"]), port
+    for each in server.watch.all():
+        if each.shared_port is not None and each.id != server.record.object_id:
+            yield each.id, each.shared_port
 
 
-def _named(document: JsonObject) -> str:
-    owner = labels.owner_of((document.get("Config") or {}).get("Labels"))
+def _named(observed: Observed) -> str:
+    owner = observed.owner
     if owner is None:
-        return f"the container {str(document.get('Name')).lstrip('/')}"
+        return f"the container {observed.name}"
     server = f", server {owner.servername!r}" if owner.servername else ""
     return f"the server of user {owner.username!r}{server}"

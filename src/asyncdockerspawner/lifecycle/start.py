@@ -24,7 +24,8 @@ from asyncdockerspawner.lifecycle import (
 from asyncdockerspawner.lifecycle.prepare import complete, prepare
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Phase, Spawn
-from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.observed import Observed
+from asyncdockerspawner.workloads.ports import SharedPort
 
 
 async def start(server: Server) -> tuple[str, int]:
@@ -77,13 +78,7 @@ async def _start(server: Server, spawn: Spawn, end: float) -> tuple[str, int]:
 
 
 async def _start_once(server: Server, spawn: Spawn, end: float) -> tuple[str, int]:
-    known = labels.ownership_labels_of(server.owner)
-    if not server.removes:
-        known[labels.KEEP] = "true"
-    with (
-        shared.claimed(server) as port,
-        server.watch.starting(server.record.object_id, server.object_name, known | port) as ended,
-    ):
+    with shared.claimed(server) as port, server.watch.starting(_expected(server, port)) as exited:
         await shared.check_free(server, spawn)
         server.hub.report("Starting the server", progress=60)
         spawn.starting = True
@@ -93,4 +88,17 @@ async def _start_once(server: Server, spawn: Spawn, end: float) -> tuple[str, in
             await server.after(server.overrides.after_start())
         if spawn.slot is not None:
             spawn.slot.release_in(server.policy.start_hold)
-        return await readiness.Start(server, ended, end).address()
+        return await readiness.Start(server, exited, end).address()
+
+
+def _expected(server: Server, port: SharedPort | None) -> Observed:
+    """Say of an object that is about to be started what is known without asking."""
+    owner = server.owner
+    return Observed(
+        id=server.record.object_id,
+        name=server.object_name,
+        hub_id=owner.hub_id,
+        owner=owner,
+        removal=server.removes,
+        shared_port=port,
+    )

@@ -80,9 +80,9 @@ async def _end(server: Server) -> None:
 async def _found_by_name(server: Server) -> bool:
     """Find what a spawn made of which only the name is known, as after a Hub that was killed."""
     try:
-        document = await ownership.own_object(server)
+        observed = await ownership.own_object(server)
     except errors.NotOurs:
         return False
-    if document is not None:
-        ownership.adopt(server, document)
-    return document is not None
+    if observed is not None:
+        ownership.adopt(server, observed)
+    return observed is not None

@@ -112,5 +112,5 @@ async def _found(workload: Workload, wanted: Wanted) -> str:
     if not wanted.late:
         return wanted.object_id
     # It was asked for before; only what has happened since is to be undone.
-    document = await workload.find(wanted.object_id)
-    return wanted.object_id if document is not None and workload.running(document) else ""
+    observed = await workload.find(wanted.object_id)
+    return wanted.object_id if observed is not None and observed.runs else ""

@@ -46,13 +46,9 @@ def ownership_labels_of(owner: Owner) -> dict[str, str]:
 
 def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
     """Read the owner back; None unless all of it is there."""
+    told = labels or {}
     try:
-        return Owner(
-            hub_id=(labels or {})[HUB],
-            username=(labels or {})[USER],
-            servername=(labels or {})[SERVER],
-            spawn_id=(labels or {})[SPAWN],
-        )
+        return Owner(hub_id=told[HUB], username=told[USER], servername=told[SERVER], spawn_id=told[SPAWN])
     except KeyError:
         return None
 

@@ -8,6 +8,7 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.spawners import image_choice, steps
 from asyncdockerspawner.spawners.launch_inputs import object_name
+from asyncdockerspawner.workloads.observed import Observed
 
 if TYPE_CHECKING:
     from asyncdockerspawner.spawners.overrides import Overridable
@@ -39,10 +40,10 @@ class AwaitedOverrides:
         """Return what the object would be made from now."""
         return await steps.object_body(self._spawner)
 
-    async def find(self) -> JsonObject | None:
-        """Call `get_object`."""
-        found: JsonObject | None = await resolved(self._spawner.get_object())
-        return found
+    async def find(self) -> Observed | None:
+        """Call `get_object`, and read the document that it gives."""
+        document: JsonObject | None = await resolved(self._spawner.get_object())
+        return None if document is None else await self._spawner._managed.workload.observed(document)
 
     async def create(self) -> str:
         """Call `create_object`."""

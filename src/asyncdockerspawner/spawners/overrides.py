@@ -31,8 +31,8 @@ from asyncdockerspawner.spawners.awaited import AwaitedOverrides
 from asyncdockerspawner.spawners.launch_inputs import name_by_template
 from asyncdockerspawner.spawners.options import Options
 from asyncdockerspawner.spawners.policy import place_of, policy_of
-from asyncdockerspawner.workloads.container import endpoint
-from asyncdockerspawner.workloads.container.ports import SharedPort
+from asyncdockerspawner.workloads.container import endpoint, read
+from asyncdockerspawner.workloads.ports import SharedPort
 
 STARTING = frozenset({"pull", "create_container", "start"})
 """docker-py's methods that a start is made of."""
@@ -255,8 +255,8 @@ class Overridable(Options, HubSpawner):
     @docker_py.raises_docker_pys
     async def get_object(self) -> JsonObject | None:
         """Return the object's document by id where it is known, else by name; None where there is none."""
-        found = await self._managed.workload.find(self.object_id or self.object_name)
-        return lifecycle.seen(self._managed, found)
+        found = await self._managed.workload.inspect(self.object_id or self.object_name)
+        return await lifecycle.seen(self._managed, found)
 
     @docker_py.raises_docker_pys
     async def create_object(self) -> JsonObject:
@@ -292,4 +292,4 @@ class Overridable(Options, HubSpawner):
 
     def get_network_ip(self, network_settings: JsonObject) -> str:
         """Return the address that an inspected container's `NetworkSettings` have in `network_name`."""
-        return endpoint.internal_address(network_settings.get("Networks") or {}, self.network_name)
+        return endpoint.internal_address(read.networks(network_settings), self.network_name)

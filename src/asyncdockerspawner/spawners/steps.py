@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asyncdockerspawner import errors, lifecycle
 from asyncdockerspawner.images import credentials
@@ -16,8 +16,8 @@ from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.spawners import volumes
 from asyncdockerspawner.spawners.launch_inputs import is_overridden, launch_command, launch_inputs
-from asyncdockerspawner.workloads.container import drift, endpoint, status
-from asyncdockerspawner.workloads.container.body import build_container, network_of
+from asyncdockerspawner.workloads.container import drift, endpoint, read
+from asyncdockerspawner.workloads.container.body import build_container, labelled, network_of
 
 if TYPE_CHECKING:
     from asyncdockerspawner.spawners.overrides import Overridable
@@ -73,7 +73,7 @@ async def command(spawner: Overridable) -> list[str]:
     if not words:
         # Where it is not there, this is what has it pulled.
         document = await resolved(spawner.docker("inspect_image", spawner.image))
-        words = document["Config"].get("Cmd") or []
+        words = read.command_of_image(document)
     return [*words, *await resolved(spawner.get_args())]
 
 
@@ -84,7 +84,7 @@ async def create_object(spawner: Overridable) -> JsonObject:
         await lifecycle.claim(server)
         body = await object_body(spawner)
         kept = {} if spawner.remove else {labels.KEEP: "true"}
-        body["Labels"] = {**body["Labels"], labels.CONFIG_HASH: drift.fingerprint(body), **kept}
+        body = labelled(body, {labels.CONFIG_HASH: drift.fingerprint(body), **kept})
         await lifecycle.ensure_volumes(server.renew(), body, lambda: volumes.scopes(spawner))
         if is_overridden(spawner, "docker"):
             # Whoever looks into what is created finds it in docker-py's words.
@@ -111,8 +111,7 @@ async def object_body(spawner: Overridable) -> JsonObject:
         environment = await resolved(spawner.get_env())
         words = await launch_command(spawner)
         body = build_container(replace(inputs, port=spawner.port, environment=environment, command=words))
-    body["Labels"][labels.PORT] = str(shared)
-    return body
+    return labelled(body, {labels.PORT: str(shared)})
 
 
 async def start_object(spawner: Overridable) -> None:
@@ -128,20 +127,21 @@ async def address(spawner: Overridable) -> tuple[str, int]:
     server = spawner._managed
     if spawner.use_internal_hostname:
         return spawner.internal_hostname, spawner.port
-    watch = server.watch
-    document = watch.known(server.record.object_id) if watch.live else None
+    watch, workload = server.watch, server.workload
+    observed = watch.known(server.record.object_id) if watch.live else None
+    settings: JsonObject | None = None
+    asks_the_class = spawner.use_internal_ip and is_overridden(spawner, "get_network_ip")
     # Until it has been asked about since its last start, the watch knows no address.
-    if document is None or not endpoint.is_complete(document) or not status.is_running(document):
-        document = await resolved(spawner.get_object())
-    if document is None:
-        raise errors.NoEndpoint(f"There is no {spawner.object_name} at the Engine.")
-    if spawner.use_internal_ip and endpoint.has_own_network(document):
-        ip: Any = await resolved(spawner.get_network_ip(document.get("NetworkSettings") or {}))
-        return str(ip), spawner.port
-    return endpoint.resolve(
-        document,
+    if observed is None or not observed.address_is_known or not observed.runs or asks_the_class:
+        document: JsonObject | None = await resolved(spawner.get_object())
+        if document is None:
+            raise errors.NoEndpoint(f"There is no {spawner.object_name} at the Engine.")
+        observed, settings = await workload.observed(document), read.network_settings(document)
+    if asks_the_class and settings is not None and observed.has_own_network:
+        return str(await resolved(spawner.get_network_ip(settings))), spawner.port
+    return workload.address(
+        observed,
         port=spawner.port,
         network_name=spawner.network_name,
         use_internal_ip=spawner.use_internal_ip,
-        engine_host=spawner.engine.settings.host,
     )

@@ -7,13 +7,24 @@ from typing import Protocol
 
 from asyncdockerspawner.client.execs import Ended
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.workloads.observed import Observed
 
 
 class Workload(Protocol):
     """The verbs of the lifecycle; `ref` is an id or a name."""
 
-    async def find(self, ref: str) -> JsonObject | None:
-        """Give the object's document, or None where there is no such object."""
+    @property
+    def container(self) -> ContainerVerbs:
+        """What only a container can."""
+
+    async def inspect(self, ref: str) -> JsonObject | None:
+        """Give the object's document as the Engine has it, or None where there is no such object."""
+
+    async def observed(self, document: JsonObject) -> Observed:
+        """Read what `inspect`, or a site's own `get_object`, has given."""
+
+    async def find(self, ref: str) -> Observed | None:
+        """Give what the Engine tells of the object, or None where there is no such object."""
 
     async def create(self, name: str, body: JsonObject) -> str:
         """Create the object and give its id."""
@@ -30,17 +41,23 @@ class Workload(Protocol):
     async def last_lines(self, ref: str, count: int) -> str:
         """Give the last lines that the server wrote, or nothing where they cannot be had."""
 
+    def address(
+        self, observed: Observed, *, port: int, network_name: str, use_internal_ip: bool
+    ) -> tuple[str, int]:
+        """Give the address at which the Hub reaches a server that listens on `port`. Raises NoEndpoint."""
+
+
+class ContainerVerbs(Protocol):
+    """What can be asked of a container, and of nothing that is spread over machines."""
+
     async def changes(self, ref: str) -> Sequence[str] | None:
-        """Give the paths that changed inside the object since it was made; None where nobody can tell."""
+        """Give the paths that changed inside it since it was made; None where nobody can tell."""
 
     async def rename(self, ref: str, name: str) -> None:
-        """Give the object another name."""
+        """Give it another name. Raises NameConflict."""
 
     async def connect(self, ref: str, network: str) -> None:
-        """Put the object into one more network."""
+        """Put it into one more network."""
 
-    async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> Ended:
-        """Run a command inside the object; gives its exit code and what it wrote."""
-
-    def running(self, document: JsonObject) -> bool:
-        """Tell whether the object runs."""
+    async def run(self, ref: str, command: Sequence[str], timeout: float) -> Ended:
+        """Run a command inside; gives its exit code and what it wrote. Raises EngineTimeout."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 MASK = "***"
 SHORTEST = 6
@@ -22,10 +22,9 @@ _HEADER = re.compile(
 _IN_URL = re.compile(r"(?P<name>://[^\s/:@]*:)(?P<value>[^\s/@]+)(?=@)")
 
 
-def secrets_of(environment: Iterable[str]) -> list[str]:
-    """Give the values that a container's environment (`NAME=value`) calls secret."""
-    pairs = [str(entry).partition("=") for entry in environment]
-    return [value for name, _, value in pairs if _SECRET_NAME.search(name)]
+def secrets_of(environment: Mapping[str, str]) -> list[str]:
+    """Give the values that a server's environment calls secret."""
+    return [value for name, value in environment.items() if _SECRET_NAME.search(name)]
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:

@@ -126,7 +126,7 @@ class Case:
                 "places": engine.start_slots._in_use + engine.start_slots.waiting,
                 "pulls": len(engine.pulls._shared),
                 "followers": sum(len(watch._followers) for watch in engine._watches.values()),
-                "waiters": sum(len(watch._waiters) for watch in engine._watches.values()),
+                "waiters": sum(len(watch._exit_events) for watch in engine._watches.values()),
             }
             assert not any(held.values()), f"still held: {held}"
 

@@ -223,7 +223,7 @@ class Watch(Adopt):
     """The event stream breaks, and is opened again."""
 
     name = "watch"
-    constants: ClassVar[Mapping[str, Any]] = {"engine.watch.RESYNC_SECONDS": 0.5}
+    constants: ClassVar[Mapping[str, Any]] = {"workloads.container.source.RESYNC_SECONDS": 0.5}
 
     async def prepare(self, case: Case) -> None:
         await case.spawn()

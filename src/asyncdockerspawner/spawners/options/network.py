@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from traitlets import Bool, Dict, HasTraits, Integer, List, Unicode, default
 
 from asyncdockerspawner.spawners.options.per_spawn import PerSpawn
-from asyncdockerspawner.workloads.container.ports import USUAL_PORT, SharedPort
+from asyncdockerspawner.workloads.ports import USUAL_PORT, SharedPort
 
 
 class _Unset(int):

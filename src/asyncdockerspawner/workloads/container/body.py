@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.keywords.binds import bind_strings, join_binds
+from asyncdockerspawner.keywords.binds import bind_strings, is_volume, join_binds
 from asyncdockerspawner.keywords.convert import port_key
 from asyncdockerspawner.keywords.create import create_config, env_strings
 from asyncdockerspawner.keywords.host import OPTION, host_config
 from asyncdockerspawner.keywords.limits import cpu_quota
 from asyncdockerspawner.keywords.merge import deep_merge
 from asyncdockerspawner.keywords.mount import engine_mounts
-from asyncdockerspawner.workloads.container.ports import is_shared
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container import read
 from asyncdockerspawner.workloads.launch import LaunchInputs
+from asyncdockerspawner.workloads.ports import is_shared
 
 
 def build_container(inputs: LaunchInputs) -> JsonObject:
@@ -38,8 +40,49 @@ def build_container(inputs: LaunchInputs) -> JsonObject:
 
 
 def network_of(body: JsonObject) -> str:
-    """The network mode that a body asks for."""
+    """Give the network mode that a body asks for."""
     return str((body.get("HostConfig") or {}).get("NetworkMode") or "")
+
+
+def labelled(body: JsonObject, more: Mapping[str, str]) -> JsonObject:
+    """Give a body that has more labels."""
+    return {**body, "Labels": {**(body.get("Labels") or {}), **more}}
+
+
+def owner_of(body: JsonObject) -> labels.Owner | None:
+    """Give whom a body is made for, by its labels."""
+    return labels.owner_of(body.get("Labels"))
+
+
+def environment_of(body: JsonObject) -> dict[str, str]:
+    """Give the environment of a body."""
+    return read.environment_of(body.get("Env"))
+
+
+def mounted(body: JsonObject) -> Iterator[str]:
+    """Give the sources of all binds and mounts: volumes, and paths of the Engine's machine."""
+    return (source for source, _ in _mounts(body))
+
+
+def named_volumes(body: JsonObject) -> Iterator[str]:
+    """Give the volumes that a body names, but for those with options: the Engine creates these, with them."""
+    for source, mount in _mounts(body):
+        if is_volume(source) and mount.get("Type", "volume") == "volume" and not mount.get("VolumeOptions"):
+            yield source
+
+
+def volume_driver(body: JsonObject) -> str:
+    """Give the driver of the volumes that a body names; "" is the Engine's own."""
+    return str((body.get("HostConfig") or {}).get("VolumeDriver") or "")
+
+
+def _mounts(body: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    host = body.get("HostConfig") or {}
+    for bind in host.get("Binds") or ():
+        yield str(bind).partition(":")[0], {}
+    for mount in host.get("Mounts") or ():
+        if mount.get("Source"):
+            yield str(mount["Source"]), mount
 
 
 def _computed_config(inputs: LaunchInputs) -> JsonObject:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.workloads.observed import Observed
 
 _LIMITS = ("Memory", "MemorySwap", "MemoryReservation", "CpuPeriod", "CpuQuota", "NanoCpus")
 _MOUNTS = ("Binds", "Mounts", "Tmpfs")
@@ -35,19 +36,14 @@ def differences(old: str, new: str) -> list[str]:
     return [part for part in now if before.get(part, now[part]) != now[part]]
 
 
-def files_of_the_user(changed: Iterable[str], document: JsonObject) -> list[str]:
+def files_of_the_user(changed: Iterable[str], observed: Observed) -> list[str]:
     """Pick the changed paths that may be a user's: below a home or the working directory, outside mounts.
 
     Source of `changed`: `GET /containers/ID/changes`, which names every changed folder too.
     """
-    config = document.get("Config") or {}
-    environment = dict(str(entry).partition("=")[::2] for entry in config.get("Env") or [])
-    homes = [
-        PurePosixPath(each)
-        for each in (*_HOMES, environment.get("HOME"), config.get("WorkingDir") or "/")
-        if each
-    ]
-    mounts = [PurePosixPath(str(each["Destination"])) for each in document.get("Mounts") or []]
+    home = (observed.environment or {}).get("HOME")
+    homes = [PurePosixPath(each) for each in (*_HOMES, home, observed.working_dir or "/") if each]
+    mounts = [PurePosixPath(each) for each in observed.mount_points]
     return [path for path in changed if _in_a_home(PurePosixPath(path), homes, mounts)]
 
 

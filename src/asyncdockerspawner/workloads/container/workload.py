@@ -13,7 +13,9 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.execs import Ended
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.workloads.container import status
+from asyncdockerspawner.workloads.container import endpoint, read
+from asyncdockerspawner.workloads.observed import Observed
+from asyncdockerspawner.workloads.protocol import ContainerVerbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Steps:
     """Tells the Hub's log what was done to which container, and how long that took."""
 
     log: logging.Logger | logging.LoggerAdapter[Any]
-    known: Callable[[str], JsonObject | None]
+    known: Callable[[str], Observed | None]
     """Gives what is known of a container without asking."""
     image: str
     """What a container is made from that nothing is known of yet."""
@@ -29,10 +31,10 @@ class Steps:
     @contextmanager
     def step(self, done: str, ref: str) -> Iterator[None]:
         """Tell it of the block, if that succeeds."""
-        document, begin = self.known(ref) or {}, time.monotonic()
+        known, begin = self.known(ref), time.monotonic()
         yield
-        image = (document.get("Config") or {}).get("Image") or self.image
-        name = str(document.get("Name") or ref).lstrip("/")
+        image = (known.image if known else "") or self.image
+        name = (known.name if known else "") or ref
         self.tell(done, name, ref, image, begin)
 
     def tell(self, done: str, name: str, ref: str, image: str, begin: float) -> None:
@@ -60,9 +62,23 @@ class ContainerWorkload:
     def _step(self, done: str, ref: str) -> AbstractContextManager[None]:
         return self._steps.step(done, ref) if self._steps is not None else nullcontext()
 
-    async def find(self, ref: str) -> JsonObject | None:
+    @property
+    def container(self) -> ContainerVerbs:
+        """What only a container can: this is one."""
+        return self
+
+    async def inspect(self, ref: str) -> JsonObject | None:
         """Give `GET /containers/REF/json`, or None."""
         return await self._containers.inspect(ref)
+
+    async def observed(self, document: JsonObject) -> Observed:
+        """Read the container's document; all of it is there."""
+        return read.observed(document)
+
+    async def find(self, ref: str) -> Observed | None:
+        """Give what `GET /containers/REF/json` tells, or None."""
+        document = await self.inspect(ref)
+        return None if document is None else await self.observed(document)
 
     async def create(self, name: str, body: JsonObject) -> str:
         """Create the container. Raises NameConflict, ImageNotFound, InvalidConfig."""
@@ -85,7 +101,7 @@ class ContainerWorkload:
                     await self._containers.start(ref)
             except (errors.StartFailed, errors.ObjectNotFound) as exc:
                 missing = isinstance(exc, errors.ObjectNotFound) or exc.status == 404
-                document = await self.find(ref) if missing else None
+                document = await self.inspect(ref) if missing else None
                 if document is None:
                     raise
                 if reconnected or not await self._put_back(document):
@@ -104,13 +120,13 @@ class ContainerWorkload:
 
     async def _reconnected(self, document: JsonObject) -> bool:
         networks, moved = self._client.networks, False
-        for name, endpoint in ((document.get("NetworkSettings") or {}).get("Networks") or {}).items():
+        for name, joined in ((document.get("NetworkSettings") or {}).get("Networks") or {}).items():
             present = await networks.inspect(name)
-            if present is None or present["Id"] == endpoint.get("NetworkID") or not endpoint.get("NetworkID"):
+            if present is None or present["Id"] == joined.get("NetworkID") or not joined.get("NetworkID"):
                 continue
             container_id = str(document["Id"])
             await networks.disconnect(name, container_id, force=True)
-            await networks.connect(name, container_id, _endpoint_again(endpoint, container_id))
+            await networks.connect(name, container_id, _endpoint_again(joined, container_id))
             moved = True
         return moved
 
@@ -119,16 +135,16 @@ class ContainerWorkload:
         what = f"{exc.message}."
         if isinstance(exc, errors.StartFailed):
             what += await self._networks_there_are()
-        if status.never_started(document):
+        known = await self.observed(document)
+        if known.never_started:
             return errors.BadOption(
                 "The server cannot be started: a network of its container does not exist.",
                 advice=f"`network_name`, `extra_networks` (or network_mode in `extra_host_config`): {what}",
             )
-        name = str(document["Name"]).lstrip("/")
         return errors.BadOption(
             "The server cannot be started: a network of its kept container does not exist any more.",
-            advice=f"It is {name}: {what} Make that anew under its name, or remove the container with the "
-            f"files that are in it alone: `docker rm {name}`.",
+            advice=f"It is {known.name}: {what} Make that anew under its name, or remove the container with "
+            f"the files that are in it alone: `docker rm {known.name}`.",
         )
 
     async def _networks_there_are(self) -> str:
@@ -158,6 +174,18 @@ class ContainerWorkload:
         except errors.EngineError:
             return ""
 
+    def address(
+        self, observed: Observed, *, port: int, network_name: str, use_internal_ip: bool
+    ) -> tuple[str, int]:
+        """Give the address at which the Hub reaches the server. Raises NoEndpoint, NoAddressYet."""
+        return endpoint.resolve(
+            observed,
+            port=port,
+            network_name=network_name,
+            use_internal_ip=use_internal_ip,
+            engine_host=self._client.settings.host,
+        )
+
     async def changes(self, ref: str) -> Sequence[str] | None:
         """Give `GET /containers/REF/changes`; None where the Engine's storage cannot tell."""
         try:
@@ -173,13 +201,9 @@ class ContainerWorkload:
         """Connect the container; of a network that is unknown, the Engine complains at the start."""
         await self._client.networks.connect(network, ref)
 
-    async def run_inside(self, ref: str, command: Sequence[str], deadline: float) -> Ended:
+    async def run(self, ref: str, command: Sequence[str], timeout: float) -> Ended:
         """Run the command with `exec`. Raises EngineTimeout where it does not end in time."""
         try:
-            return await self._client.execs.run(ref, command, timeout=deadline)
+            return await self._client.execs.run(ref, command, timeout=timeout)
         except TimeoutError as exc:
-            raise errors.EngineTimeout("run a command in", ref, f"it runs after {deadline:.0f} s") from exc
-
-    def running(self, document: JsonObject) -> bool:
-        """Tell whether the container runs; a paused or restarting one does."""
-        return status.is_running(document)
+            raise errors.EngineTimeout("run a command in", ref, f"it runs after {timeout:.0f} s") from exc

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 USUAL_PORT = 8888
 """Where servers listen that have their network to themselves."""
@@ -44,6 +45,14 @@ def parsed(text: str) -> SharedPort | None:
 def is_shared(network_mode: str) -> bool:
     """Tell whether a container of this network mode has no network of its own."""
     return network_mode == "host" or network_mode.startswith("container:")
+
+
+def told_in(environment: Mapping[str, str]) -> int | None:
+    """Give the port that a server of this environment was told to listen on; None where it says none."""
+    try:
+        return urlsplit(environment.get("JUPYTERHUB_SERVICE_URL", "")).port
+    except ValueError:
+        return None
 
 
 def free_port(taken: Collection[int] = ()) -> int:
