@@ -15,7 +15,7 @@ from docker.types import EndpointConfig, HostConfig, NetworkingConfig
 
 from asyncdockerspawner.client import output
 from asyncdockerspawner.client.settings import EngineSettings, resolve
-from asyncdockerspawner.docker_py import calls, words
+from asyncdockerspawner.docker_py import arguments, calls
 from asyncdockerspawner.docker_py.pure import PureClient, configured_client, settings_of
 from asyncdockerspawner.docker_py.table import REQUESTS
 from asyncdockerspawner.errors import BadOption, ObjectNotFound
@@ -54,7 +54,7 @@ def test_every_other_method_has_docker_pys_words_too(method: str) -> None:
     ours = {
         each.name: each.default
         for each in inspect.signature(function).parameters.values()
-        if each.name != "host"
+        if each.name != "server"
     }
     assert list(ours.items()) == list(docker_pys(method).items())
 
@@ -185,41 +185,43 @@ def test_what_the_pure_client_does_not_have_is_an_attribute_that_it_does_not_hav
     ],
 )
 def test_names_come_as_text_or_as_a_document(value: Any, word: str, name: str) -> None:
-    assert words.name_of(value, word) == name
+    assert arguments.name_of(value, word) == name
 
 
 @pytest.mark.parametrize("value", ["", None, {}, {"Id": ""}, 7])
 def test_no_name_is_refused(value: Any) -> None:
     with pytest.raises(BadOption, match=r"^container is"):
-        words.name_of(value, "container")
+        arguments.name_of(value, "container")
 
 
 def test_a_path_leads_nowhere_else() -> None:
-    assert words.path_part("quay.io/a/b:1", "image") == "quay.io%2Fa%2Fb%3A1"
+    assert arguments.path_part("quay.io/a/b:1", "image") == "quay.io%2Fa%2Fb%3A1"
     with pytest.raises(ObjectNotFound):
-        words.path_part("a/../b", "name")
+        arguments.path_part("a/../b", "name")
 
 
 def test_filters_are_lists_of_texts() -> None:
     given = {"label": ["a=1", "b"], "name": "x", "dangling": True, "exited": 0}
-    assert words.filter_lists(given) == {
+    assert arguments.filter_lists(given) == {
         "label": ["a=1", "b"],
         "name": ["x"],
         "dangling": ["true"],
         "exited": ["0"],
     }
-    assert words.filter_lists(None) is words.filter_lists({}) is None
+    assert arguments.filter_lists(None) is arguments.filter_lists({}) is None
 
 
 def test_moments_are_seconds() -> None:
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert (
-        words.seconds(noon, "since") == words.seconds(noon.replace(tzinfo=None), "since") == noon.timestamp()
+        arguments.seconds(noon, "since")
+        == arguments.seconds(noon.replace(tzinfo=None), "since")
+        == noon.timestamp()
     )
-    assert words.seconds(5, "since") == 5
-    assert words.seconds(None, "since") is None
+    assert arguments.seconds(5, "since") == 5
+    assert arguments.seconds(None, "since") is None
     with pytest.raises(BadOption, match="since is 'yesterday'"):
-        words.seconds("yesterday", "since")
+        arguments.seconds("yesterday", "since")
 
 
 def frame(stream: int, payload: bytes) -> bytes:

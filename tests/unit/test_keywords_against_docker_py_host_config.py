@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.keywords.host import WORDS, host_config
+from asyncdockerspawner.keywords.host import KEYWORDS, host_config
 from tests.support.docker_py import HOST_WORDS, VERSION, as_json, cases, hosted_by, without_zeros, written
 
 RATES = [[{"Path": "/dev/sda", "Rate": 1024}]]
@@ -261,7 +261,7 @@ def test_every_word_of_a_host_config_is_in_the_tables() -> None:
     refused = {"init_path", "lxc_conf"}
     assert refused <= {word for word, *_ in (*REFUSED, *REFUSED_BY_BOTH)}
     assert compared | refused == HOST_WORDS
-    assert {word for word in WORDS if word.islower()} == HOST_WORDS
+    assert {word for word in KEYWORDS if word.islower()} == HOST_WORDS
 
 
 @pytest.mark.parametrize(("word", "value"), cases(SAME))

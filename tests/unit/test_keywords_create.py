@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.keywords.create import KEYS, WORDS, create_config, env_strings, words_of
+from asyncdockerspawner.keywords.create import KEYS, KEYWORDS, create_config, env_strings, keywords_of
 
 CHECK = {"Test": ["CMD-SHELL", "true"], "Interval": 10**9, "StartPeriod": 5}
 
@@ -90,7 +90,7 @@ def test_words_without_meaning_here_leave_nothing(words: dict[str, Any]) -> None
     assert (found.config, found.host) == ({}, {})
 
 
-@pytest.mark.parametrize("word", sorted({*WORDS, *KEYS}))
+@pytest.mark.parametrize("word", sorted({*KEYWORDS, *KEYS}))
 def test_none_unsets_every_word(word: str) -> None:
     found = create_config({word: None})
     assert set(found.config.values()) <= {None}
@@ -145,10 +145,10 @@ BODY = {
 
 
 def test_a_body_is_given_in_the_words_that_come_to_it() -> None:
-    words = words_of(BODY)
+    words = keywords_of(BODY)
     assert {word for word in words if not word.islower()} == {"OnBuild"}
     assert words["environment"] == {"A": "x=y", "BARE": None, "EMPTY": ""}
     assert words["volumes"] == ["/v", "/w"]
     made = create_config(words)
     assert {**made.config, "HostConfig": made.host} == BODY
-    assert words_of({"Image": "image:1"}) == {"image": "image:1"}
+    assert keywords_of({"Image": "image:1"}) == {"image": "image:1"}

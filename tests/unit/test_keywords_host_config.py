@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.keywords.host import KEYS, WORDS, host_config
+from asyncdockerspawner.keywords.host import KEYS, KEYWORDS, host_config
 
 GPU = {"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]]}
 TTY = {"PathOnHost": "/dev/ttyS0", "PathInContainer": "/dev/ttyS0", "CgroupPermissions": "rwm"}
@@ -143,7 +143,7 @@ def test_a_word_becomes_the_engines_key(word: str, value: Any, key: str, expecte
     assert host_config({word: value}) == {key: expected}
 
 
-@pytest.mark.parametrize("word", sorted({*WORDS, *KEYS}))
+@pytest.mark.parametrize("word", sorted({*KEYWORDS, *KEYS}))
 def test_none_unsets_every_word(word: str) -> None:
     assert set(host_config({word: None}).values()) <= {None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asyncdockerspawner.keywords import create, host, spelling
-from asyncdockerspawner.keywords.spelling import nearest, unknown_word
+from asyncdockerspawner.keywords.spelling import nearest, unknown_keyword
 
 KNOWN = [
     "shm_size",
@@ -39,14 +39,14 @@ def test_the_nearest_known_word_is_found_in_the_style_of_the_asking(word: object
 
 
 def test_words_of_dockers_command_and_of_compose_mean_words_that_there_are() -> None:
-    assert {*spelling._ELSEWHERE.values()} <= {*create.WORDS, *host.WORDS}
-    assert {*spelling._ELSEWHERE} & {*create.WORDS, *host.WORDS} == set()
+    assert {*spelling._ELSEWHERE.values()} <= {*create.KEYWORDS, *host.KEYWORDS}
+    assert {*spelling._ELSEWHERE} & {*create.KEYWORDS, *host.KEYWORDS} == set()
 
 
 def test_a_refusal_names_option_word_and_what_was_meant() -> None:
-    sentence = str(unknown_word("extra_host_config", "mem_limt", KNOWN))
+    sentence = str(unknown_keyword("extra_host_config", "mem_limt", KNOWN))
     assert sentence == "extra_host_config has the unknown key 'mem_limt'; did you mean 'mem_limit'?"
 
 
 def test_a_refusal_without_a_near_word_says_so() -> None:
-    assert "neither docker-py nor the Engine" in str(unknown_word("extra_host_config", "zzz", KNOWN))
+    assert "neither docker-py nor the Engine" in str(unknown_keyword("extra_host_config", "zzz", KNOWN))

@@ -20,8 +20,8 @@ from asyncdockerspawner.client import output, translate
 from asyncdockerspawner.client.connection import Connection
 from asyncdockerspawner.client.images import full_name
 from asyncdockerspawner.docker_py import pure
+from asyncdockerspawner.docker_py.arguments import filter_lists, name_of, path_part, seconds
 from asyncdockerspawner.docker_py.failures import Unsupported
-from asyncdockerspawner.docker_py.words import filter_lists, name_of, path_part, seconds
 from asyncdockerspawner.images import references
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.create import env_strings

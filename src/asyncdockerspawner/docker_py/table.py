@@ -13,7 +13,7 @@ from typing import Any
 
 from asyncdockerspawner.client.connection import Answer, Connection
 from asyncdockerspawner.client.containers import START_TIMEOUT
-from asyncdockerspawner.docker_py.words import filter_lists, name_of, path_part
+from asyncdockerspawner.docker_py.arguments import filter_lists, name_of, path_part
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.merge import plain
 

@@ -1,6 +1,6 @@
-"""How a table of words is applied to what a site wrote: docker-py's words, or the Engine's own keys.
+"""How a table of keywords is applied to what a site wrote: docker-py's keywords, or the Engine's own keys.
 
-A table: word → (key, converter). A converter takes a value and the option's name for its complaint.
+A table: keyword → (key, converter). A converter takes a value and the option's name for its complaint.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.merge import plain
-from asyncdockerspawner.keywords.spelling import unknown_word
+from asyncdockerspawner.keywords.spelling import unknown_keyword
 
 Converter: TypeAlias = Callable[[Any, str], Any]
 Table: TypeAlias = Mapping[str, tuple[str, Converter]]
 
 NOTHING = ""
-"""The key of words that have none at the Engine."""
+"""The key of keywords that have none at the Engine."""
 
 
 def unchanged(value: Any, option: str) -> Any:
@@ -52,34 +52,34 @@ def renamed(value: Any, table: Mapping[str, str], option: str) -> JsonObject:
     """Rename a part's keys to the Engine's; None is docker-py's "not set"."""
     keys = {**table, **{key: key for key in table.values()}}
     found: JsonObject = {}
-    for word, item in pairs(value, option).items():
-        if word not in keys:
-            raise unknown_word(option, word, keys)
+    for keyword, item in pairs(value, option).items():
+        if keyword not in keys:
+            raise unknown_keyword(option, keyword, keys)
         if item is None:
             continue
-        if keys[word] in found:
-            raise _twice(option, keys[word])
-        found[keys[word]] = plain(item)
+        if keys[keyword] in found:
+            raise _twice(option, keys[keyword])
+        found[keys[keyword]] = plain(item)
     return found
 
 
-def convert(words: Mapping[str, Any], table: Table, keys: Iterable[str], option: str) -> JsonObject:
-    """Convert words by a table; keys of the Engine pass as they are, words for `NOTHING` are only checked.
+def convert(keywords: Mapping[str, Any], table: Table, keys: Iterable[str], option: str) -> JsonObject:
+    """Convert keywords by a table; keys of the Engine pass as they are, those for `NOTHING` are only checked.
 
     None unsets: it stays in the answer, lies over a computed value and is dropped before sending.
     """
     known_keys = frozenset(keys)
     converted: JsonObject = {}
-    for word, value in words.items():
-        if word in table:
-            key, converter = table[word]
-        elif word in known_keys:
-            key, converter = word, unchanged
+    for keyword, value in keywords.items():
+        if keyword in table:
+            key, converter = table[keyword]
+        elif keyword in known_keys:
+            key, converter = keyword, unchanged
         else:
-            raise unknown_word(option, word, (*table, *known_keys))
+            raise unknown_keyword(option, keyword, (*table, *known_keys))
         if key != NOTHING and key in converted:
             raise _twice(option, key)
-        converted[key] = None if value is None else converter(value, f"{option}.{word}")
+        converted[key] = None if value is None else converter(value, f"{option}.{keyword}")
     converted.pop(NOTHING, None)
     return converted
 

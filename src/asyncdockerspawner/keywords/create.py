@@ -1,4 +1,4 @@
-"""`extra_create_kwargs`: docker-py's words, or the Engine's own keys, as the body of a create."""
+"""`extra_create_kwargs`: docker-py's keywords, or the Engine's own keys, as the body of a create."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ OPTION = "extra_create_kwargs"
 
 
 @dataclass(frozen=True, slots=True)
-class CreateWords:
-    """What a site's create words come to."""
+class CreateKeywords:
+    """What a site's create keywords come to."""
 
     config: JsonObject
     """Over the container's own keys."""
@@ -38,29 +38,29 @@ class CreateWords:
     """Under the computed HostConfig."""
 
 
-def create_config(words: Mapping[str, Any]) -> CreateWords:
-    """Convert docker-py's words for a container."""
-    for word in words:
-        if (meant := word if word in _HOST_ONLY else elsewhere(word)) in _HOST_ONLY:
-            name = "" if meant == word else f" as {meant!r}"
-            raise BadOption(f"{OPTION} has the key {word!r}, which belongs in extra_host_config{name}.")
-    config = convert(words, WORDS, KEYS, OPTION)
+def create_config(keywords: Mapping[str, Any]) -> CreateKeywords:
+    """Convert docker-py's keywords for a container."""
+    for keyword in keywords:
+        if (meant := keyword if keyword in _HOST_ONLY else elsewhere(keyword)) in _HOST_ONLY:
+            name = "" if meant == keyword else f" as {meant!r}"
+            raise BadOption(f"{OPTION} has the key {keyword!r}, which belongs in extra_host_config{name}.")
+    config = convert(keywords, KEYWORDS, KEYS, OPTION)
     host: JsonObject = config.pop("HostConfig", None) or {}
     # docker-py sends it beside the HostConfig, where no Engine reads it.
     if runtime := config.pop("Runtime", None):
         host = {"Runtime": runtime, **host}
-    return CreateWords(config=config, host=host)
+    return CreateKeywords(config=config, host=host)
 
 
-def words_of(body: Mapping[str, Any]) -> JsonObject:
-    """Return the words that come to this body, as DockerSpawner gives them: the environment is a dict."""
-    words: JsonObject = {_WORD_OF.get(key, key): value for key, value in body.items()}
-    if "environment" in words:
-        parted = (str(entry).partition("=") for entry in words["environment"])
-        words["environment"] = {name: value if equals else None for name, equals, value in parted}
-    if "volumes" in words:
-        words["volumes"] = list(words["volumes"])
-    return words
+def keywords_of(body: Mapping[str, Any]) -> JsonObject:
+    """Return the keywords that come to this body, as DockerSpawner gives them: the environment is a dict."""
+    keywords: JsonObject = {_KEYWORD_OF.get(key, key): value for key, value in body.items()}
+    if "environment" in keywords:
+        parted = (str(entry).partition("=") for entry in keywords["environment"])
+        keywords["environment"] = {name: value if equals else None for name, equals, value in parted}
+    if "volumes" in keywords:
+        keywords["volumes"] = list(keywords["volumes"])
+    return keywords
 
 
 def env_strings(value: Any, option: str = f"{OPTION}.environment") -> list[str]:
@@ -140,7 +140,7 @@ _HEALTHCHECK = {
     "start_interval": "StartInterval",
 }
 
-WORDS: Table = {
+KEYWORDS: Table = {
     "command": ("Cmd", _command),
     # It tells docker-py what to attach later, and nothing is attached.
     "detach": (NOTHING, unchanged),
@@ -175,7 +175,7 @@ WORDS: Table = {
     "Volumes": ("Volumes", _volumes),
 }
 
-KEYS: frozenset[str] = frozenset(key for key, _ in WORDS.values() if key) | {
+KEYS: frozenset[str] = frozenset(key for key, _ in KEYWORDS.values() if key) | {
     "ArgsEscaped",
     "AttachStderr",
     "AttachStdin",
@@ -185,6 +185,6 @@ KEYS: frozenset[str] = frozenset(key for key, _ in WORDS.values() if key) | {
     "StdinOnce",
 }
 
-_WORD_OF = {key: word for word, (key, _) in WORDS.items() if key and word.islower()}
+_KEYWORD_OF = {key: keyword for keyword, (key, _) in KEYWORDS.items() if key and keyword.islower()}
 
-_HOST_ONLY = {*host.WORDS, *host.KEYS} - {*WORDS, *KEYS, NOTHING}
+_HOST_ONLY = {*host.KEYWORDS, *host.KEYS} - {*KEYWORDS, *KEYS, NOTHING}

@@ -1,4 +1,4 @@
-"""`extra_host_config`: docker-py's words, or the Engine's own keys, as the Engine's HostConfig."""
+"""`extra_host_config`: docker-py's keywords, or the Engine's own keys, as the Engine's HostConfig."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from asyncdockerspawner.keywords.mount import engine_mounts
 OPTION = "extra_host_config"
 
 
-def host_config(words: Mapping[str, Any], *, option: str = OPTION) -> JsonObject:
-    """Convert docker-py's words for a HostConfig."""
-    return convert(words, WORDS, KEYS, option)
+def host_config(keywords: Mapping[str, Any], *, option: str = OPTION) -> JsonObject:
+    """Convert docker-py's keywords for a HostConfig."""
+    return convert(keywords, KEYWORDS, KEYS, option)
 
 
 def _ports(value: Any, option: str) -> JsonObject:
@@ -162,7 +162,7 @@ _DEVICE_REQUEST = {
     "options": "Options",
 }
 
-WORDS: Table = {
+KEYWORDS: Table = {
     "auto_remove": ("AutoRemove", unchanged),
     "binds": ("Binds", _binds),
     "blkio_weight": ("BlkioWeight", _count),
@@ -229,12 +229,12 @@ WORDS: Table = {
     "volumes_from": ("VolumesFrom", _volumes_from),
     # A key whose value is merged, and so must have one form.
     "Binds": ("Binds", _binds),
-    # Not words of docker-py's, but the keys that its HostConfig really writes.
+    # Not keywords of docker-py's, but the keys that its HostConfig really writes.
     "CPURealtimePeriod": ("CpuRealtimePeriod", unchanged),
     "CPURealtimeRuntime": ("CpuRealtimeRuntime", unchanged),
 }
 
-KEYS: frozenset[str] = frozenset(key for key, _ in WORDS.values() if key) | {
+KEYS: frozenset[str] = frozenset(key for key, _ in KEYWORDS.values() if key) | {
     "Annotations",
     "Cgroup",
     "ConsoleSize",

@@ -1,4 +1,4 @@
-"""docker-py's words for a `Mount`, or the Engine's own keys, as an entry of `HostConfig.Mounts`."""
+"""docker-py's keywords for a `Mount`, or the Engine's own keys, as an entry of `HostConfig.Mounts`."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def engine_mounts(value: Any, option: str) -> list[JsonObject]:
     return [engine_mount(each, f"{option}[{number}]") for number, each in enumerate(items(value, option))]
 
 
-def engine_mount(words: Any, option: str) -> JsonObject:
-    """Convert one mount. Raises BadOption for a word that its type does not have."""
+def engine_mount(keywords: Any, option: str) -> JsonObject:
+    """Convert one mount. Raises BadOption for a keyword that its type does not have."""
     every = {**_COMMON, **_BIND, **_VOLUME, **_TMPFS}
-    given = renamed(pairs(words, option), {**every, **_RAW}, option)
+    given = renamed(pairs(keywords, option), {**every, **_RAW}, option)
     kind = str(given.setdefault("Type", "volume"))
     if not given.get("Target"):
         raise BadOption(f"{option} has no target: the path in the container.")
@@ -52,13 +52,13 @@ def engine_mount(words: Any, option: str) -> JsonObject:
         if key in {*_COMMON.values(), *_RAW}:
             mount[key] = item
         elif not item:
-            # docker-py's default of a word, written out: it may stand at any type.
+            # docker-py's default of a keyword, written out: it may stand at any type.
             continue
         elif key in own.values():
             part[key] = _converted(key, item, option)
         else:
-            word = next(word for word, name in every.items() if name == key)
-            raise BadOption(f"{option} has {word!r}, which a mount of the type {kind!r} does not have.")
+            keyword = next(keyword for keyword, name in every.items() if name == key)
+            raise BadOption(f"{option} has {keyword!r}, which a mount of the type {kind!r} does not have.")
     if part:
         mount[section] = {**mount.get(section, {}), **part}
     return mount

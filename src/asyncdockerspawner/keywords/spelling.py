@@ -1,4 +1,4 @@
-"""Refuse an unknown word with the known one that was probably meant."""
+"""Refuse an unknown keyword with the known one that was probably meant."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ _ELSEWHERE = {
 """Words of Docker's command and of compose files, without their dashes → docker-py's."""
 
 
-def elsewhere(word: object) -> str | None:
-    """Return docker-py's word for one of Docker's command or of compose files."""
-    return _ELSEWHERE.get(_shape(str(word)))
+def elsewhere(keyword: object) -> str | None:
+    """Return docker-py's keyword for one of Docker's command or of compose files."""
+    return _ELSEWHERE.get(_shape(str(keyword)))
 
 
-def nearest(word: object, known: Iterable[str]) -> str | None:
-    """Find the known word most like `word`, be it written in another style; None where none is."""
-    words = set(known)
-    if (meant := elsewhere(word)) in words:
+def nearest(keyword: object, known: Iterable[str]) -> str | None:
+    """Find the known keyword most like `keyword`, be it written in another style; None where none is."""
+    keywords = set(known)
+    if (meant := elsewhere(keyword)) in keywords:
         return meant
     by_shape: dict[str, str] = {}
-    # Where docker-py and the Engine share a word, answer in the style that was asked in.
-    for each in sorted(words, key=lambda each: (each.islower() != str(word).islower(), each)):
+    # Where docker-py and the Engine share a keyword, answer in the style that was asked in.
+    for each in sorted(keywords, key=lambda each: (each.islower() != str(keyword).islower(), each)):
         by_shape.setdefault(_shape(each), each)
-    found = difflib.get_close_matches(_shape(str(word)), by_shape, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(_shape(str(keyword)), by_shape, n=1, cutoff=0.7)
     return by_shape[found[0]] if found else None
 
 
-def unknown_word(option: str, word: object, known: Iterable[str]) -> BadOption:
-    """Make the refusal of `word`, to be raised."""
-    meant = nearest(word, known)
+def unknown_keyword(option: str, keyword: object, known: Iterable[str]) -> BadOption:
+    """Make the refusal of `keyword`, to be raised."""
+    meant = nearest(keyword, known)
     hint = f"did you mean {meant!r}?" if meant else "neither docker-py nor the Engine has such a word here."
-    return BadOption(f"{option} has the unknown key {word!r}; {hint}")
+    return BadOption(f"{option} has the unknown key {keyword!r}; {hint}")
 
 
-def _shape(word: str) -> str:
+def _shape(keyword: str) -> str:
     # shm_size, shmSize and ShmSize are one wish.
-    return word.replace("_", "").replace("-", "").lower()
+    return keyword.replace("_", "").replace("-", "").lower()

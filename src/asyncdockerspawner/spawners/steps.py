@@ -88,7 +88,7 @@ async def create_object(spawner: Overridable) -> JsonObject:
         await lifecycle.ensure_volumes(server.renew(), body, lambda: volumes.scopes(spawner))
         if is_overridden(spawner, "docker"):
             # Whoever looks into what is created finds it in docker-py's words.
-            words = create.words_of(body)
+            words = create.keywords_of(body)
             answer = spawner.docker("create_container", name=spawner.container_name, **words)
             return dict(await resolved(answer))
         made = await lifecycle.create(server.workload, spawner.container_name, body, server.spawn)

@@ -1,4 +1,4 @@
-"""docker-py's ways to write names, filters and times."""
+"""Names, filters and times as docker-py takes them, written for the Engine."""
 
 from __future__ import annotations
 
