@@ -79,7 +79,7 @@ class Janitor:
             try:
                 await work()
             except Exception as exc:  # noqa: BLE001 - nobody else would hear of it
-                _tell(what, exc)
+                _log_failure(what, exc)
                 return False
             return True
 
@@ -120,7 +120,7 @@ class Janitor:
                 await work()
             except Exception as exc:  # noqa: BLE001 - whatever it is, what is queued behind must run
                 if not _passing(exc, attempt):
-                    _tell(what, exc)
+                    _log_failure(what, exc)
                     return False
                 level = logging.WARNING if attempt < len(RETRY_PAUSES) else logging.DEBUG
                 _log.log(level, "Could not %s yet: %s", what, exc)
@@ -140,7 +140,7 @@ class Janitor:
             del self._tails[name], self._begun[name]
 
 
-def _tell(what: str, exc: Exception) -> None:
+def _log_failure(what: str, exc: Exception) -> None:
     # The Engine's answer says all; anything else is a fault of ours, to be found by its traceback.
     _log.error("Could not %s: %s", what, exc, exc_info=not isinstance(exc, errors.EngineError))
 

@@ -46,9 +46,9 @@ def ownership_labels_of(owner: Owner) -> dict[str, str]:
 
 def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
     """Read the owner back; None unless all of it is there."""
-    told = labels or {}
+    found = labels or {}
     try:
-        return Owner(hub_id=told[HUB], username=told[USER], servername=told[SERVER], spawn_id=told[SPAWN])
+        return Owner(hub_id=found[HUB], username=found[USER], servername=found[SERVER], spawn_id=found[SPAWN])
     except KeyError:
         return None
 

@@ -109,20 +109,20 @@ def listed(entry: JsonObject) -> Observed:
 
 def hint(event: events.ContainerEvent) -> Hint:
     """Read an event; of what it tells besides, only labels of ours can be told from other words."""
-    told = event.attributes
-    owner = labels.owner_of(told)
+    attributes = event.attributes
+    owner = labels.owner_of(attributes)
     return Hint(
         kind=_HAPPENED[event.action],
         observed=Observed(
             id=event.container_id,
-            name=str(told.get("name") or "").lstrip("/"),
-            hub_id=told.get(labels.HUB) or "",
+            name=str(attributes.get("name") or "").lstrip("/"),
+            hub_id=attributes.get(labels.HUB) or "",
             owner=owner,
-            shared_port=_shared_port(told, "", {}),
-            removal=_removal(told, owner, None),
-            config_hash=told.get(labels.CONFIG_HASH),
+            shared_port=_shared_port(attributes, "", {}),
+            removal=_removal(attributes, owner, None),
+            config_hash=attributes.get(labels.CONFIG_HASH),
         ),
-        by_force=told.get("signal") == SIGKILL,
+        by_force=attributes.get("signal") == SIGKILL,
         exit_code=event.exit_code,
         time=event.time,
     )

@@ -20,25 +20,25 @@ from asyncdockerspawner.workloads.protocol import ContainerVerbs
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Tells the Hub's log what was done to which container, and how long that took."""
+    """Logs what was done to which container, and how long that took, in the Hub's log."""
 
     log: logging.Logger | logging.LoggerAdapter[Any]
     known: Callable[[str], Observed | None]
-    """Gives what is known of a container without asking."""
+    """Returns what is known of a container without asking."""
     image: str
     """What a container is made from that nothing is known of yet."""
 
     @contextmanager
     def step(self, done: str, ref: str) -> Iterator[None]:
-        """Tell it of the block, if that succeeds."""
+        """Log what the block has done, if it succeeds."""
         known, begin = self.known(ref), time.monotonic()
         yield
         image = (known.image if known else "") or self.image
         name = (known.name if known else "") or ref
-        self.tell(done, name, ref, image, begin)
+        self.log_done(done, name, ref, image, begin)
 
-    def tell(self, done: str, name: str, ref: str, image: str, begin: float) -> None:
-        """Tell it of what has begun then."""
+    def log_done(self, done: str, name: str, ref: str, image: str, begin: float) -> None:
+        """Log what was begun at `begin`, by the monotonic clock."""
         seconds = time.monotonic() - begin
         self.log.info("%s %s (id %s, image %s) in %.1f s", done, name, ref[:12], image, seconds)
 
@@ -85,7 +85,7 @@ class ContainerWorkload:
         begin = time.monotonic()
         made = await self._containers.create(name, body)
         if self._steps is not None:
-            self._steps.tell("Created", name, made, str(body.get("Image") or ""), begin)
+            self._steps.log_done("Created", name, made, str(body.get("Image") or ""), begin)
         return made
 
     async def start(self, ref: str) -> None:
