@@ -23,7 +23,7 @@ from tests.fake_engine import FakeEngine
 from tests.support.clients import body, opened
 from tests.support.servers import answering
 from tests.support.site import Site
-from tests.support.waiting import until
+from tests.support.waiting import turns, until
 
 
 @pytest.mark.parametrize(
@@ -225,16 +225,11 @@ async def test_a_short_absence_of_the_engine_goes_unnoticed(
         assert (await client.containers.inspect("none")) is None
 
 
-async def seen_by_the_loop() -> None:
-    """Let the loop see which connections have ended: until something is awaited, it does not."""
-    await asyncio.sleep(0.1)
-
-
 async def test_an_engine_that_is_away_is_told_and_found_again(fake: FakeEngine) -> None:
     async with opened(fake.url) as client:
         await client.system.info()
         with fake.away():
-            await seen_by_the_loop()
+            await turns()  # until something is awaited, the loop does not see what has ended
             with pytest.raises(errors.EngineUnavailable, match="is it running"):
                 await client.containers.create("own", {"Image": "stub:1"})
         await client.containers.create("own", {"Image": "stub:1"})
@@ -300,7 +295,7 @@ async def test_the_first_request_after_a_restart_works_or_is_lost_and_never_hang
         with fake.away():
             pass
         if noticed:
-            await seen_by_the_loop()
+            await turns()  # until something is awaited, the loop does not see what has ended
         async with asyncio.timeout(5):
             try:
                 await client.containers.create("own", {"Image": "stub:1"})

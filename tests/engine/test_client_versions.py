@@ -16,7 +16,7 @@ from asyncdockerspawner.client.client import Client
 from tests.fake_engine import FakeEngine
 from tests.support.clients import opened
 from tests.support.servers import answering
-from tests.support.waiting import until
+from tests.support.waiting import turns, until
 from tests.testbed.socket_proxy import FORBIDDEN
 
 VERSION = "/version"
@@ -157,7 +157,7 @@ async def test_a_call_cancelled_while_it_asks_for_the_version_leaves_that_to_the
         first = asyncio.create_task(client.system.info())
         await until(fake.requests)
         second = asyncio.create_task(client.system.info())
-        await asyncio.sleep(0.1)
+        await turns()
         first.cancel()
         assert (await second)["NCPU"] >= 1
     assert first.cancelled()

@@ -162,7 +162,7 @@ def at_the_real_one(folder: Path, *, live_restore: bool, graceful: bool) -> dict
             heard = read_to_the_end(answer)
         if live_restore:
             os.kill(pid, signal.SIGKILL)
-            time.sleep(0.5)
+            assert wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10)
         engine.start()
         return outcome(engine.http, heard)
 

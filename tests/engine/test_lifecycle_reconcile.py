@@ -10,6 +10,7 @@ from jupyterhub import orm
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.lifecycle import reconcile
 from tests.fake_engine import FakeEngine
+from tests.support.engines import all_done, engines_of
 from tests.support.site import Site, site_over
 from tests.support.waiting import until
 from tests.support.world import MakeWorld, World, open_world
@@ -33,6 +34,14 @@ async def as_another_process(world: World) -> World:
     world = world.restarted()
     world.new_spawner("other")._managed.watch.begin()
     return world
+
+
+async def compared(fake: FakeEngine) -> None:
+    """Wait until the Engine's containers were compared with the database, and what that led to is done."""
+    (engine,) = engines_of(fake.url)
+    for watch in engine._watches.values():
+        await watch.find("", "any")
+    await all_done(engine)
 
 
 async def states(fake: FakeEngine, wanted: dict[str, str], seconds: float = 20.0) -> None:
@@ -99,7 +108,7 @@ async def test_a_user_who_comes_back_before_an_owed_stop_is_done_has_a_server(
     await world.user.stop("one")
     spawner = await world.spawn("one")
     assert "owed" not in spawner.get_state()
-    await asyncio.sleep(0.5)
+    await all_done(spawner.engine)
     assert await spawner.poll() is None
     await world.user.stop("one")
     await states(fake, {})
@@ -117,7 +126,7 @@ async def test_what_the_database_does_not_know_is_kept_unless_the_site_says_othe
     world.db.commit()
     await as_another_process(world)
     await until(lambda: "th-alice--one, th-alice--two" in log.text)
-    await asyncio.sleep(0.5)
+    await compared(fake)
     gone = {"keep": "running", "stop": "exited"}
     await states(fake, {name: gone[policy] for name in ("one", "two") if policy in gone})
 
@@ -131,8 +140,7 @@ async def test_what_was_made_to_be_kept_is_stopped_at_most(make: MakeWorld, fake
         world.db.delete(world.user.orm_user.orm_spawners[name])
     world.db.commit()
     await as_another_process(world)
-    await states(fake, {"one": "exited", "two": "exited"})
-    await asyncio.sleep(0.5)
+    await compared(fake)
     await states(fake, {"one": "exited", "two": "exited"})
 
 
@@ -142,7 +150,7 @@ async def test_servers_that_the_hub_takes_for_running_are_left_alone(
     world = make(orphan_policy="remove")
     await world.spawn("one")
     world = await as_another_process(world)
-    await asyncio.sleep(0.6)
+    await compared(fake)
     assert await world.spawner("one").poll() is None
     assert "database" not in log.text
     await world.user.stop("one")

@@ -11,6 +11,7 @@ from traitlets.log import get_logger
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import watch as room
 from tests.fake_engine import FakeEngine
+from tests.support.engines import all_done, all_heard
 from tests.support.site import SHELL, Site
 from tests.support.waiting import until
 from tests.support.world import MakeWorld
@@ -72,11 +73,13 @@ async def test_a_removal_from_outside_is_told_too(make_world: MakeWorld, site: S
     await spawner.user.stop("")
 
 
-async def test_a_stop_that_the_hub_asked_for_is_not_told_as_a_death(make_world: MakeWorld) -> None:
+async def test_a_stop_that_the_hub_asked_for_is_not_told_as_a_death(
+    make_world: MakeWorld, site: Site
+) -> None:
     spawner = await make_world().spawn()
     told = await heard(spawner)
     await spawner.user.stop("")
-    await asyncio.sleep(0.3)
+    await all_heard(site, spawner._managed.watch)
     assert not told.is_set()
     assert spawner._managed.record.last_end == ""
 
@@ -85,7 +88,7 @@ async def test_a_rename_from_outside_is_no_end(make_world: MakeWorld, site: Site
     spawner = await make_world().spawn()
     other = f"{spawner.object_name}-other"
     post(site, spawner.object_id, "rename", name=other)
-    await asyncio.sleep(0.2)
+    await all_heard(site, spawner._managed.watch)
     assert await spawner.poll() is None
     await spawner.user.stop("")
     assert site.containers() == []
@@ -95,10 +98,12 @@ async def test_a_stop_from_outside_is_told_and_a_restart_is_not(make_world: Make
     spawner = await make_world().spawn()
     told = await heard(spawner)
     post(site, spawner.object_id, "stop", t=1)
-    await asyncio.sleep(0.5)
+    await all_heard(site, spawner._managed.watch)
     assert await spawner.poll() is None
     post(site, spawner.object_id, "start")
-    await asyncio.sleep(room.RESTART_SECONDS + 0.5)
+    # The watch waits as long, and began before.
+    await asyncio.sleep(room.RESTART_SECONDS)
+    await all_heard(site, spawner._managed.watch)
     assert not told.is_set()
     post(site, spawner.object_id, "stop", t=1)
     await asyncio.wait_for(told.wait(), 10)
@@ -126,14 +131,15 @@ async def test_a_server_that_the_hub_is_giving_up_gets_no_route_any_more(
 
     async def give_up() -> None:
         post(site, spawner.object_id, "start")
-        await asyncio.sleep(0.5)
+        await all_heard(site, spawner._managed.watch)
         await world.user.stop("")
         ended.set()
 
     spawner.add_poll_callback(give_up)
     kill(site, spawner.object_id)
     await asyncio.wait_for(ended.wait(), 10)
-    await asyncio.sleep(0.2)
+    await all_heard(site, spawner._managed.watch)
+    await all_done(spawner.engine)
     assert proxy.routes == []
 
 
@@ -163,22 +169,23 @@ async def test_polls_ask_nothing_while_the_watch_is_in_step(fake: FakeEngine, ma
     await world.user.stop("")
 
 
-async def test_an_absence_of_the_engine_stops_nobody(fake: FakeEngine, make: MakeWorld) -> None:
+async def test_an_absence_of_the_engine_stops_nobody(
+    fake: FakeEngine, fake_site: Site, make: MakeWorld
+) -> None:
     world = make()
     spawner = await world.spawn()
     told = await heard(spawner)
     with fake.away():
-        await polled(spawner, 10)
-    await polled(spawner, 5)
+        await until(lambda: not spawner._managed.watch.live)
+        while spawner._managed.watch._failures < 3:
+            assert await spawner.poll() is None
+            await asyncio.sleep(0.02)
+    await until(lambda: spawner._managed.watch.live)
+    await all_heard(fake_site, spawner._managed.watch)
+    assert await spawner.poll() is None
     assert not told.is_set()
     await world.user.stop("")
     assert fake.containers() == []
-
-
-async def polled(spawner: DockerSpawner, times: int) -> None:
-    for _ in range(times):
-        assert await spawner.poll() is None
-        await asyncio.sleep(0.1)
 
 
 async def test_an_end_that_was_missed_is_noticed_after_the_absence(fake: FakeEngine, make: MakeWorld) -> None:

@@ -98,10 +98,12 @@ async def test_a_turn_that_does_not_come_is_told(make: MakeWorld, fake: FakeEngi
 
 
 @pytest.mark.parametrize("kind", ["silent", "dies"])
-async def test_a_place_is_held_no_longer_than_asked_for_or_lived(make: MakeWorld, kind: str) -> None:
+async def test_a_place_is_held_no_longer_than_asked_for_or_lived(
+    make: MakeWorld, fake: FakeEngine, kind: str
+) -> None:
     world = make(kind, concurrent_starts=1, start_hold=0.3, start_timeout=20, http_timeout=1)
     first = asyncio.ensure_future(world.spawn("first"))
-    await asyncio.sleep(0.1)
+    await until(lambda: fake.requests("POST", "/containers/create"))
     async with asyncio.timeout(10):
         spawner = world.new_spawner("second")
         await spawner.run_pre_spawn_hook()
@@ -137,8 +139,7 @@ async def test_who_waits_for_an_image_that_was_removed_keeps_nobody_from_startin
     fake.add_pullable(SLOW, pause=1.0)
     fake.clear_requests()
     waiting = [asyncio.create_task(world.spawn(name, image=SLOW)) for name in ("one", "two")]
-    while not fake.requests("POST", "/images/create"):  # noqa: ASYNC110 - the fake Engine has no event for us
-        await asyncio.sleep(0.01)
+    await until(lambda: fake.requests("POST", "/images/create"))
     await world.spawn("other")
     assert not any(task.done() for task in waiting)
     await asyncio.gather(*waiting)
@@ -152,8 +153,9 @@ async def test_a_kept_container_passes_by_the_queue(make: MakeWorld, fake: FakeE
     await world.spawn("kept")
     await world.user.stop("kept")
     fake.rule("POST", "/containers/create", delay_before=2, times=1)
+    fake.clear_requests()
     first = asyncio.ensure_future(world.spawn("first"))
-    await asyncio.sleep(0.2)
+    await until(lambda: fake.requests("POST", "/containers/create"))
     async with asyncio.timeout(5):
         await world.spawn("kept")
     await world.user.stop("kept")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
 
 from asyncdockerspawner import DockerSpawner, errors
 from tests.fake_engine import FakeEngine
+from tests.support.engines import all_heard
+from tests.support.site import site_over
 from tests.support.world import MakeWorld
 
 TRIES = 5
@@ -56,16 +57,6 @@ async def test_a_signal_that_need_not_end_a_server_does_not_end_it(make_world: M
     await spawner.user.stop("")
 
 
-async def all_heard(fake: FakeEngine, spawner: DockerSpawner) -> None:
-    """Wait until the watch has heard all that was told so far, and has asked what it had to ask."""
-    with spawner._managed.watch.waiting("mark") as mark:
-        actor = {"ID": "mark", "Attributes": {"name": "mark"}}
-        fake.emit_raw(json.dumps({"Type": "container", "Action": "die", "Actor": actor}) + "\n")
-        await asyncio.wait_for(mark.wait(), 20)
-    while spawner._managed.watch._rechecks:
-        await asyncio.wait(spawner._managed.watch._rechecks.values())
-
-
 def callback(spawner: DockerSpawner) -> asyncio.Event:
     told = asyncio.Event()
     spawner.add_poll_callback(told.set)
@@ -81,7 +72,7 @@ async def test_late_events_of_a_former_life_change_nothing(fake: FakeEngine, mak
         told = callback(spawner)
         assert await spawner.poll() is None
         fake.clear_requests()
-    await all_heard(fake, spawner)
+    await all_heard(site_over(fake), spawner._managed.watch)
     assert await spawner.poll() is None
     assert not told.is_set()
     # Its new start may have moved it; of its former end there is nothing to ask.
@@ -99,7 +90,7 @@ async def test_a_late_start_revives_nothing(fake: FakeEngine, make: MakeWorld) -
         assert await spawner.poll() is not None
         # The Engine cannot even be asked.
         fake.rule("GET", "/containers/[^/]+/json$", status=500, message="not now")
-    await all_heard(fake, spawner)
+    await all_heard(site_over(fake), spawner._managed.watch)
     assert await spawner.poll() is not None
     fake.clear_rules()
     await world.user.stop("")
@@ -113,7 +104,7 @@ async def test_late_events_of_what_was_removed_bring_nothing_back(fake: FakeEngi
         await world.user.stop("")
         assert watch.all() == []
         fake.drop_events("destroy")
-    await all_heard(fake, spawner)
+    await all_heard(site_over(fake), spawner._managed.watch)
     assert watch.all() == []
 
 
@@ -124,7 +115,7 @@ async def test_a_stop_whose_answer_is_lost_is_asked_about(fake: FakeEngine, make
     fake.rule("POST", "/stop$", reset_after=True)
     with pytest.raises(errors.EngineLost):
         await spawner.docker("stop", spawner.object_id, 0)
-    await all_heard(fake, spawner)
+    await all_heard(site_over(fake), spawner._managed.watch)
     assert await spawner.poll() is not None
     fake.clear_rules()
     fake.deliver_events()

@@ -16,7 +16,7 @@ from asyncdockerspawner.images import pulls as room
 from asyncdockerspawner.images.credentials import Credentials
 from asyncdockerspawner.images.pulls import PullPolicy
 from tests.fake_engine import FakeEngine
-from tests.support.waiting import until
+from tests.support.waiting import turns, until
 
 IMAGE = "registry.test/pullable:1"
 SLOW = "registry.test/slow:1"
@@ -44,8 +44,7 @@ async def waiting(
 ) -> asyncio.Task[None]:
     """Have somebody wait for a pull that has begun."""
     task = asyncio.create_task(engine.pulls.ensure(SLOW, policy))
-    while not pulls(fake):  # noqa: ASYNC110 - the fake Engine has no event for us
-        await asyncio.sleep(0.01)
+    await until(lambda: pulls(fake))
     return task
 
 
@@ -168,8 +167,7 @@ async def test_waiters_hear_how_far_it_is_also_those_who_come_later(
         )
 
     first = asyncio.create_task(wait(0))
-    while len(heard[0]) < 2:  # noqa: ASYNC110 - told one by one
-        await asyncio.sleep(0.01)
+    await until(lambda: len(heard[0]) >= 2)
     await asyncio.gather(first, wait(1))
     for each in heard:
         assert [text for text, _ in each] != []
@@ -196,9 +194,13 @@ async def test_the_last_one_to_leave_ends_the_pull_after_a_while(
     waiter.cancel()
     await asyncio.wait([waiter])
     # One who comes back within the grace finds the pull going on.
+    (shared,) = engine.pulls._shared.values()
     again = asyncio.create_task(engine.pulls.ensure(SLOW, PullPolicy.IF_NOT_PRESENT))
-    await asyncio.sleep(1.5)
-    assert (pulls(fake), again.done()) == (1, False)
+    # The grace began before, and is over by then.
+    await asyncio.sleep(room.GRACE_SECONDS)
+    await turns()
+    assert shared.task is not None
+    assert (shared.task.cancelling(), pulls(fake), again.done()) == (0, 1, False)
     monkeypatch.setattr(room, "GRACE_SECONDS", 0.2)
     again.cancel()
     await asyncio.wait([again])
@@ -290,8 +292,7 @@ async def test_a_cancelled_pull_lets_the_next_one_go_on(engine: Engine, fake: Fa
     fake.add_pullable("registry.test/slower:1", pause=0.2)
     first = asyncio.create_task(engine.pulls.ensure("registry.test/slower:1", PullPolicy.IF_NOT_PRESENT))
     second = asyncio.create_task(engine.pulls.ensure("registry.test/slower:1", PullPolicy.IF_NOT_PRESENT))
-    while pulls(fake) == 0:  # noqa: ASYNC110 - the fake Engine has no event for us
-        await asyncio.sleep(0.01)
+    await until(lambda: pulls(fake))
     first.cancel()
     await asyncio.wait([first])
     await second

@@ -18,7 +18,8 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine import start_slots as room
 from asyncdockerspawner.engine.start_slots import StartSlots
 from tests.support.servers import answering
-from tests.support.start_slots import Starter, silent, starters, turns, who
+from tests.support.start_slots import Starter, silent, starters, who
+from tests.support.waiting import turns
 from tests.testbed.socket_proxy import FORBIDDEN
 
 pytestmark = pytest.mark.fake_engine

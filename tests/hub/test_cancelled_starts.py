@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.fake_engine import FakeEngine
-from tests.support.hub_site import AT_ONCE, SILENT, HubSite, MakeHub, until
+from tests.support.hub_site import AT_ONCE, SILENT, HubSite, MakeHub, under_way, until
 
 SLOW = 2.5
 """Longer than the second that the Hub gives a cancelled start to end."""
@@ -67,8 +67,9 @@ async def test_a_cancelled_start_leaves_nothing(
     await until(lambda: asked(fake, route), is_=True, seconds=10, every=0.01)
     await cancel(hub, "alice")
     await hub.nothing_left()
-    # What the Engine does late, it does now.
-    await asyncio.sleep(SLOW)
+    # What the Engine does late goes as well.
+    await until(lambda: under_way(fake, route), is_=False, seconds=30)
+    await hub.nothing_left()
     assert hub.names() == [], moment
     await hub.api.start_server("alice")
     assert await hub.answers("alice")

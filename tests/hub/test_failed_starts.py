@@ -146,7 +146,6 @@ async def test_a_create_that_hangs_keeps_nobody_waiting_for_the_bad_news(
 async def away(fake: FakeEngine, seconds: float) -> None:
     """Let the Engine be away for so long."""
     fake.offline(seconds)
-    await asyncio.sleep(seconds)
     await until(partial(is_online, fake), is_=True, seconds=10)
 
 

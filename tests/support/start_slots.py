@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from asyncdockerspawner.engine.start_slots import Slot, StartSlots
+from tests.support.waiting import turns
 
 
 def silent(_ahead: int) -> None:
@@ -25,12 +26,6 @@ class Starter:
     @property
     def slot(self) -> Slot:
         return self.task.result()
-
-
-async def turns(count: int = 10) -> None:
-    """Let everybody do what can be done without waiting."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def starters(slots: StartSlots, count: int, limit: int | None = 1) -> list[Starter]:

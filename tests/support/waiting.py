@@ -12,3 +12,9 @@ async def until(ask: Callable[[], Any], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not ask():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
+
+
+async def turns(count: int = 10) -> None:
+    """Let everybody do what can be done without waiting."""
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -13,7 +13,8 @@ from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine import start_slots as room
 from asyncdockerspawner.engine.start_slots import StartSlots
-from tests.support.start_slots import Starter, silent, starters, turns, who
+from tests.support.start_slots import Starter, silent, starters, who
+from tests.support.waiting import turns
 
 
 @pytest.fixture

@@ -10,19 +10,13 @@ from typing import Any, ClassVar
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import registry
-from asyncdockerspawner.engine.engine import Engine
 from tests.fake_engine import FakeEngine
+from tests.support.engines import engines_of
 from tests.support.world import World
 
 Json = dict[str, Any]
 EVENTUALLY = 8.0
 """Seconds that work in the background has to end well."""
-
-
-def engines_of(url: str) -> list[Engine]:
-    """Give this loop's Engines at an address."""
-    engines = registry._engines.get(asyncio.get_running_loop(), {})
-    return [engine for settings, engine in engines.items() if settings.url == url]
 
 
 @dataclass

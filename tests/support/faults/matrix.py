@@ -22,7 +22,8 @@ from sqlalchemy.orm import Session
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine import registry
 from tests.fake_engine import FakeEngine
-from tests.support.faults.case import Case, Operation, engines_of
+from tests.support.engines import engines_of
+from tests.support.faults.case import Case, Operation
 from tests.support.site import Site
 from tests.support.waiting import until
 from tests.support.world import World
