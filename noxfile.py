@@ -62,7 +62,9 @@ AT_ONCE = 5
 """More are no faster on two cores, and keep each other waiting until their limits."""
 EVERYWHERE = ["client_*", "docker_py*", "fake_engine_answers", "lifecycle*"]
 """What is tested over each Engine: files of tests/engine."""
-WITHOUT_A_REAL_ENGINE = ["lifecycle*", "lone_spawn", "readiness_probe", "start_slot_limits"]
+WITHOUT_A_REAL_ENGINE = [
+    "lifecycle*", "lone_spawn", "readiness_probe", "reconcile", "start_slot_limits", "watch_stream",
+]  # fmt: skip
 """What is tested with a newer Python too: files of tests/engine."""
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 NEWER_PYTHONS = ["3.14", "3.13", "3.12"]

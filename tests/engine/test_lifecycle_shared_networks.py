@@ -244,3 +244,9 @@ async def test_servers_in_the_network_of_another_container_have_ports_of_their_o
     assert len({first.server.port, second.server.port, 8888}) == 3
     assert [answers(first), answers(second)] == [200, 200]
     await asyncio.gather(world.user.stop("one"), world.user.stop("two"))
+
+
+@pytest.mark.fake_engine
+def test_a_free_port_is_none_that_is_taken() -> None:
+    assert ports.free_port(range(ports.LOWEST, ports.HIGHEST)) == ports.HIGHEST
+    assert ports.LOWEST <= ports.free_port() <= ports.HIGHEST

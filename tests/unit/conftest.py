@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,15 @@ from tests.support import guards
 from tests.support.virtual_time import virtual_time
 from tests.testbed.dockerspawner import dockerspawner_python
 
-NOT_YET = {"test_ports", "test_reconcile", "test_watch"}
-"""Files that still have a server of their own."""
-
 # No test depends on how fast the machine is.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_socket(request: pytest.FixtureRequest) -> Iterator[None]:
+def no_socket() -> Iterator[None]:
     """Fail a test that opens a connection or listens: such a test belongs to those with an Engine."""
-    with nullcontext() if request.path.stem in NOT_YET else guards.no_sockets():
+    with guards.no_sockets():
         yield
 
 

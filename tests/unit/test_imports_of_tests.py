@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = (
-    "tests.support",
-    "tests.fake_engine",
-    "tests.testbed",
-    "tests.unit.table_bed",
-    "tests.unit.watch_bed",
-)
+SHARED = ("tests.support", "tests.fake_engine", "tests.testbed")
 OF_THE_BENCHMARKS = {"tests/unit/test_benchmarks_report.py", "tests/engine/test_soak.py"}
 """The tests of the benchmarks themselves."""
 SOURCES = sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))

@@ -15,7 +15,7 @@ from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container import read
 from asyncdockerspawner.workloads.observed import Observed, Phase, poll_status
 from asyncdockerspawner.workloads.source import Happened, Hint
-from tests.unit.table_bed import OURS, Deliveries, document_of, entry_of, event, inspected, listed
+from tests.support.table_deliveries import OURS, Deliveries, document_of, entry_of, event, inspected, listed
 
 EXPECTED = Observed(id="a", name="n", hub_id="h")
 

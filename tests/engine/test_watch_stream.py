@@ -19,7 +19,10 @@ from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container import source
 from asyncdockerspawner.workloads.observed import Observed, poll_status
 from tests.support.servers import answering
-from tests.unit.watch_bed import Server, heard, until
+from tests.support.waiting import until
+from tests.support.watch_server import Server, heard
+
+pytestmark = pytest.mark.fake_engine
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
@@ -106,11 +105,6 @@ class Server:
         self.held[kind] = asyncio.Event()
         yield
         self.held.pop(kind).set()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - the server is asked in many ways
-        await asyncio.sleep(0.005)
 
 
 async def heard(watch: Watch, server: Server) -> None:

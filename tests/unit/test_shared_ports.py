@@ -24,11 +24,6 @@ def test_what_is_no_such_place_is_none(text: str) -> None:
     assert ports.parsed(text) is None
 
 
-def test_a_free_port_is_none_that_is_taken() -> None:
-    assert ports.free_port(range(ports.LOWEST, ports.HIGHEST)) == ports.HIGHEST
-    assert ports.LOWEST <= ports.free_port() <= ports.HIGHEST
-
-
 def document(mode: str, env: list[str] | None = None, label: str = "") -> dict[str, Any]:
     marks = {labels.PORT: label} if label else {}
     return {"Id": "a", "HostConfig": {"NetworkMode": mode}, "Config": {"Env": env, "Labels": marks}}

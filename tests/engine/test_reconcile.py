@@ -1,12 +1,11 @@
-"""What the Engine has and the Hub's database says, compared: judged by rules, done at a fake Engine."""
+"""What the Engine has and the Hub's database does not know is dealt with, over the fake Engine."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pytest
 
@@ -14,91 +13,14 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.lifecycle import reconcile as room
-from asyncdockerspawner.lifecycle.reconcile import Finding, Key, Reconciler, Row, judge, row_of
+from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import read
 from asyncdockerspawner.workloads.container.workload import ContainerWorkload
-from asyncdockerspawner.workloads.observed import Phase
 from tests.fake_engine import FakeEngine
+from tests.support.rows import LEFT, inactive
+from tests.support.waiting import until
 
 OWNER = labels.ownership_labels(hub_id="h", username="alice", servername="", spawn_id="s1")
-MADE = read.observed({"Id": "a", "Config": {"Labels": OWNER}})
-LEFT = {"spawn_id": "s1", "phase": "starting"}
-
-
-def inactive(**state: Any) -> Row:
-    return Row(active=False, state=state)
-
-
-@pytest.mark.parametrize(
-    ("row", "stopped", "running"),
-    [
-        (None, Finding.ORPHAN, Finding.ORPHAN),
-        (inactive(), Finding.ORPHAN, Finding.ORPHAN),
-        (Row(active=True, state={}), Finding.KNOWN, Finding.KNOWN),
-        (Row(active=True, state={"owed": True, "object_id": "a"}), Finding.KNOWN, Finding.KNOWN),
-        (inactive(owed=True, object_id="a"), Finding.OWED, Finding.OWED),
-        (inactive(owed=True), Finding.OWED, Finding.OWED),
-        (inactive(owed=True, object_id="b"), Finding.ORPHAN, Finding.ORPHAN),
-        (inactive(owed=True, **LEFT), Finding.OWED, Finding.OWED),
-        (inactive(owed=False, object_id="a"), Finding.KNOWN, Finding.ORPHAN),
-        (inactive(object_id="a", **LEFT), Finding.KNOWN, Finding.LEFTOVER),
-        (inactive(object_id="b", **LEFT), Finding.LEFTOVER, Finding.LEFTOVER),
-        (inactive(container_id="a"), Finding.KNOWN, Finding.ORPHAN),
-        (inactive(object_id="b", kept_ids=["c", "a"]), Finding.KNOWN, Finding.ORPHAN),
-        (inactive(failed_id="a"), Finding.KNOWN, Finding.ORPHAN),
-        (inactive(**LEFT), Finding.LEFTOVER, Finding.LEFTOVER),
-        (inactive(**{**LEFT, "spawn_id": "s2"}), Finding.ORPHAN, Finding.ORPHAN),
-        (inactive(**{**LEFT, "phase": "running"}), Finding.ORPHAN, Finding.ORPHAN),
-    ],
-)
-def test_a_container_is_judged_by_what_the_database_says(
-    row: Row | None, stopped: Finding, running: Finding
-) -> None:
-    phases = (Phase.ENDED, Phase.RUNNING)
-    found = [judge(replace(MADE, phase=each), row) for each in phases]
-    assert found == [stopped, running]
-
-
-@pytest.mark.parametrize(
-    ("state", "base_url", "finding"),
-    [
-        ({}, "/user/alice/", Finding.KNOWN),
-        ({}, "/user/bob/", Finding.ORPHAN),
-        ({"object_id": "a"}, "/user/bob/", Finding.KNOWN),
-        ({"spawn_id": "s1"}, "/user/bob/", Finding.KNOWN),
-    ],
-)
-def test_a_server_at_another_prefix_is_not_that_of_a_row_which_does_not_name_it(
-    state: dict[str, str], base_url: str, finding: Finding
-) -> None:
-    row = Row(active=True, state=state, base_url=base_url)
-    environment = {"JUPYTERHUB_SERVICE_PREFIX": "/user/alice/"}
-    assert judge(replace(MADE, environment=environment, phase=Phase.RUNNING), row) is finding
-    # A list does not tell the environment.
-    assert judge(MADE, row) is Finding.KNOWN
-
-
-def test_a_container_is_of_the_row_that_names_it_whatever_its_user_is_called() -> None:
-    labelled, other = inactive(object_id="x"), inactive(object_id="y")
-    by_id, by_creation, kept = inactive(object_id="a"), inactive(spawn_id="s1"), inactive(kept_ids=["a"])
-    assert row_of(MADE, [other, kept, by_creation, by_id], labelled) is by_id
-    assert row_of(MADE, [other, kept, by_creation], labelled) is by_creation
-    assert row_of(MADE, [other, kept], labelled) is kept
-    assert row_of(MADE, [other], labelled) is labelled
-    assert row_of(MADE, [other], None) is None
-
-
-@pytest.mark.parametrize("some", [None, {}, {labels.HUB: "h"}])
-def test_a_container_that_does_not_say_whose_it_is_belongs_to_no_row(some: dict[str, str] | None) -> None:
-    found = read.observed({"Id": "a", "Config": {"Labels": some}})
-    assert judge(found, Row(active=True, state={})) is Finding.ORPHAN
-
-
-@pytest.fixture(scope="module")
-def fake_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeEngine]:
-    with FakeEngine.start(tmp_path_factory.mktemp("fake")) as fake:
-        yield fake
 
 
 @dataclass
@@ -161,10 +83,9 @@ class Bed:
 
 
 @pytest.fixture
-async def bed(fake_process: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bed]:
+async def bed(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bed]:
     monkeypatch.setattr(room, "GRACE_SECONDS", 0)
-    fake_process.reset()
-    made = Bed(fake_process, Engine(EngineSettings(url=fake_process.url, api_version="1.41")))
+    made = Bed(fake, Engine(EngineSettings(url=fake.url, api_version="1.41")))
     yield made
     await made.engine.aclose()
 
@@ -348,8 +269,3 @@ async def test_a_database_that_cannot_be_asked_is_told_in_the_log(
     await until(lambda: "the database is locked" in caplog.text)
     assert "Could not compare" in caplog.text
     assert await bed.left() == {"one": "running"}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - the fake tells nobody
-        await asyncio.sleep(0.01)
