@@ -156,7 +156,7 @@ async def test_one_after_another_waits_for_what_is_cleared_away_and_is_put_down_
 
     def looks(spawner: DockerSpawner) -> dict[str, Any]:
         # Called for the body: the name is in use from here on, and another request ends badly.
-        assert spawner.object_name in spawner.engine.launching
+        assert spawner.object_name in spawner.engine.claims.names()
         world.db.rollback()
         on_disk.append(spawner.orm_spawner.state["phase"])
         return {}
@@ -179,7 +179,7 @@ async def test_one_after_another_waits_for_what_is_cleared_away_and_is_put_down_
     await spawner.run_pre_spawn_hook()
     await spawner.start()
     assert on_disk == ["starting", "starting"]
-    assert spawner.engine.launching == set()
+    assert spawner.engine.claims.names() == set()
     await spawner.stop()
     assert fake.containers() == []
 

@@ -36,6 +36,10 @@ class Claims:
         """Ask this spawner too, from now on."""
         self._claimants.add(claimant)
 
+    def names(self) -> set[str]:
+        """Return the names of objects that are claimed now."""
+        return {claim.object_name for each in self._claimants if (claim := each.claim) is not None}
+
     def unclaimed(self, objects: Iterable[Observed], *, but_by: Claimant | None = None) -> list[Observed]:
         """Leave out what is claimed now, by others than `but_by`."""
         others = [each for each in self._claimants if each is not but_by]

@@ -39,8 +39,6 @@ class Engine:
         self.claims = Claims()
         self.claimed_ports: dict[str, str] = {}
         """Ports in shared networks that are about to be taken: `SharedPort` as text → object name."""
-        self.launching: set[str] = set()
-        """Names of objects that a spawn is about to start."""
         self.docker_config = DockerConfig()
         self.pulls = Pulls(self.client.images)
         self.start_slots = StartSlots(self.client.system)
@@ -52,7 +50,7 @@ class Engine:
         return self.client.connection.docker
 
     def watch(self, hub_id: str) -> Watch:
-        """Give the watch of this Hub's containers."""
+        """Return the watch of this Hub's containers."""
         if hub_id not in self._watches:
             self._watches[hub_id] = watch = Watch(ContainerSource(self.client), hub_id)
             self.client.connection.listeners.append(watch.own_requests.asked)

@@ -92,7 +92,7 @@ class Janitor:
         return name in self._tails
 
     def busy_for(self, name: str) -> float:
-        """Give how many seconds there has been work on `name` without a pause; 0 where there is none."""
+        """Return how many seconds there has been work on `name` without a pause; 0 where there is none."""
         return time.monotonic() - self._begun[name] if name in self._begun else 0.0
 
     async def settled(self, name: str) -> None:
@@ -101,7 +101,7 @@ class Janitor:
             await asyncio.wait([tail])
 
     async def aclose(self, *, timeout: float = 5.0) -> None:
-        """Give queued work `timeout` seconds to end, then cancel it and wait for that."""
+        """Return queued work `timeout` seconds to end, then cancel it and wait for that."""
         for errand in self._errands:
             errand.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)

@@ -14,7 +14,7 @@ _keepers: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
 
 def engine_for(settings: EngineSettings) -> Engine:
-    """Give the running loop's Engine for these settings. Raises RuntimeError without a running loop."""
+    """Return the running loop's Engine for these settings. Raises RuntimeError without a running loop."""
     loop = asyncio.get_running_loop()
     for ended in [known for known in _engines if known.is_closed()]:
         del _engines[ended]

@@ -73,17 +73,17 @@ class Table:
         """Ids of objects without our label: what DockerSpawner has made."""
 
     def get(self, object_id: str) -> Observed | None:
-        """Give what is known of an object."""
+        """Return what is known of an object."""
         entry = self._entries.get(object_id)
         return entry.observed if entry else None
 
     def version(self, object_id: str) -> int:
-        """Give a number that changes whenever something is told of the object."""
+        """Return a number that changes whenever something is told of the object."""
         entry = self._entries.get(object_id)
         return entry.version if entry else -1 - self._strays
 
     def named(self, name: str) -> Observed | None:
-        """Give what is known of the object of this name."""
+        """Return what is known of the object of this name."""
         return next((each for each in self if each.name == name), None)
 
     def __iter__(self) -> Iterator[Observed]:
@@ -94,7 +94,7 @@ class Table:
         self._entries.setdefault(observed.id, _Entry(observed))
 
     def id_of(self, ref: str) -> str:
-        """Give the id of the object that the Engine calls so: by id, name or its beginning; or nothing."""
+        """Return the id of the object that the Engine calls so: by id, name or its beginning; or nothing."""
         if ref in self._entries:
             return ref
         if found := self.named(ref):
@@ -140,7 +140,7 @@ class Table:
         return current
 
     def name_of(self, object_id: str) -> str:
-        """Give what the object is called, as far as is known."""
+        """Return what the object is called, as far as is known."""
         known = self.get(object_id)
         return known.name if known else ""
 

@@ -92,7 +92,7 @@ class Watch:
         return self.live
 
     async def find(self, object_id: str, name: str, *, labelled: bool = True) -> Observed | None:
-        """Give what is known of an object, by id, or by name where that is empty; None if there is none.
+        """Return what is known of an object, by id, or by name where that is empty; None if there is none.
 
         An id that the table does not know is asked for: a label may be missing. Raises EngineError where the
         Engine does not answer that, or has never answered yet.
@@ -110,11 +110,11 @@ class Watch:
         return self._table.get(object_id)
 
     def known(self, object_id: str) -> Observed | None:
-        """Give what the table has of an object, now."""
+        """Return what the table has of an object, now."""
         return self._table.get(object_id)
 
     def all(self) -> list[Observed]:
-        """Give everything in the table."""
+        """Return everything in the table."""
         return list(self._table)
 
     @contextmanager
@@ -126,7 +126,7 @@ class Watch:
 
     @contextmanager
     def waiting(self, object_id: str) -> Iterator[ExitEvent]:
-        """Give an event that is set whenever this object may have ended; clear it to wait again."""
+        """Return an event that is set whenever this object may have ended; clear it to wait again."""
         exited = ExitEvent()
         events = self._exit_events.setdefault(object_id, set())
         events.add(exited)

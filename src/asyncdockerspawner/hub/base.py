@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from jupyterhub.spawner import Spawner
 from jupyterhub.utils import url_escape_path, url_path_join
 
-from asyncdockerspawner.lifecycle.server import Log
+from asyncdockerspawner.lifecycle.protocols import Log
 
 
 class HubSpawner(Spawner):

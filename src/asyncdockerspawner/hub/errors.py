@@ -29,7 +29,7 @@ FAULT = f"The server could not be started: there is an error in the Hub or its c
 
 @contextmanager
 def for_the_hub(log: Log, name: str) -> Iterator[None]:
-    """Give every exception of the block a sentence for the Hub's page, and the log what that leaves out.
+    """Raise every exception of the block with a sentence for the Hub's page; the log gets the rest.
 
     `name` is the user's or server's, for the log. A site's HTTPError stays what it is; its other exceptions
     become one that `except` of their own class still catches.
@@ -52,7 +52,7 @@ def for_the_hub(log: Log, name: str) -> Iterator[None]:
 
 
 def as_hub_error(exc: errors.AsyncDockerSpawnerError) -> web.HTTPError:
-    """Give the exception that the Hub understands: SpawnException on 6.x, an HTTPError on 5.x.
+    """Return the exception that the Hub understands: SpawnException on 6.x, an HTTPError on 5.x.
 
     Refusals count as the user's business, not as failures of the Hub (on 6.x); trouble with the Engine counts
     as a failure.
@@ -70,7 +70,7 @@ def as_hub_error(exc: errors.AsyncDockerSpawnerError) -> web.HTTPError:
 
 
 def for_user(exc: errors.AsyncDockerSpawnerError) -> str:
-    """Give what happened, what a user can do, and whom to ask where that is nothing."""
+    """Return what happened, what a user can do, and whom to ask where that is nothing."""
     if exc.advice:
         return f"{exc.message} {ASK}"
     text = next((text for kinds, text, _ in _TEXTS if isinstance(exc, kinds)), "{said}.")
@@ -78,7 +78,7 @@ def for_user(exc: errors.AsyncDockerSpawnerError) -> str:
 
 
 def for_log(exc: errors.AsyncDockerSpawnerError) -> str:
-    """Give all that is known, with option and cure."""
+    """Return all that is known, with option and cure."""
     if isinstance(exc, errors.InvalidConfig) and "container name" in exc.message:
         return f"{exc}. See `name_template`, `prefix` and `escape`, which make that name."
     advice = next((advice for kinds, _, advice in _TEXTS if isinstance(exc, kinds)), "")
@@ -132,7 +132,7 @@ def _saying(found: web.HTTPError, text: str, html: str = "") -> web.HTTPError:
 
 
 def _of_site_code(exc: Exception) -> web.HTTPError:
-    """Give the Hub's error for any other exception; `except` of that one's class catches it too.
+    """Return the Hub's error for any other exception; `except` of that one's class catches it too.
 
     A subclass may have its own around `super().start()`; and the Hub knows some, such as its database's.
     """

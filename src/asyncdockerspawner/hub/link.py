@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from asyncdockerspawner.hub import records
 from asyncdockerspawner.hub.base import HubSpawner, hub_side, username
 from asyncdockerspawner.hub.spawn_log import SpawnLog
-from asyncdockerspawner.lifecycle.server import Log
+from asyncdockerspawner.lifecycle.protocols import Log
 
 
 class HubLink:
-    """The Hub behind one spawner: a `lifecycle.server.Link`."""
+    """The Hub behind one spawner: a `lifecycle.protocols.Link`."""
 
     def __init__(self, spawner: HubSpawner) -> None:
         self._spawner = spawner
@@ -95,7 +95,7 @@ class HubLink:
 
 
 class DatabaseRows:
-    """The Hub's database, as seen by one server: a `lifecycle.server.Rows`."""
+    """The Hub's database, as seen by one server: a `lifecycle.protocols.Rows`."""
 
     def __init__(self, spawner: HubSpawner) -> None:
         row = spawner.orm_spawner

@@ -20,7 +20,7 @@ FEW = 20
 
 
 def session_of(orm_spawner: Any) -> Session:
-    """Give the Hub's database session. Raises ValueError for a record that is in no database."""
+    """Return the Hub's database session. Raises ValueError for a record that is in no database."""
     session = _session_if_any(orm_spawner)
     if session is None:
         raise ValueError(f"{orm_spawner} is in no database")
@@ -76,7 +76,7 @@ def rows_naming(session: Session, words: Iterable[str]) -> list[Row]:
 
 
 def object_claims(session: Session, username: str, servername: str, object_id: str) -> list[str]:
-    """Give the servers other than this one whose saved state names an object, as `user/server`."""
+    """Return the servers other than this one whose saved state names an object, as `user/server`."""
     own = (username, servername)
     return [
         f"{user}/{server}" for user, server in _servers_naming(session, object_id) if (user, server) != own
@@ -113,7 +113,7 @@ def _servers_naming(session: Session, word: str) -> list[tuple[str, str]]:
 
 
 def known_users(session: Session, usernames: Iterable[str]) -> set[str]:
-    """Give those of the names that are users."""
+    """Return those of the names that are users."""
     found: set[str] = set()
     for some in _batches(usernames):
         found |= {name for (name,) in session.query(orm.User.name).filter(orm.User.name.in_(some))}
@@ -147,7 +147,7 @@ def _batches(names: Iterable[str]) -> Iterator[list[str]]:
 
 
 def volume_claims(session: Session, username: str, volume: str, servername: str | None) -> list[str]:
-    """Give the servers whose saved state names a volume, as `user/server`.
+    """Return the servers whose saved state names a volume, as `user/server`.
 
     Left out are those of this user, or with a `servername` only this one.
     """

@@ -37,12 +37,12 @@ class SpawnLog:
         self._wake()
 
     def end(self) -> None:
-        """Say that nothing comes any more."""
+        """Take no more lines."""
         self._ended = True
         self._wake()
 
     async def follow(self) -> AsyncIterator[Event]:
-        """Give every line from the first that is kept, then each new one until the end."""
+        """Return every line from the first that is kept, then each new one until the end."""
         seen = 0
         while True:
             news, ended = self._news, self._ended

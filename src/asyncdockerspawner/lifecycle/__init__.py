@@ -7,9 +7,10 @@ from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.lifecycle.monitor import locate, poll
 from asyncdockerspawner.lifecycle.obtain import create
 from asyncdockerspawner.lifecycle.own_start import as_step, attempt, claim, seen, step, within_a_start
+from asyncdockerspawner.lifecycle.policy import Policy
 from asyncdockerspawner.lifecycle.prepare import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
-from asyncdockerspawner.lifecycle.server import Place, Policy, Server
+from asyncdockerspawner.lifecycle.server import Place, Server
 from asyncdockerspawner.lifecycle.shared import shared_port
 from asyncdockerspawner.lifecycle.spawn import Choice, Spawn, resolved
 from asyncdockerspawner.lifecycle.start import start

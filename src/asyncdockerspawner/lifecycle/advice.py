@@ -18,7 +18,7 @@ MOST_CHARACTERS = 40
 
 
 async def say_if_the_hub_is_out_of_reach(server: Server) -> None:
-    """Say what to set where the Hub listens on its own machine's loopback only."""
+    """Log what to set where the Hub listens on its own machine's loopback only."""
     name, engine = server.policy.network_name, server.engine
     address = urlsplit(server.policy.hub_api_url).hostname or ""
     if is_shared(_network_mode(server)) or not _loopback(address) or name in engine.told:
@@ -40,7 +40,7 @@ async def say_if_the_hub_is_out_of_reach(server: Server) -> None:
 
 
 def say_what_any_means(server: Server) -> None:
-    """Say once what `port = 0` and `ip = ""` come to: the Hub's words for any."""
+    """Log once what `port = 0` and `ip = ""` come to: the Hub's words for any."""
     if server.policy.any_port:
         _say_once(server, f"`port` is 0: servers listen on the usual one, {USUAL_PORT}.")
     if server.policy.ip == "":
@@ -58,7 +58,7 @@ def _say_once(server: Server, text: str, advice: str = "") -> None:
 
 
 def say_if_versions_differ(server: Server, version: str) -> None:
-    """Say once per image that its JupyterHub is of another major version than the Hub."""
+    """Report once per image that its JupyterHub is of another major version than the Hub."""
     ours, version = jupyterhub.__version__, version[:MOST_CHARACTERS]
     if not version or version.partition(".")[0] == ours.partition(".")[0]:
         return

@@ -116,7 +116,7 @@ def _want_stopped_late(server: Server, object_id: str) -> None:
 
     def is_due() -> bool:
         # A later spawn that has taken it over stands in one of these two, and begins behind this work.
-        return name not in engine.launching and not watch.follows(object_id)
+        return name not in engine.claims.names() and not watch.follows(object_id)
 
     wanted = _wanted(server, End.STOPPED, object_id, "of a start that did not end well")
     want_late(engine.janitor, server.workload, replace(wanted, is_due=is_due))

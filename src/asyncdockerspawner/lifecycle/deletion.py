@@ -18,7 +18,8 @@ from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.recent import Recent
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.cleanup import SWEEP_SECONDS
-from asyncdockerspawner.lifecycle.server import Log, Rows, Server, volumes_of
+from asyncdockerspawner.lifecycle.protocols import Log, Rows
+from asyncdockerspawner.lifecycle.server import Server, volumes_of
 from asyncdockerspawner.lifecycle.wanted import End, Wanted, want_within
 from asyncdockerspawner.names import labels, volume_owners
 
@@ -27,7 +28,7 @@ GONE_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 
 
 Scopes = Callable[[], Mapping[str, str]]
-"""Gives volume name → whose alone it is, `user` or `server`, by today's configuration."""
+"""Returns volume name → whose alone it is, `user` or `server`, by today's configuration."""
 
 
 async def delete_forever(server: Server, scopes: Scopes) -> None:
@@ -146,7 +147,7 @@ class _Doomed:
         return True
 
     def _whose(self, volume: Volume) -> str:
-        """Say who else has the volume; nothing where it is this user's alone."""
+        """Return who else has the volume; nothing where it is this user's alone."""
         hub, user = (volume.labels.get(label) for label in (labels.HUB, labels.USER))
         if hub not in {None, self.owner.hub_id}:
             return f"the Hub {hub}'s"
@@ -170,7 +171,7 @@ def _doomed(server: Server, scopes: Scopes) -> _Doomed:
 
 
 def _named(server: Server, scopes: Scopes) -> list[str]:
-    """Give the volumes that saved states name, as far as they still are this user's, or server's, alone."""
+    """Return the volumes that saved states name, as far as they still are this user's, or server's, alone."""
     try:
         personal = scopes()
     except Exception as exc:  # noqa: BLE001 - whatever a site's own code raises

@@ -69,7 +69,7 @@ async def post_start(server: Server) -> None:
 
 
 def command_words(command: str | Sequence[str]) -> tuple[list[str], str]:
-    """Give the words of a command that is run without a shell, and a hint where it was written for one.
+    """Return the words of a command that is run without a shell, and a hint where it was written for one.
 
     Raises BadOption where a text cannot be split into words.
     """

@@ -26,7 +26,7 @@ class Leftovers:
     volumes: Volumes | None
     """None where volumes are not to go with their users."""
     users: Callable[[Iterable[str]], set[str]]
-    """Gives those of the names that are users in the Hub's database."""
+    """Returns those of the names that are users in the Hub's database."""
     log: logging.Logger | logging.LoggerAdapter[Any]
 
     async def tell(self, containers: Iterable[str]) -> None:

@@ -27,7 +27,7 @@ KEPT_IDS = 20
 
 
 async def kept(server: Server) -> Observed | None:
-    """Give the object that the saved state names, if this spawn is about it; else forget it.
+    """Return the object that the saved state names, if this spawn is about it; else forget it.
 
     One of another name, as for another image, stays what and where it is.
     """
@@ -119,8 +119,12 @@ async def _create(server: Server, spawn: Spawn) -> None:
         made = await server.after(server.overrides.create())
     server.record.object_id = spawn.made = made
     server.record.removal = server.policy.remove
+    await _furnish(server)
+
+
+async def _furnish(server: Server) -> None:
+    """Do what a new object needs before its start, so that the server finds all of it."""
     for network in server.policy.extra_networks:
-        # Before the start, so that the server finds all of them.
         await server.workload.container.connect(server.record.object_id, network)
 
 
@@ -138,7 +142,7 @@ async def _create_when_free(server: Server, spawn: Spawn) -> None:
 
 
 async def _found_by_name(server: Server) -> Observed | None:
-    """Give the object of the server's name. One that is kept for another server goes out of the way."""
+    """Return the object of the server's name. One that is kept for another server goes out of the way."""
     try:
         return await ownership.own_object(server)
     except errors.KeptForAnother as exc:
@@ -194,7 +198,7 @@ async def _cleared(server: Server, observed: Observed) -> bool:
 
 
 async def _made_for_another(server: Server, observed: Observed) -> str:
-    """Say for whom an object was made whose user, or whose server, has had another name before."""
+    """Return for whom an object was made whose user, or whose server, has had another name before."""
     former = ownership.made_for_another(observed, server.identity.environment)
     if not former:
         return ""
@@ -207,7 +211,7 @@ async def _made_for_another(server: Server, observed: Observed) -> str:
 
 
 async def _drifted_away(server: Server, observed: Observed) -> bool:
-    """Say in what a kept object differs from the configuration; clear it away if it may not be resumed."""
+    """Log in what a kept object differs from the configuration; clear it away if it may not be resumed."""
     parts = await _differences(server, observed) if server.policy.on_drift != "reuse" else []
     if not parts:
         return False
@@ -250,7 +254,7 @@ async def _put_away(server: Server, observed: Observed, made: str) -> str:
 
 
 async def _set_aside(server: Server, observed: Observed) -> str:
-    """Give an object that stays a name of its own."""
+    """Rename an object that stays, so that its name is free."""
     name = labels.name_aside(observed.name, observed.id)
     if name != observed.name:
         await server.workload.container.rename(observed.id, name)

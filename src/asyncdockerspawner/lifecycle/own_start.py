@@ -70,7 +70,7 @@ def step(server: Server) -> Iterator[None]:
 
 
 def as_step(server: Server, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
-    """Give a task that has not had its first turn, as a step of the start that has made it, if one has."""
+    """Return a task that has not had its first turn, as a step of the start that has made it, if one has."""
     call = _of_the_caller(server)
     if call is not None and call.given_up:
         task.cancel()

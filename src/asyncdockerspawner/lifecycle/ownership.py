@@ -41,7 +41,7 @@ def checked(identity: Identity, observed: Observed | None) -> Observed | None:
 
 
 def made_for_another(observed: Observed, identity: Mapping[str, str]) -> str:
-    """Give the user and prefix that an object was made for, where they are not these; else nothing.
+    """Return the user and prefix that an object was made for, where they are not these; else nothing.
 
     A server inside goes on as whom its environment says, at the prefix that it says.
     """
@@ -78,7 +78,7 @@ def _refuse_strangers(identity: Identity, observed: Observed) -> None:
 
 
 async def known_object(server: Server) -> Observed | None:
-    """Give what the watch knows of this server's object, or None where there certainly is none.
+    """Return what the watch knows of this server's object, or None where there certainly is none.
 
     Raises EngineError where the Engine has never answered yet.
     """
@@ -101,7 +101,7 @@ def adopt(server: Server, observed: Observed) -> None:
 
 
 async def created_by(workload: Workload, name: str, owner: labels.Owner, *, unstarted: bool = False) -> str:
-    """Give the id of the object of this name if it is of exactly this owner's creation, else nothing.
+    """Return the id of the object of this name if it is of exactly this owner's creation, else nothing.
 
     With `unstarted`, only if it was never started: a later spawn may have resumed it.
     """

@@ -46,7 +46,7 @@ class Start:
         self._observed: Observed | None = None
 
     async def address(self) -> tuple[str, int]:
-        """Give the address at which the server answers; a merely slow one is left to the Hub's time limit.
+        """Return the address at which the server answers; a merely slow one is left to the Hub's time limit.
 
         Who has had `http_timeout` here would not get it from the Hub once more: it is given up.
         """
@@ -153,7 +153,7 @@ class Start:
 
 
 def _known(server: Server, seen: Seen | None, ip: str, port: int) -> tuple[str, str]:
-    """Say what is known of a server that does not answer, and what to do."""
+    """Return what is known of a server that does not answer, and what to do."""
     patience = "`http_timeout` gives it more time."
     match seen:
         case Seen.UNREACHABLE:
@@ -190,7 +190,7 @@ async def _either(answer: asyncio.Task[str], exited: ExitEvent, seconds: float) 
 
 
 async def death(server: Server, observed: Observed | None, when: str = "") -> errors.ServerDied:
-    """Say why the server ended: exit code or cause, what to do, and its last lines without secrets."""
+    """Return why the server ended: exit code or cause, what to do, and its last lines without secrets."""
     if observed is None:
         return errors.ServerDied(f"The server was removed by somebody else{when}.")
     ended = observed.exit_status
@@ -213,7 +213,7 @@ async def _with_lines(
 
 
 async def _last_lines(server: Server, observed: Observed | None, count: int) -> str:
-    """Give a server's last lines, with what looks like a secret masked."""
+    """Return a server's last lines, with what looks like a secret masked."""
     if not count:
         return ""
     object_id = observed.id if observed is not None else server.record.object_id

@@ -155,7 +155,7 @@ class Reconciler:
         return [each for each, row in self._with_rows(self.watch.all()) if judge(each, row) is wanted]
 
     def _with_rows(self, objects: Iterable[Observed]) -> list[tuple[Observed, Row | None]]:
-        """Give the containers that carry our labels and are nobody's in this process, with their rows."""
+        """Return the containers that carry our labels and are nobody's in this process, with their rows."""
         # Without our labels one was found through the database.
         found = {each.id: each for each in self.claims.unclaimed(objects) if each.owner is not None}
         free = [each for ref, each in found.items() if not self.watch.follows(ref)]

@@ -7,180 +7,22 @@ do in another way; and its link to the Hub.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
-from asyncdockerspawner.images.pulls import PullPolicy
-from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.lifecycle.policy import Policy
+from asyncdockerspawner.lifecycle.protocols import Link, Log, Overrides, Rows
 from asyncdockerspawner.lifecycle.record import Record
 from asyncdockerspawner.lifecycle.spawn import Spawn, StartCall
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.ports import SharedPort
 from asyncdockerspawner.workloads.protocol import Workload
 
-Log = logging.Logger | logging.LoggerAdapter[Any]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """The options of a server that its life depends on, as they were when a command or a step began."""
-
-    username: str
-    servername: str
-    prefix: str
-    """Path below which the Hub serves it, such as `/user/alice/`."""
-    hub_api_url: str
-    internal_ssl: bool
-    image: str
-    pull_policy: PullPolicy
-    # It may hold passwords.
-    registry_auth: Any = field(repr=False)
-    remove: bool
-    start_timeout: float
-    http_timeout: float
-    queue_timeout: float
-    stop_timeout: int | None
-    concurrent_starts: int | None
-    start_hold: float
-    on_drift: str
-    keep_failed: bool
-    failure_log_lines: int
-    post_start_cmd: Any
-    post_start_required: bool
-    ip: str
-    port: int
-    port_to_choose: bool
-    """Neither site nor hook nor subclass has set `port`."""
-    any_port: bool
-    """`port` was set to 0, the Hub's word for any."""
-    extra_host_config: Any
-    delete_volumes_on_user_delete: bool
-    named_by_image: bool
-    """Names of objects may differ by their image alone."""
-    decides_late: bool
-    """A subclass may choose image, name and Engine in its `start`, or in what that calls."""
-    own_start: bool
-    """A subclass has a `start` of its own."""
-    per_spawn: Callable[[str], Any] = field(repr=False)
-    """Reads an option that may be a function of the spawner: only a start needs what such a one gives."""
-
-    @property
-    def network_name(self) -> str:
-        """The network in which the Hub reaches the server."""
-        return str(self.per_spawn("network_name"))
-
-    @property
-    def extra_networks(self) -> Sequence[str]:
-        """Networks that it is in besides."""
-        return tuple(self.per_spawn("extra_networks"))
-
-
-class Overrides(Protocol):
-    """The steps that sites and subclasses may do in their own way, already awaited."""
-
-    async def choose(self, *, final: bool) -> None:
-        """Have this spawn's values and take the user's image. Raises what refuses it."""
-
-    async def pull(self, image: str) -> None:
-        """Bring the image to the Engine's machine."""
-
-    def use_image(self, image: str) -> None:
-        """Go on with this image."""
-
-    def usual_name(self) -> str:
-        """Return the name of a new object. Raises BadTemplate, or what a site's own code raises."""
-
-    async def body(self) -> JsonObject:
-        """Return what the object would be made from now."""
-
-    async def find(self) -> Observed | None:
-        """Return the object of the recorded id, else of the name; None where there is none."""
-
-    async def create(self) -> str:
-        """Create the object and return its id."""
-
-    async def start(self) -> None:
-        """Start the object."""
-
-    async def after_start(self) -> None:
-        """Run `post_start_cmd`."""
-
-    async def address(self) -> tuple[str, int]:
-        """Return address and port at which the Hub reaches the server. Raises NoEndpoint."""
-
-    async def stop(self) -> None:
-        """Stop the object."""
-
-    async def remove(self) -> None:
-        """Remove the object."""
-
-
-class Rows(Protocol):
-    """What the Hub's database says of other servers, also when this one's own row is gone."""
-
-    def naming(self, object_id: str) -> Sequence[str]:
-        """Return the other servers whose state names an object, as `user/server`."""
-
-    def with_volume(self, name: str, servername: str | None) -> Sequence[str]:
-        """Return the others that have a volume: of other users, or with `servername` all but that one."""
-
-    def user_exists(self) -> bool:
-        """Tell whether the database has a user of this name."""
-
-    def sister_states(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return name → saved state of the user's other servers."""
-
-
-class Link(Protocol):
-    """The Hub, as far as a server tells it something or asks it."""
-
-    @property
-    def log(self) -> Log:
-        """The Hub's log."""
-
-    @property
-    def hub_id(self) -> str:
-        """What tells this Hub from others at the same Engine."""
-
-    @property
-    def api_token(self) -> str:
-        """The server's own token: a secret."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the Hub takes the server for running."""
-
-    @property
-    def is_wrapped(self) -> bool:
-        """Whether the Hub has another spawner for this server, such as wrapspawner's."""
-
-    def report(self, message: str, *, progress: int | None = None, topic: str = "") -> None:
-        """Show a line to the user who waits; one of the same `topic` as the last takes its place."""
-
-    def save(self, *, commit: bool = False) -> None:
-        """Put the record where the Hub's next commit writes it, or commit it now."""
-
-    def strike_off(self) -> None:
-        """Take an owed stop out of the database."""
-
-    def use_token(self, token: str) -> None:
-        """Know the server by the token that it was created with."""
-
-    async def ended(self) -> None:
-        """Have the Hub take the server for stopped."""
-
-    async def moved(self, ip: str, port: int, *, route: bool = True) -> None:
-        """Have the Hub reach the server elsewhere, and its proxy where it has a `route` already."""
-
-    def rows(self) -> Rows:
-        """Return what can be asked of the database, now and later."""
 
 
 class Place(NamedTuple):

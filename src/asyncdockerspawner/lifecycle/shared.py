@@ -20,7 +20,7 @@ TRIES = 3
 
 
 def shared_port(server: Server, network: str) -> SharedPort | None:
-    """Give the port to listen on in a network of this mode; None if the server has the network to itself.
+    """Return the port to listen on in a network of this mode; None if the server has the network to itself.
 
     What was settled stays; a port that was set is kept; else it is one that none of this Hub's servers has.
     """
@@ -97,7 +97,7 @@ async def give_way(server: Server, spawn: Spawn) -> bool:
 
 
 def taken_by(port: SharedPort, holder: str) -> errors.PortInUse:
-    """Say who has a port, and what to do."""
+    """Return the error that tells who has a port, and what to do."""
     text = f"Port {port.port} of {port.place} is taken by {holder}."
     cure = "Leave `port` unset, and each new server gets a free one; or stop who has it."
     return errors.PortInUse(text, advice="" if port.chosen else cure)

@@ -96,12 +96,10 @@ class Spawn:
             self.slot.release()
 
     def end(self) -> None:
-        """Say that its start is over, however it went."""
+        """End its start, however it went."""
         self.live = False
         self.launching = None
         self.release_slot()
-        for engine, name in self.claimed:
-            engine.launching.discard(name)
 
 
 @dataclass(slots=True)

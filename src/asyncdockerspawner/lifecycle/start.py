@@ -92,7 +92,7 @@ async def _start_once(server: Server, spawn: Spawn, end: float) -> tuple[str, in
 
 
 def _expected(server: Server, port: SharedPort | None) -> Observed:
-    """Say of an object that is about to be started what is known without asking."""
+    """Return what is known, without asking, of an object that is about to be started."""
     owner = server.owner
     return Observed(
         id=server.record.object_id,

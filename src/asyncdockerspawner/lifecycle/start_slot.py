@@ -43,7 +43,6 @@ async def claim(server: Server, spawn: Spawn) -> bool:
     if (engine, name) in spawn.claimed:
         return False
     await behind(server)
-    engine.launching.add(name)
     spawn.claimed.append((engine, name))
     await server.watch.ready()
     return True

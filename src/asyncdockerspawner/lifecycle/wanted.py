@@ -37,7 +37,7 @@ class End(Enum):
 
     @property
     def verb(self) -> str:
-        """Say it in a word."""
+        """Return the word for it in the log."""
         return "remove" if self.value[1] else "stop"
 
 

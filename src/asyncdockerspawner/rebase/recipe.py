@@ -135,13 +135,13 @@ def _reference(image: str) -> Reference | None:
 
 
 def requirements(recipe: Recipe) -> str:
-    """Give the requirements file."""
+    """Return the requirements file."""
     lines = (f"jupyterhub=={recipe.hub_version}", "jupyterlab", *recipe.pip)
     return "".join(f"{line}\n" for line in lines)
 
 
 def dockerfile(recipe: Recipe, mark: str) -> str:
-    """Give the Dockerfile; what is left of its stages can be found by the label's `mark`."""
+    """Return the Dockerfile; what is left of its stages can be found by the label's `mark`."""
     offline = "--no-index --find-links /rebase/wheels " if recipe.offline else ""
     prepare = PREPARE.format(venv=VENV, user=recipe.user)
     install = INSTALL.format(venv=VENV, offline=offline)
@@ -167,7 +167,7 @@ def dockerfile(recipe: Recipe, mark: str) -> str:
 
 
 def pip_conf(environ: Mapping[str, str], *, certificates: bool) -> str:
-    """Give pip's configuration for the build, as pip's environment variables here have it.
+    """Return pip's configuration for the build, as pip's environment variables here have it.
 
     `certificates`: the context has a file of them, which pip shall trust.
     """
@@ -181,13 +181,13 @@ def pip_conf(environ: Mapping[str, str], *, certificates: bool) -> str:
 
 
 def proxies(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the proxies for the build; the Engine keeps these names out of the image's history."""
+    """Return the proxies for the build; the Engine keeps these names out of the image's history."""
     names = [name for proxy in _PROXIES for name in (proxy, proxy.upper())]
     return {name: environ[name] for name in names if environ.get(name)}
 
 
 def archive(files: Iterable[tuple[str, bytes]]) -> bytes:
-    """Give a tar archive of these files; the same files always give the same bytes."""
+    """Return a tar archive of these files; the same files always give the same bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files:
@@ -198,7 +198,7 @@ def archive(files: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def shown(line: JsonObject) -> str:
-    """Give what of one line of the Engine's answer is shown: no bars of pulls, no whole scripts."""
+    """Return what of one line of the Engine's answer is shown: no bars of pulls, no whole scripts."""
     text = str(line.get("stream") or "")
     if text.startswith("Step "):
         return text.partition(r"\n")[0]
@@ -208,7 +208,7 @@ def shown(line: JsonObject) -> str:
 
 
 def layer(text: str) -> str | None:
-    """Give the image that a line of the builder tells, as it does after each step."""
+    """Return the image that a line of the builder tells, as it does after each step."""
     found = _LAYER.fullmatch(text)
     return found and found[1]
 
@@ -247,7 +247,7 @@ def verdict(recipe: Recipe, code: int, output: str) -> str | None:
 
 
 def configuration(recipe: Recipe) -> str:
-    """Give the lines to write in the Hub's configuration."""
+    """Return the lines to write in the Hub's configuration."""
     return (
         f'c.DockerSpawner.image = "{recipe.tag}"\n'
         'c.DockerSpawner.pull_policy = "never"  # it is on the Engine\'s machine and in no registry\n'

@@ -122,7 +122,7 @@ def _namespaces(real: Mapping[str, ModuleType]) -> Iterator[tuple[str, dict[str,
 
 
 def _modules() -> dict[str, ModuleType]:
-    """Give what stands in `sys.modules` from now on."""
+    """Return what stands in `sys.modules` from now on."""
     package = _module(NAME, "__init__", {"DockerSpawner": DockerSpawner, "__version__": _version()})
     found = {NAME: package}
     for part, (file, names) in _parts().items():
@@ -139,7 +139,7 @@ def _version() -> str:
 
 
 def _parts() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Give the submodules: which of our files stands for each, and what is in it."""
+    """Return the submodules: which of our files stands for each, and what is in it."""
     spawner = {"DockerSpawner": DockerSpawner}
     default = {"default_format_volume_name": naming.default_format_volume_name}
     escaped = {"escaped_format_volume_name": naming.escaped_format_volume_name}

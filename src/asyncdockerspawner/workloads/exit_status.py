@@ -37,18 +37,18 @@ class ExitStatus:
         return self.summary()
 
     def summary(self) -> str:
-        """Say it in one clause, as it goes behind "The server"."""
+        """Return it as one clause, which goes behind "The server"."""
         clause = self._out_of_memory() if self.oom_killed else self._by_code()
         return f"{clause} ({self.error})" if self.error else clause
 
     @property
     def hint(self) -> str:
-        """Say what its user can do about it, where that is known."""
+        """Return what its user can do about it, where that is known."""
         return "It needs more memory, or less to do." if self.oom_killed else ""
 
     @property
     def advice(self) -> str:
-        """Say what an administrator can do about it, where that is known."""
+        """Return what an administrator can do about it, where that is known."""
         if self.oom_killed:
             return "`mem_limit` says how much memory a server has."
         return _ADVICE.get(self.code, "")

@@ -146,7 +146,7 @@ _FRESH = frozenset({Phase.UNKNOWN, Phase.CREATED})
 
 
 def poll_status(observed: Observed | None) -> int | None:
-    """Give what the Hub's `poll()` wants: None while running, else an exit code; 0 where nothing is there."""
+    """Return what the Hub's `poll()` wants: None while it runs, else an exit code; 0 where nothing is."""
     if observed is None:
         return 0
     status = observed.exit_status

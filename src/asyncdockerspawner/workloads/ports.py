@@ -48,7 +48,7 @@ def is_shared(network_mode: str) -> bool:
 
 
 def told_in(environment: Mapping[str, str]) -> int | None:
-    """Give the port that a server of this environment was told to listen on; None where it says none."""
+    """Return the port that a server of this environment was told to listen on; None where it says none."""
     try:
         return urlsplit(environment.get("JUPYTERHUB_SERVICE_URL", "")).port
     except ValueError:
@@ -56,7 +56,7 @@ def told_in(environment: Mapping[str, str]) -> int | None:
 
 
 def free_port(taken: Collection[int] = ()) -> int:
-    """Give a port that is free on this machine, which may not be the Engine's; drawn by lot."""
+    """Return a port that is free on this machine, which may not be the Engine's; drawn by lot."""
     left = [port for port in range(LOWEST, HIGHEST + 1) if port not in taken] or [LOWEST]
     for _ in range(TRIES):
         port = random.choice(left)  # noqa: S311 - no secret

@@ -18,13 +18,13 @@ class Workload(Protocol):
         """What only a container can."""
 
     async def inspect(self, ref: str) -> JsonObject | None:
-        """Give the object's document as the Engine has it, or None where there is no such object."""
+        """Return the object's document as the Engine has it, or None where there is no such object."""
 
     async def observed(self, document: JsonObject) -> Observed:
         """Read what `inspect`, or a site's own `get_object`, has given."""
 
     async def find(self, ref: str) -> Observed | None:
-        """Give what the Engine tells of the object, or None where there is no such object."""
+        """Return what the Engine tells of the object, or None where there is no such object."""
 
     async def create(self, name: str, body: JsonObject) -> str:
         """Create the object and give its id."""
@@ -39,22 +39,22 @@ class Workload(Protocol):
         """Remove the object and return when it is gone; one that is gone already is as good."""
 
     async def last_lines(self, ref: str, count: int) -> str:
-        """Give the last lines that the server wrote, or nothing where they cannot be had."""
+        """Return the last lines that the server wrote, or nothing where they cannot be had."""
 
     def address(
         self, observed: Observed, *, port: int, network_name: str, use_internal_ip: bool
     ) -> tuple[str, int]:
-        """Give the address at which the Hub reaches a server that listens on `port`. Raises NoEndpoint."""
+        """Return the address at which the Hub reaches a server that listens on `port`. Raises NoEndpoint."""
 
 
 class ContainerVerbs(Protocol):
     """What can be asked of a container, and of nothing that is spread over machines."""
 
     async def changes(self, ref: str) -> Sequence[str] | None:
-        """Give the paths that changed inside it since it was made; None where nobody can tell."""
+        """Return the paths that changed inside it since it was made; None where nobody can tell."""
 
     async def rename(self, ref: str, name: str) -> None:
-        """Give it another name. Raises NameConflict."""
+        """Rename it. Raises NameConflict."""
 
     async def connect(self, ref: str, network: str) -> None:
         """Put it into one more network."""

@@ -23,12 +23,12 @@ _IN_URL = re.compile(r"(?P<name>://[^\s/:@]*:)(?P<value>[^\s/@]+)(?=@)")
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """Give the values that a server's environment calls secret."""
+    """Return the values that a server's environment calls secret."""
     return [value for name, value in environment.items() if _SECRET_NAME.search(name)]
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """Give the text without these secrets, and without what it calls a token, a password or the like."""
+    """Return the text without these secrets, and without what it calls a token, a password or the like."""
     for secret in sorted({each for each in secrets if len(each) >= SHORTEST}, key=len, reverse=True):
         text = text.replace(secret, MASK)
     for pattern in (_HEADER, _IN_URL, _SAID):

@@ -48,10 +48,10 @@ class Source(Protocol):
         """Subscribe to what happens; once entered, nothing later is missed until the iteration breaks off."""
 
     async def list(self, hub_id: str, also: Collection[str]) -> list[Observed]:
-        """Give all objects that carry this Hub's label, and those of the ids that `also` has at the end."""
+        """Return all objects that carry this Hub's label, and those of the ids that `also` has at the end."""
 
     async def find(self, object_id: str) -> Observed | None:
-        """Give one object, or None where there is no such object."""
+        """Return one object, or None where there is no such object."""
 
     def pause(self, *, waited_for: bool) -> float:
-        """Give the seconds between two lists; `waited_for`: somebody waits for what becomes of an object."""
+        """Return the seconds between two lists; `waited_for`: somebody waits for an object's next state."""

@@ -7,7 +7,7 @@ from typing import Any as AnyValue
 from traitlets import Any, Bool, HasTraits, Int, Unicode, observe
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.lifecycle.server import Log
+from asyncdockerspawner.lifecycle.protocols import Log
 
 ALIASES = {
     "container_ip": ("host_ip", "0.9.*"),

@@ -21,7 +21,7 @@ class Images(Union):
         super().__init__([names, List(Unicode()), Enum(["*"])])
 
     def validate(self, obj: Any, value: Any) -> Any:
-        """Give the mapping that a list stands for."""
+        """Return the mapping that a list stands for."""
         value = super().validate(obj, value)
         return {image: image for image in value} if isinstance(value, list) else value
 
@@ -72,7 +72,7 @@ class ImageTraits(HasTraits):
     ).tag(config=True)
 
     def _validate_allowed_images(self, proposal: Mapping[str, Any]) -> Any:
-        """Give what `proposal["value"]` is as `allowed_images`. Raises TraitError where it cannot be that."""
+        """Return `proposal["value"]` as `allowed_images`. Raises TraitError where it cannot be that."""
         return _IMAGES.validate(self, proposal["value"])
 
     pull_policy = CaselessStrEnum(

@@ -21,7 +21,7 @@ class FunctionOr(Union):
         super().__init__([Callable(), of], default_value=default_value, **kwargs)
 
     def default(self, obj: Any = None) -> Any:
-        """Give each spawner a default of its own: hooks change dictionaries in place."""
+        """Return each spawner a default of its own: hooks change dictionaries in place."""
         return copy.deepcopy(super().default(obj))
 
 
@@ -32,7 +32,7 @@ class PerSpawn(FunctionOr):
     """
 
     def get(self, obj: HasTraits, cls: type | None = None) -> Any:
-        """Give the value. Raises BadOption where a function fails."""
+        """Return the value. Raises BadOption where a function fails."""
         value = super().get(obj, cls)
         # While traitlets checks what a configuration has set, it writes back what it has read.
         if not callable(value) or not isinstance(obj, PerSpawnValues) or obj._cross_validation_lock:

@@ -40,39 +40,39 @@ def build_container(inputs: LaunchInputs) -> JsonObject:
 
 
 def network_of(body: JsonObject) -> str:
-    """Give the network mode that a body asks for."""
+    """Return the network mode that a body asks for."""
     return str((body.get("HostConfig") or {}).get("NetworkMode") or "")
 
 
 def labelled(body: JsonObject, more: Mapping[str, str]) -> JsonObject:
-    """Give a body that has more labels."""
+    """Return a body that has more labels."""
     return {**body, "Labels": {**(body.get("Labels") or {}), **more}}
 
 
 def owner_of(body: JsonObject) -> labels.Owner | None:
-    """Give whom a body is made for, by its labels."""
+    """Return whom a body is made for, by its labels."""
     return labels.owner_of(body.get("Labels"))
 
 
 def environment_of(body: JsonObject) -> dict[str, str]:
-    """Give the environment of a body."""
+    """Return the environment of a body."""
     return read.environment_of(body.get("Env"))
 
 
 def mounted(body: JsonObject) -> Iterator[str]:
-    """Give the sources of all binds and mounts: volumes, and paths of the Engine's machine."""
+    """Return the sources of all binds and mounts: volumes, and paths of the Engine's machine."""
     return (source for source, _ in _mounts(body))
 
 
 def named_volumes(body: JsonObject) -> Iterator[str]:
-    """Give the volumes that a body names, but for those with options: the Engine creates these, with them."""
+    """Return the volumes that a body names, but for those with options: the Engine creates these itself."""
     for source, mount in _mounts(body):
         if is_volume(source) and mount.get("Type", "volume") == "volume" and not mount.get("VolumeOptions"):
             yield source
 
 
 def volume_driver(body: JsonObject) -> str:
-    """Give the driver of the volumes that a body names; "" is the Engine's own."""
+    """Return the driver of the volumes that a body names; "" is the Engine's own."""
     return str((body.get("HostConfig") or {}).get("VolumeDriver") or "")
 
 
@@ -97,7 +97,7 @@ def _computed_config(inputs: LaunchInputs) -> JsonObject:
 
 
 def _placed_mac_address(config: JsonObject) -> JsonObject:
-    """Say the container's address where it joins its network: from API 1.52 on, only that counts."""
+    """Return the container's address where it joins its network: from API 1.52 on, only that counts."""
     networking: JsonObject = config.get("NetworkingConfig") or {}
     network = config["HostConfig"].get("NetworkMode") or "default"
     joined = networking.get("EndpointsConfig") or {network: {}}
@@ -151,7 +151,7 @@ def _computed_host(inputs: LaunchInputs, site: Mapping[str, Any]) -> JsonObject:
 
 
 def _check_combinations(host: JsonObject) -> None:
-    """Say before the Engine does, and in the options' words, what it refuses."""
+    """Raise BadOption for what the Engine would refuse, in the options' words."""
     if host.get("NanoCpus") and (host.get("CpuQuota") or host.get("CpuPeriod")):
         raise BadOption(f"{OPTION} limits CPU twice: keep nano_cpus, or cpu_quota and cpu_period.")
     swap, memory = host.get("MemorySwap") or 0, host.get("Memory") or 0

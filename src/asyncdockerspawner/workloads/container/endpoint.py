@@ -36,7 +36,7 @@ def resolve(
 
 
 def inside_another(mode: str) -> NoEndpoint:
-    """Say that nobody knows the address of a server in the network of another container."""
+    """Return the error that nobody knows the address of a server in the network of another container."""
     return NoEndpoint(
         "The Hub cannot reach the server: it is in the network of another container.",
         advice=f"`network_mode` is {mode!r}, and where the Hub reaches that one is not known here. Override "
@@ -45,12 +45,12 @@ def inside_another(mode: str) -> NoEndpoint:
 
 
 def machine(engine_host: str) -> str:
-    """Give the address of the Engine's machine, where servers on its own network listen."""
+    """Return the address of the Engine's machine, where servers on its own network listen."""
     return _reachable("", engine_host)
 
 
 def internal_address(networks: Mapping[str, str], network_name: str) -> str:
-    """Give the container's own address in a network. Raises NoEndpoint with the networks that it is in."""
+    """Return the container's own address in a network. Raises NoEndpoint with the networks that it is in."""
     # What Docker calls "bridge", Podman's Docker interface takes as a word and answers as "podman".
     names = (network_name, "podman") if network_name == "bridge" else (network_name,)
     address = next((networks[name] for name in names if name in networks), None)

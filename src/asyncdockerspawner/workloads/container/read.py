@@ -137,7 +137,7 @@ def networks(settings: JsonObject) -> dict[str, str]:
 
 
 def network_settings(document: JsonObject) -> JsonObject:
-    """Give the `NetworkSettings` of an inspected container."""
+    """Return the `NetworkSettings` of an inspected container."""
     return document.get("NetworkSettings") or {}
 
 
@@ -147,7 +147,7 @@ def environment_of(entries: Iterable[Any] | None) -> dict[str, str]:
 
 
 def host_address(network: JsonObject) -> str | None:
-    """Give the Engine's machine's own address in a network, from `GET /networks/NAME`; None if it has none.
+    """Return the Engine's machine's own address in a network, from `GET /networks/NAME`; None if it has none.
 
     Some Engines name no gateway for the default bridge; it is the first address of the subnet then.
     """
@@ -160,7 +160,7 @@ def host_address(network: JsonObject) -> str | None:
 
 
 def command_of_image(document: JsonObject) -> list[str]:
-    """Give an image's own command, from `GET /images/NAME/json`."""
+    """Return an image's own command, from `GET /images/NAME/json`."""
     return list((document.get("Config") or {}).get("Cmd") or ())
 
 

@@ -52,5 +52,5 @@ class ContainerSource:
         return None if document is None else read.observed(document)
 
     def pause(self, *, waited_for: bool) -> float:
-        """Give the pause between two lists, which is the same while events tell of starts and ends."""
+        """Return the pause between two lists, which is the same while events tell of starts and ends."""
         return RESYNC_SECONDS

@@ -68,7 +68,7 @@ class ContainerWorkload:
         return self
 
     async def inspect(self, ref: str) -> JsonObject | None:
-        """Give `GET /containers/REF/json`, or None."""
+        """Return `GET /containers/REF/json`, or None."""
         return await self._containers.inspect(ref)
 
     async def observed(self, document: JsonObject) -> Observed:
@@ -76,7 +76,7 @@ class ContainerWorkload:
         return read.observed(document)
 
     async def find(self, ref: str) -> Observed | None:
-        """Give what `GET /containers/REF/json` tells, or None."""
+        """Return what `GET /containers/REF/json` tells, or None."""
         document = await self.inspect(ref)
         return None if document is None else await self.observed(document)
 
@@ -131,7 +131,7 @@ class ContainerWorkload:
         return moved
 
     async def _missing(self, document: JsonObject, exc: errors.EngineError) -> errors.BadOption:
-        """Say which network, or whose, the container cannot be started in."""
+        """Return the error that names the network, or whose, the container cannot be started in."""
         what = f"{exc.message}."
         if isinstance(exc, errors.StartFailed):
             what += await self._networks_there_are()
@@ -168,7 +168,7 @@ class ContainerWorkload:
             await self._containers.remove(ref, force=force)
 
     async def last_lines(self, ref: str, count: int) -> str:
-        """Give the last lines of stdout and stderr."""
+        """Return the last lines of stdout and stderr."""
         try:
             return await self._containers.logs(ref, tail=count)
         except errors.EngineError:
@@ -177,7 +177,7 @@ class ContainerWorkload:
     def address(
         self, observed: Observed, *, port: int, network_name: str, use_internal_ip: bool
     ) -> tuple[str, int]:
-        """Give the address at which the Hub reaches the server. Raises NoEndpoint, NoAddressYet."""
+        """Return the address at which the Hub reaches the server. Raises NoEndpoint, NoAddressYet."""
         return endpoint.resolve(
             observed,
             port=port,
@@ -187,14 +187,14 @@ class ContainerWorkload:
         )
 
     async def changes(self, ref: str) -> Sequence[str] | None:
-        """Give `GET /containers/REF/changes`; None where the Engine's storage cannot tell."""
+        """Return `GET /containers/REF/changes`; None where the Engine's storage cannot tell."""
         try:
             return await self._containers.changes(ref)
         except errors.EngineRefused:
             return None
 
     async def rename(self, ref: str, name: str) -> None:
-        """Give the container another name. Raises NameConflict."""
+        """Rename the container. Raises NameConflict."""
         await self._containers.rename(ref, name)
 
     async def connect(self, ref: str, network: str) -> None:

@@ -1,0 +1,63 @@
+"""The options that a server's life depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from asyncdockerspawner.images.pulls import PullPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The options of a server that its life depends on, as they were when a command or a step began."""
+
+    username: str
+    servername: str
+    prefix: str
+    """Path below which the Hub serves it, such as `/user/alice/`."""
+    hub_api_url: str
+    internal_ssl: bool
+    image: str
+    pull_policy: PullPolicy
+    # It may hold passwords.
+    registry_auth: Any = field(repr=False)
+    remove: bool
+    start_timeout: float
+    http_timeout: float
+    queue_timeout: float
+    stop_timeout: int | None
+    concurrent_starts: int | None
+    start_hold: float
+    on_drift: str
+    keep_failed: bool
+    failure_log_lines: int
+    post_start_cmd: Any
+    post_start_required: bool
+    ip: str
+    port: int
+    port_to_choose: bool
+    """Neither site nor hook nor subclass has set `port`."""
+    any_port: bool
+    """`port` was set to 0, the Hub's word for any."""
+    extra_host_config: Any
+    delete_volumes_on_user_delete: bool
+    named_by_image: bool
+    """Names of objects may differ by their image alone."""
+    decides_late: bool
+    """A subclass may choose image, name and Engine in its `start`, or in what that calls."""
+    own_start: bool
+    """A subclass has a `start` of its own."""
+    per_spawn: Callable[[str], Any] = field(repr=False)
+    """Reads an option that may be a function of the spawner: only a start needs what such a one gives."""
+
+    @property
+    def network_name(self) -> str:
+        """The network in which the Hub reaches the server."""
+        return str(self.per_spawn("network_name"))
+
+    @property
+    def extra_networks(self) -> Sequence[str]:
+        """Networks that it is in besides."""
+        return tuple(self.per_spawn("extra_networks"))
