@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import httpx
 
+from asyncdockerspawner.images.references import split_reference
 from tests.testbed import apt
 from tests.testbed.engine import EngineHandle, ensure_engine
 from tests.testbed.steps import TestbedError, cache_dir, lock, run, step
@@ -107,7 +108,7 @@ def has_image(engine: EngineHandle, image: str, recipe: str) -> bool:
 def import_image(engine: EngineHandle, image: str, archive: Iterable[bytes], changes: Sequence[str]) -> None:
     """Make an image of one layer from a tar stream."""
     before = inspect_image(engine, image)
-    name, _, tag = image.rpartition(":")
+    name, tag = split_reference(image)
     parameters: Parameters = [
         ("fromSrc", "-"),
         ("repo", name),

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from asyncdockerspawner.images.references import split_reference
 from asyncdockerspawner.rebase.recipe import Recipe, dockerfile, requirements
 from tests.testbed.engine import EngineHandle, ensure_engine
 from tests.testbed.images import (
@@ -79,7 +80,7 @@ def ensure_default_image(hub_version: str, *, pull: bool = True) -> str:
 
 def pull_image(engine: EngineHandle, image: str) -> None:
     """Pull an image; a registry that shows nothing for a while is given up."""
-    name, _, tag = image.rpartition(":")
+    name, tag = split_reference(image)
     tell = throttled()
     try:
         with (

@@ -185,11 +185,11 @@ def _named(server: Server, scopes: Scopes) -> list[str]:
 
     mine = scoped(server.record.own_volumes)
     if server.owner.servername:
-        mine = {name: scope for name, scope in mine.items() if scope == volume_owners.SERVER}
+        mine = {name: scope for name, scope in mine.items() if scope == volume_owners.Scope.SERVER}
     else:
         for state in server.hub.rows().sister_states().values():
             known = scoped(state.get("own_volumes") or {})
-            mine |= {name: scope for name, scope in known.items() if scope == volume_owners.USER}
+            mine |= {name: scope for name, scope in known.items() if scope == volume_owners.Scope.USER}
     for name in (stay := [name for name in mine if personal.get(name) != mine[name]]):
         server.log.warning(
             "The volume %s, which the deleted %s has used, stays unless its label says that it is theirs: by "

@@ -102,6 +102,6 @@ _OF_A_SHELL = frozenset({"cd", "export", "source", "."})
 def _labels(server: Server, scope: str) -> dict[str, str]:
     owner = server.owner
     found = {labels.HUB: owner.hub_id, labels.USER: owner.username}
-    if scope == volume_owners.SERVER:
+    if scope == volume_owners.Scope.SERVER:
         found[labels.SERVER] = owner.servername
     return found

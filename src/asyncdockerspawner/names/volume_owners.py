@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from enum import StrEnum
 from types import SimpleNamespace
 from typing import Any
 
 from asyncdockerspawner.names.naming import namespace_of
 
-USER = "user"
-SERVER = "server"
+
+class Scope(StrEnum):
+    """Who alone can have a volume."""
+
+    USER = "user"
+    SERVER = "server"
+
 
 Render = Callable[[str, Any], str]
 """Fills a template for a spawner, or for what stands in for one."""
@@ -41,12 +47,12 @@ class StandIn:
         return getattr(self._spawner, word)
 
 
-def scopes(templates: Iterable[str], spawner: Any, render: Render) -> dict[str, str]:
+def scopes(templates: Iterable[str], spawner: Any, render: Render) -> dict[str, Scope]:
     """Return the rendered names that no other user has, and whether another server of the user has them.
 
     A template that cannot be rendered for somebody else says nothing, so it is nobody's.
     """
-    found: dict[str, str] = {}
+    found: dict[str, Scope] = {}
     for template in templates:
         name = render(template, spawner)
         # A site's function may expect a whole spawner, and fail.
@@ -56,7 +62,7 @@ def scopes(templates: Iterable[str], spawner: Any, render: Render) -> dict[str, 
             others = render(template, StandIn(spawner, username=_OTHER))
             sisters = render(template, StandIn(spawner, servername=f"{spawner.name}-{_OTHER}"))
             if others != mine:
-                found[name] = SERVER if sisters != mine else USER
+                found[name] = Scope.SERVER if sisters != mine else Scope.USER
     return found
 
 

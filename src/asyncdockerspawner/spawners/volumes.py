@@ -21,7 +21,7 @@ def volume_name(spawner: Overridable, template: str) -> str:
     return _rendered_for(spawner, template, spawner)
 
 
-def scopes(spawner: Overridable) -> dict[str, str]:
+def scopes(spawner: Overridable) -> dict[str, volume_owners.Scope]:
     """Return volume name → whether it is this user's (`user`) or this server's (`server`) alone."""
     named = [each for each in source_templates(spawner, "volume") if is_volume(each)]
 
