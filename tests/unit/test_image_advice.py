@@ -9,7 +9,7 @@ import jupyterhub
 import pytest
 from traitlets.log import get_logger
 
-from asyncdockerspawner.lifecycle.advice import say_if_versions_differ
+from asyncdockerspawner.lifecycle.advice import report_other_version
 
 MAJOR = jupyterhub.version_info[0]
 
@@ -22,7 +22,7 @@ def told(version: str) -> list[str]:
         engine=SimpleNamespace(told=set()),
         log=get_logger(),
     )
-    say_if_versions_differ(server, version)
+    report_other_version(server, version)
     return lines
 
 

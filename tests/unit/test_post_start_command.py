@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.lifecycle.extras import command_words
+from asyncdockerspawner.lifecycle.post_start import command_words
 
 
 @pytest.mark.parametrize(

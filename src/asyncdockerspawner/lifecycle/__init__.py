@@ -2,19 +2,20 @@
 
 from asyncdockerspawner.lifecycle.cleanup import sweep
 from asyncdockerspawner.lifecycle.deletion import delete_forever
-from asyncdockerspawner.lifecycle.extras import ensure_volumes, post_start
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.lifecycle.monitor import locate, poll
 from asyncdockerspawner.lifecycle.obtain import create
-from asyncdockerspawner.lifecycle.own_start import as_step, attempt, claim, seen, step, within_a_start
 from asyncdockerspawner.lifecycle.policy import Policy
+from asyncdockerspawner.lifecycle.post_start import post_start
 from asyncdockerspawner.lifecycle.prepare import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
 from asyncdockerspawner.lifecycle.server import Place, Server
-from asyncdockerspawner.lifecycle.shared import shared_port
+from asyncdockerspawner.lifecycle.shared_network import shared_port
 from asyncdockerspawner.lifecycle.spawn import Choice, Spawn, resolved
 from asyncdockerspawner.lifecycle.start import start
 from asyncdockerspawner.lifecycle.stop import leave, stop
+from asyncdockerspawner.lifecycle.subclass_start import as_step, attempt, claim, seen, step, within_a_start
+from asyncdockerspawner.lifecycle.volumes import ensure_volumes
 
 __all__ = [
     "Choice",

@@ -17,7 +17,7 @@ MOST_CHARACTERS = 40
 """Of a version: the image says it, and may say anything."""
 
 
-async def say_if_the_hub_is_out_of_reach(server: Server) -> None:
+async def warn_if_hub_is_unreachable(server: Server) -> None:
     """Log what to set where the Hub listens on its own machine's loopback only."""
     name, engine = server.policy.network_name, server.engine
     address = urlsplit(server.policy.hub_api_url).hostname or ""
@@ -39,25 +39,25 @@ async def say_if_the_hub_is_out_of_reach(server: Server) -> None:
     )
 
 
-def say_what_any_means(server: Server) -> None:
+def explain_any(server: Server) -> None:
     """Log once what `port = 0` and `ip = ""` come to: the Hub's words for any."""
     if server.policy.any_port:
-        _say_once(server, f"`port` is 0: servers listen on the usual one, {USUAL_PORT}.")
+        _warn_once(server, f"`port` is 0: servers listen on the usual one, {USUAL_PORT}.")
     if server.policy.ip == "":
-        _say_once(
+        _warn_once(
             server,
             "`ip` is empty: servers listen on every address of their container, IPv4 and IPv6. An image with "
             "a JupyterHub before 5.3 needs 0.0.0.0.",
         )
 
 
-def _say_once(server: Server, text: str, advice: str = "") -> None:
+def _warn_once(server: Server, text: str, advice: str = "") -> None:
     if text not in server.engine.told:
         server.engine.told.add(text)
         server.log.warning("%s", f"{text} {advice}".rstrip())
 
 
-def say_if_versions_differ(server: Server, version: str) -> None:
+def report_other_version(server: Server, version: str) -> None:
     """Report once per image that its JupyterHub is of another major version than the Hub."""
     ours, version = jupyterhub.__version__, version[:MOST_CHARACTERS]
     if not version or version.partition(".")[0] == ours.partition(".")[0]:
@@ -66,7 +66,7 @@ def say_if_versions_differ(server: Server, version: str) -> None:
         f"The image {server.policy.image} has JupyterHub {version}, but the Hub is {ours}: it may not work."
     )
     server.hub.report(text)
-    _say_once(server, text, "Use an image of the Hub's major version.")
+    _warn_once(server, text, "Use an image of the Hub's major version.")
 
 
 def _network_mode(server: Server) -> str:

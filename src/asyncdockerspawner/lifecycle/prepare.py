@@ -37,7 +37,7 @@ async def prepare(server: Server) -> None:
             await _settle(server, spawn, final=not server.policy.decides_late)
         with _left_to_the_start(server, spawn):
             await start_slot.acquire(server, spawn)
-            await advice.say_if_the_hub_is_out_of_reach(server)
+            await advice.warn_if_hub_is_unreachable(server)
         server.record.owed = False
         # The Hub commits it with its own, right before the start.
         server.hub.save()

@@ -9,7 +9,7 @@ import time
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.probe import Question, Seen
 from asyncdockerspawner.engine.watch import ExitEvent
-from asyncdockerspawner.lifecycle import advice, shared
+from asyncdockerspawner.lifecycle import advice, shared_network
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.workloads import redact
 from asyncdockerspawner.workloads.exit_status import ExitStatus
@@ -54,17 +54,17 @@ class Start:
         ip, port = await self._first_address()
         server.hub.report("Waiting for the server to answer", progress=80)
         begin = time.monotonic()
-        patience = begin + server.policy.http_timeout
+        give_up_at = begin + server.policy.http_timeout
         while (url := server.url) is not None:
             question = Question(url, own=server.shared_port is not None)
             answer = asyncio.create_task(question.answer())
             try:
-                if await self._answered(answer, begin, min(self._end, patience)):
+                if await self._answered(answer, begin, min(self._end, give_up_at)):
                     return ip, port
             finally:
                 answer.cancel()
                 await asyncio.gather(answer, return_exceptions=True)
-            if time.monotonic() >= patience:
+            if time.monotonic() >= give_up_at:
                 raise await self._no_answer(question.seen, ip, port)
             if time.monotonic() >= self._end:
                 break
@@ -101,7 +101,7 @@ class Start:
                     # Whoever has answered: it was not this server, which has ended.
                     return False
                 server.hub.report(f"The server answers, after {waited:.1f} s", progress=90)
-                advice.say_if_versions_differ(server, await answer)
+                advice.report_other_version(server, await answer)
                 return True
             self._exited.clear()
             if await self._look():
@@ -154,7 +154,7 @@ class Start:
 
 def _known(server: Server, seen: Seen | None, ip: str, port: int) -> tuple[str, str]:
     """Return what is known of a server that does not answer, and what to do."""
-    patience = "`http_timeout` gives it more time."
+    more_time = "`http_timeout` gives it more time."
     match seen:
         case Seen.UNREACHABLE:
             return (
@@ -162,7 +162,7 @@ def _known(server: Server, seen: Seen | None, ip: str, port: int) -> tuple[str, 
                 f"It is {ip}:{port}. See `network_name`, `use_internal_ip` and `host_ip`.",
             )
         case Seen.SILENCE:
-            return f"It accepts connections at {ip}:{port} and says nothing.", patience
+            return f"It accepts connections at {ip}:{port} and says nothing.", more_time
         case Seen.FAILURE:
             return f"At {ip}:{port} it answers with an error of its own (HTTP status 500 or above).", ""
         case Seen.NO_HTTP | Seen.NOT_FOUND:
@@ -175,10 +175,10 @@ def _known(server: Server, seen: Seen | None, ip: str, port: int) -> tuple[str, 
                 cure = f"`ip` is {server.policy.ip}, so it listens to itself only"
             return (
                 f"Nothing listens on its port {server.port}, or nothing that can be reached from outside.",
-                f"{cure}; a server takes its port from JUPYTERHUB_SERVICE_URL. {patience}",
+                f"{cure}; a server takes its port from JUPYTERHUB_SERVICE_URL. {more_time}",
             )
         case None:
-            return "", patience
+            return "", more_time
 
 
 async def _either(answer: asyncio.Task[str], exited: ExitEvent, seconds: float) -> None:
@@ -207,7 +207,7 @@ async def _with_lines(
     lines = await _last_lines(server, observed, max(shown, PORT_LINES) if mine else shown)
     told = "\n".join(lines.splitlines()[-shown:]) if shown else ""
     if mine is not None and _PORT_IN_USE.search(lines):
-        taken = shared.taken_by(mine, "somebody else")
+        taken = shared_network.taken_by(mine, "somebody else")
         return errors.PortInUse(f"{text} {taken.message}", told, advice=taken.advice)
     return errors.ServerDied(text, told, advice=ended.advice if ended is not None else "")
 

@@ -16,10 +16,10 @@ from asyncdockerspawner.lifecycle import (
     cleanup,
     monitor,
     obtain,
-    own_start,
     readiness,
-    shared,
+    shared_network,
     start_slot,
+    subclass_start,
 )
 from asyncdockerspawner.lifecycle.prepare import complete, prepare
 from asyncdockerspawner.lifecycle.server import Server
@@ -30,7 +30,7 @@ from asyncdockerspawner.workloads.ports import SharedPort
 
 async def start(server: Server) -> tuple[str, int]:
     """Create or resume the object, start it, and give the address at which its server answers."""
-    with own_start.step(server):
+    with subclass_start.step(server):
         return await _started(server)
 
 
@@ -66,20 +66,20 @@ async def _started(server: Server) -> tuple[str, int]:
 
 
 async def _start(server: Server, spawn: Spawn, end: float) -> tuple[str, int]:
-    advice.say_what_any_means(server)
-    for left in reversed(range(shared.TRIES + 1)):
+    advice.explain_any(server)
+    for left in reversed(range(shared_network.TRIES + 1)):
         try:
             return await _start_once(server, spawn, end)
         except errors.PortInUse:
-            if not left or not await shared.give_way(server, spawn):
+            if not left or not await shared_network.give_way(server, spawn):
                 raise
         await obtain.obtain(server, spawn, None)
     raise AssertionError("the last try returns or raises")
 
 
 async def _start_once(server: Server, spawn: Spawn, end: float) -> tuple[str, int]:
-    with shared.claimed(server) as port, server.watch.starting(_expected(server, port)) as exited:
-        await shared.check_free(server, spawn)
+    with shared_network.claimed(server) as port, server.watch.starting(_expected(server, port)) as exited:
+        await shared_network.check_free(server, spawn)
         server.hub.report("Starting the server", progress=60)
         spawn.starting = True
         await server.after(server.overrides.start())

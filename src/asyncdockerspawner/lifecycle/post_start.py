@@ -1,47 +1,18 @@
-"""What goes with an object: its volumes, and the command after its start."""
+"""`post_start_cmd`: the command that is run inside a server once it has been started."""
 
 from __future__ import annotations
 
 import logging
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.server import Server
-from asyncdockerspawner.names import labels, volume_owners
 from asyncdockerspawner.workloads import redact
-from asyncdockerspawner.workloads.container.body import mounted, named_volumes, volume_driver
 
 POST_START_SECONDS = 60.0
-"""Longer a command after the start may not take."""
-
-
-async def ensure_volumes(server: Server, body: JsonObject, scopes: Callable[[], Mapping[str, str]]) -> None:
-    """Create the volumes that go with their user, with labels that say so; the Engine makes the others.
-
-    `scopes` gives volume name → whose alone it is, `user` or `server`.
-    """
-    named, personal = list(named_volumes(body)), dict[str, str]()
-    if server.policy.delete_volumes_on_user_delete:
-        personal = dict(scopes())
-    else:
-        # Whose they are alone is not asked, which takes a site's own code with names that nobody has; should
-        # the option be set later, it is known that they were used here.
-        server.record.own_volumes = {**dict.fromkeys(named, ""), **server.record.own_volumes}
-    server.record.own_volumes = {**server.record.own_volumes, **personal}
-    # Only named servers are renamed.
-    server.record.mounted = sorted(set(mounted(body))) if server.owner.servername else ()
-    driver = volume_driver(body)
-    for name in named:
-        scope = personal.get(name)
-        if scope is None or name in server.engine.volumes:
-            continue
-        with server.engine.optional("Users' volumes carry no labels"):
-            await server.engine.client.volumes.create(name, labels=_labels(server, scope), driver=driver)
-        # What may not be made ahead, the Engine makes with the container.
-        server.engine.volumes.add(name)
+"""Longer it may not take."""
 
 
 async def post_start(server: Server) -> None:
@@ -97,11 +68,3 @@ def command_words(command: str | Sequence[str]) -> tuple[list[str], str]:
 _QUOTED = re.compile(r"""\\. | '[^']*' | "(?:\\.|[^"\\])*\"""", re.DOTALL | re.VERBOSE)
 _FOR_A_SHELL = re.compile(r"&&|\|\||[|;<>`]|\$\(")
 _OF_A_SHELL = frozenset({"cd", "export", "source", "."})
-
-
-def _labels(server: Server, scope: str) -> dict[str, str]:
-    owner = server.owner
-    found = {labels.HUB: owner.hub_id, labels.USER: owner.username}
-    if scope == volume_owners.Scope.SERVER:
-        found[labels.SERVER] = owner.servername
-    return found
