@@ -15,6 +15,7 @@ from tests.fake_engine import FakeEngine
 from tests.support import guards
 from tests.support.engines import end_engines
 from tests.support.site import Site, real_client, site_over
+from tests.support.workloads import Containers
 from tests.support.world import MakeWorld, close_databases, new_world, open_databases
 
 
@@ -51,15 +52,21 @@ def fake(fake_engine: FakeEngine) -> FakeEngine:
     return fake_engine
 
 
+@pytest.fixture
+def workload() -> type[Containers]:
+    """The kind of object that servers are in this test."""
+    return Containers
+
+
 @pytest.fixture(params=["fake", "real"])
-def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, workload: type[Containers]) -> Iterator[Site]:
     """The Engine of this test; what its Hub made there is removed afterwards."""
     if request.param == "fake":
         fake: FakeEngine = request.getfixturevalue("fake")
-        yield site_over(fake)
+        yield site_over(fake, workload=workload)
         return
     url, http = real_client()
-    made = Site(url, http)
+    made = Site(url, http, workload=workload)
     try:
         yield made
     finally:
@@ -87,9 +94,9 @@ async def nothing_is_left_behind(request: pytest.FixtureRequest) -> AsyncIterato
 
 
 @pytest.fixture
-def fake_site(fake: FakeEngine) -> Site:
+def fake_site(fake: FakeEngine, workload: type[Containers]) -> Site:
     """The fake Engine, for a test that is over that alone."""
-    return site_over(fake)
+    return site_over(fake, workload=workload)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-import json
 import re
 import time
 import uuid
@@ -17,6 +16,7 @@ import httpx
 
 from tests.fake_engine import FakeEngine
 from tests.support.hub_api import HubAPI, Json
+from tests.support.workloads import Containers
 from tests.testbed.hub import HubProcess
 from tests.testbed.own_engine import OwnEngine
 
@@ -52,13 +52,11 @@ class HubSite:
 
     def containers(self) -> list[Json]:
         """Every container with this Hub's label, running or not."""
-        filters = json.dumps({"label": [f"asyncdockerspawner.hub={self.hub_id}"]})
-        answer = self.engine.get("/containers/json", params={"all": 1, "filters": filters})
-        return list(answer.raise_for_status().json())
+        return Containers(self.engine).all(self.hub_id)
 
     def names(self) -> list[str]:
         """The containers' names, without what all of them begin with."""
-        found = (str(one["Names"][0]).lstrip("/") for one in self.containers())
+        found = map(Containers(self.engine).name, self.containers())
         return sorted(name.removeprefix(f"{self.prefix}-") for name in found)
 
     def volumes(self) -> list[str]:
@@ -69,7 +67,7 @@ class HubSite:
     def remove_all(self) -> None:
         """Remove what is left at the Engine."""
         for one in self.containers():
-            self.engine.delete(f"/containers/{one['Id']}", params={"force": 1, "v": 1})
+            Containers(self.engine).remove(one["Id"])
         for name in self.volumes():
             self.engine.delete(f"/volumes/{name}", params={"force": 1})
 

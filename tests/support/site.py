@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import httpx
 
 from tests.fake_engine import FakeEngine
+from tests.support.workloads import Containers
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image, ensure_stubborn_image
 
@@ -32,6 +32,13 @@ class Site:
     http: httpx.Client
     fake: FakeEngine | None = None
     hub_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    workload: type[Containers] = Containers
+    """The kind of object that a server is."""
+
+    @property
+    def objects(self) -> Containers:
+        """What answers tests about their servers' objects."""
+        return self.workload(self.http)
 
     def kind(self, name: str) -> dict[str, Any]:
         """Give the options that make a server behave as `name` says."""
@@ -44,15 +51,13 @@ class Site:
 
     def containers(self) -> list[dict[str, Any]]:
         """Every container of this test's Hub, running or not."""
-        filters = json.dumps({"label": [f"asyncdockerspawner.hub={self.hub_id}"]})
-        answer = self.http.get("/containers/json", params={"all": 1, "filters": filters})
-        return list(answer.raise_for_status().json())
+        return self.objects.all(self.hub_id)
 
     def names(self) -> list[str]:
-        return sorted(str(one["Names"][0]).lstrip("/") for one in self.containers())
+        return sorted(map(self.objects.name, self.containers()))
 
     def inspect(self, ref: str) -> dict[str, Any]:
-        return dict(self.http.get(f"/containers/{ref}/json").raise_for_status().json())
+        return self.objects.inspect(ref)
 
     def volumes(self) -> dict[str, dict[str, str]]:
         """The volumes of this test, with their labels."""
@@ -61,10 +66,10 @@ class Site:
         return {one["Name"]: one["Labels"] or {} for one in found if one["Name"].startswith(ours)}
 
     def remove(self, ref: str) -> None:
-        self.http.delete(f"/containers/{ref}", params={"force": 1, "v": 1})
+        self.objects.remove(ref)
 
 
-def site_over(fake: FakeEngine, **more: str) -> Site:
+def site_over(fake: FakeEngine, **more: Any) -> Site:
     """Give the fake Engine as a site."""
     return Site(fake.url, fake.http, fake, **more)
 
