@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.fake_engine import FakeEngine
 from tests.support.clients import body, held, opened
 from tests.support.servers import answering
 from tests.support.site import Site
+from tests.support.waiting import until
 
 
 def context(dockerfile: str, **files: bytes) -> bytes:
@@ -156,16 +157,10 @@ async def test_a_cancelled_build_ends_at_the_engine_and_leaves_no_container(site
         with pytest.raises(asyncio.CancelledError):
             await build
         assert held(client) == 0
-        await settled(lambda: site.containers() == [])
+        await until(lambda: site.containers() == [], seconds=15)
         await client.builds.forget(f"asyncdockerspawner.hub={site.hub_id}")
     if (fake := site.fake) is not None:
-        await settled(lambda: fake.state()["in_flight"] == {})
-
-
-async def settled(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
-        while not check():  # noqa: ASYNC110 - the Engine tells nobody
-            await asyncio.sleep(0.05)
+        await until(lambda: fake.state()["in_flight"] == {}, seconds=15)
 
 
 @pytest.mark.parametrize("text", ["", '{"stream": "Step 1/1 : FROM x"}\n'], ids=["nothing", "no-image"])

@@ -10,6 +10,7 @@ import pytest
 
 from asyncdockerspawner import DockerSpawner
 from tests.support.site import SHELL, Site
+from tests.support.waiting import until
 from tests.support.world import MakeWorld
 
 ON_THE_REAL = pytest.mark.parametrize("site", ["real"], indirect=True)
@@ -281,9 +282,7 @@ async def test_a_container_that_the_engine_removes_by_itself_gives_its_name_free
             ids.add((await world.spawn()).object_id)
             await world.user.stop("")
         assert len(ids) == 3
-        async with asyncio.timeout(10):
-            while site.containers():  # noqa: ASYNC110 - the Engine takes its time
-                await asyncio.sleep(0.05)
+        await until(lambda: site.containers() == [])
 
 
 async def test_an_address_that_comes_late_is_waited_for(make_world: MakeWorld, site: Site) -> None:

@@ -19,7 +19,7 @@ from asyncdockerspawner.engine import start_slots as room
 from asyncdockerspawner.engine.start_slots import StartSlots
 from tests.support.servers import answering
 from tests.support.start_slots import Starter, silent, starters, who
-from tests.support.waiting import turns
+from tests.support.waiting import turns, until
 from tests.testbed.socket_proxy import FORBIDDEN
 
 pytestmark = pytest.mark.fake_engine
@@ -130,8 +130,7 @@ async def test_an_engine_that_was_away_is_asked_for_its_cpus_again(
     monkeypatch.setattr(room, "REMEASURE_SECONDS", 0)
     machine.info = None
     made = [Starter(slots, None) for _ in range(3)]
-    while slots.waiting < 1:  # noqa: ASYNC110 - nobody is told of those who wait
-        await asyncio.sleep(0.01)
+    await until(lambda: slots.waiting)
     assert (slots.limit, who(made)) == (room.SMALLEST_LIMIT, [0, 1])
     machine.info = {"NCPU": 3}
     made.append(Starter(slots, None))

@@ -19,6 +19,7 @@ from asyncdockerspawner.errors import BadOption, ProgramFailed
 from asyncdockerspawner.images.credentials import DOCKER_HUB, Credentials
 from asyncdockerspawner.images.docker_config import DockerConfig
 from tests.support import guards
+from tests.support.waiting import turns, until
 
 SECRET = "s3cret"
 
@@ -41,12 +42,6 @@ def alive(pid: int) -> bool:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
-
-
-async def soon(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - the kernel tells nobody
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +145,7 @@ async def test_a_program_that_hangs_is_killed_at_its_deadline(
         await run(name, environ, timeout=0.5)
     pids = [int((tmp_path / file).read_text()) for file in ("pid", "child")]
     assert not alive(pids[0])
-    await soon(lambda: not alive(pids[1]))
+    await until(lambda: not alive(pids[1]))
 
 
 @pytest.mark.parametrize("pipe", [1, 2])
@@ -173,7 +168,7 @@ async def test_a_program_is_killed_and_reaped_when_its_caller_is_cancelled(
 ) -> None:
     name = script('echo $$ >"$FOLDER/pid"; echo x >"$FOLDER/ready"; exec sleep 60')
     task = asyncio.create_task(run(name, environ))
-    await soon((tmp_path / "ready").exists)
+    await until((tmp_path / "ready").exists)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -185,13 +180,13 @@ async def test_a_program_is_reaped_also_when_its_caller_is_cancelled_twice(
 ) -> None:
     before = children()
     task = asyncio.create_task(run(script('echo x >"$FOLDER/ready"; exec sleep 60'), environ))
-    await soon((tmp_path / "ready").exists)
+    await until((tmp_path / "ready").exists)
     task.cancel()
     asyncio.get_running_loop().call_soon(task.cancel)
     with pytest.raises(asyncio.CancelledError):
         await task
-    await soon(lambda: children() == before)
-    await asyncio.sleep(0.05)
+    await until(lambda: children() == before)
+    await turns()
 
 
 async def test_many_programs_run_at_the_same_time(script: Script, environ: dict[str, str]) -> None:
