@@ -10,8 +10,8 @@ import pytest
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import body
-from asyncdockerspawner.workloads.container.body import build_container
+from asyncdockerspawner.workloads.body import differences
+from asyncdockerspawner.workloads.container.body import ContainerBody, build_container
 from asyncdockerspawner.workloads.launch import LaunchInputs
 
 GIB = 2**30
@@ -308,20 +308,28 @@ def test_a_body_tells_what_it_mounts_and_which_of_it_are_volumes_to_be_made_ahea
             "VolumeDriver": "nfs",
         }
     }
-    assert list(body.mounted(made)) == ["v", "/srv/x", "w", "with-options", "not-a-volume"]
-    assert list(body.named_volumes(made)) == ["v", "w"]
-    assert body.volume_driver(made) == "nfs"
+    body = ContainerBody(made)
+    assert list(body.mounted()) == ["v", "/srv/x", "w", "with-options", "not-a-volume"]
+    assert list(body.named_volumes()) == ["v", "w"]
+    assert body.volume_driver == "nfs"
     for nothing in ({}, {"HostConfig": None}, {"HostConfig": {"Binds": None, "Mounts": None}}):
-        assert (list(body.mounted(nothing)), body.volume_driver(nothing)) == ([], "")
+        assert (list(ContainerBody(nothing).mounted()), ContainerBody(nothing).volume_driver) == ([], "")
 
 
 def test_a_body_tells_whom_it_is_made_for() -> None:
     owner = labels.Owner(hub_id="h", username="u", servername="", spawn_id="s")
     made = {"Image": "i", "Labels": {"a": "b"}, "Env": ["JUPYTERHUB_USER=u", "X"]}
-    marked = body.labelled(made, labels.ownership_labels_of(owner))
-    assert (body.owner_of(made), body.owner_of({}), body.owner_of(marked)) == (None, None, owner)
-    assert (marked["Image"], marked["Labels"]["a"]) == ("i", "b")
+    marked = ContainerBody(made).labelled(labels.ownership_labels_of(owner))
+    assert labels.owner_of(marked.document["Labels"]) == owner
+    assert (marked.document["Image"], marked.document["Labels"]["a"]) == ("i", "b")
     assert made["Labels"] == {"a": "b"}
-    assert body.labelled({}, {"a": "b"}) == {"Labels": {"a": "b"}}
-    assert body.environment_of(made) == {"JUPYTERHUB_USER": "u", "X": ""}
-    assert body.environment_of({"Env": None}) == {}
+    assert ContainerBody({}).labelled({"a": "b"}).document == {"Labels": {"a": "b"}}
+    assert marked.environment == {"JUPYTERHUB_USER": "u", "X": ""}
+    assert ContainerBody({"Env": None}).environment == {}
+
+
+def test_a_body_tells_its_network_and_what_it_is_made_from() -> None:
+    body = ContainerBody(build_container(inputs(network_name="lab")))
+    other = ContainerBody(build_container(inputs(network_name="lab", image="img:2")))
+    assert body.network_mode == "lab"
+    assert differences(body.fingerprint, other.fingerprint) == ["image"]

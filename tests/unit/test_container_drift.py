@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-from asyncdockerspawner.workloads.container.drift import (
-    differences,
-    files_of_the_user,
-    fingerprint,
-)
+from asyncdockerspawner.workloads.body import differences
+from asyncdockerspawner.workloads.container.drift import files_of_the_user, fingerprint
 from asyncdockerspawner.workloads.container.read import observed
 
 BODY: dict[str, Any] = {

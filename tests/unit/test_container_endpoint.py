@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from asyncdockerspawner.client.networks import host_address
 from asyncdockerspawner.errors import NoAddressYet, NoEndpoint
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container.endpoint import resolve
-from asyncdockerspawner.workloads.container.read import host_address, listed, observed
+from asyncdockerspawner.workloads.container.read import listed, observed
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.ports import SharedPort
 

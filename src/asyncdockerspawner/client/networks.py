@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.connection import Connection, segment
 from asyncdockerspawner.jsontypes import JsonObject
@@ -25,6 +27,10 @@ class Networks:
         except errors.ObjectNotFound:
             return None
         return dict(answer.data)
+
+    async def host_address(self, name: str) -> str | None:
+        """Return the Engine's machine's own address in the network; None if it has none."""
+        return host_address(await self.inspect(name) or {})
 
     async def connect(self, name: str, container: str, endpoint: JsonObject | None = None) -> None:
         """Connect a container to a network; one that is in it already is as good.
@@ -57,3 +63,16 @@ class Networks:
         """Return the names of all networks, sorted."""
         answer = await self._connection.request("GET", "networks", operation="list networks")
         return sorted(str(network["Name"]) for network in answer.data)
+
+
+def host_address(network: JsonObject) -> str | None:
+    """Return the Engine's machine's own address in a network, from `GET /networks/NAME`; None if it has none.
+
+    Some Engines name no gateway for the default bridge; it is the first address of the subnet then.
+    """
+    for entry in (network.get("IPAM") or {}).get("Config") or []:
+        if entry.get("Gateway"):
+            return str(entry["Gateway"]).partition("/")[0]
+        if entry.get("Subnet"):
+            return str(next(ipaddress.ip_network(entry["Subnet"], strict=False).hosts()))
+    return None

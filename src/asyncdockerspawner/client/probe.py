@@ -84,11 +84,12 @@ class Question:
         return version
 
 
-async def listens(ip: str, port: int) -> bool:
+async def listens(host: str, port: int) -> bool:
     """Tell whether somebody accepts connections there now; False where that can't be told in a moment.
 
-    A host name is not resolved: asyncio takes a thread for that.
+    Of names only `localhost` is known: asyncio takes a thread to resolve one.
     """
+    ip = "127.0.0.1" if host == "localhost" else host
     try:
         ipaddress.ip_address(ip)
     except ValueError:

@@ -60,7 +60,7 @@ async def create_container(
     kept = {} if server.policy.remove else {labels.KEEP: "true"}
     owner = labels.ownership_labels_of(server.owner)
     body["Labels"] = {**(body.get("Labels") or {}), **owner, **kept}
-    made = await lifecycle.create(creation, name, body, server.spawn)
+    made = await lifecycle.create(creation, name, body, server.owner, server.spawn)
     return {"Warnings": [], **creation.answer, "Id": made}
 
 

@@ -10,7 +10,6 @@ import jupyterhub
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle.server import Server
-from asyncdockerspawner.workloads.container import read
 from asyncdockerspawner.workloads.ports import USUAL_PORT, is_shared
 
 MOST_CHARACTERS = 40
@@ -25,11 +24,11 @@ async def warn_if_hub_is_unreachable(server: Server) -> None:
         return
     engine.told.add(name)
     try:
-        network = await engine.client.networks.inspect(name) or {}
+        found = await engine.client.networks.host_address(name)
     except errors.EngineError:
         # It is advice; a spawn does not fail for want of a detail in it.
-        network = {}
-    gateway = read.host_address(network) or "this machine's address in the containers' network"
+        found = None
+    gateway = found or "this machine's address in the containers' network"
     server.log.warning(
         "Containers cannot reach the Hub at %s: servers will start but not let anybody in. Set "
         "c.JupyterHub.hub_ip = '0.0.0.0' (or %s) and c.JupyterHub.hub_connect_ip = '%s'.",

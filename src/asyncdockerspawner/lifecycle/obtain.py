@@ -11,8 +11,7 @@ from asyncdockerspawner.lifecycle import ownership, start_slot
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Spawn
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import drift
-from asyncdockerspawner.workloads.container.body import environment_of, owner_of
+from asyncdockerspawner.workloads.body import differences
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import Workload
 
@@ -64,9 +63,11 @@ async def obtain(server: Server, spawn: Spawn, kept: Observed | None) -> None:
     return None
 
 
-async def create(workload: Workload, name: str, body: JsonObject, spawn: Spawn | None) -> str:
+async def create(
+    workload: Workload, name: str, body: JsonObject, owner: labels.Owner, spawn: Spawn | None
+) -> str:
     """Create the object so that a cancelled spawn still learns its id and can remove it."""
-    task = asyncio.create_task(_surely_created(workload, name, body, spawn))
+    task = asyncio.create_task(_surely_created(workload, name, body, owner, spawn))
     if spawn is not None:
         spawn.creating = task
     made = await asyncio.shield(task)
@@ -75,16 +76,15 @@ async def create(workload: Workload, name: str, body: JsonObject, spawn: Spawn |
     return made
 
 
-async def _surely_created(workload: Workload, name: str, body: JsonObject, spawn: Spawn | None) -> str:
+async def _surely_created(
+    workload: Workload, name: str, body: JsonObject, owner: labels.Owner, spawn: Spawn | None
+) -> str:
     """Create; where the answer is lost, find out what came of it."""
     try:
         return await workload.create(name, body)
     except (errors.EngineLost, errors.EngineTimeout) as exc:
         if spawn is not None:
             spawn.create_lost = True
-        owner = owner_of(body)
-        if owner is None:
-            raise
         if found := await ownership.created_by(workload, name, owner):
             return found
         if isinstance(exc, errors.EngineTimeout):
@@ -207,7 +207,7 @@ async def _made_for_another(server: Server, observed: Observed) -> str:
     except errors.AsyncDockerSpawnerError:
         return former
     # A site's own environment may say something else of whom it is for, and would say so again.
-    return ownership.made_for_another(observed, {**server.identity.environment, **environment_of(body)})
+    return ownership.made_for_another(observed, {**server.identity.environment, **body.environment})
 
 
 async def _drifted_away(server: Server, observed: Observed) -> bool:
@@ -233,7 +233,7 @@ async def _differences(server: Server, observed: Observed) -> list[str]:
         return []
     server.shared_port = observed.shared_port
     try:
-        return drift.differences(made_from, drift.fingerprint(await server.after(server.overrides.body())))
+        return differences(made_from, (await server.after(server.overrides.body())).fingerprint)
     except errors.AsyncDockerSpawnerError as exc:
         server.log.warning("Cannot tell whether %s fits the configuration: %s", server.object_name, exc)
         return []
@@ -241,8 +241,8 @@ async def _differences(server: Server, observed: Observed) -> list[str]:
 
 async def _put_away(server: Server, observed: Observed, made: str) -> str:
     """Remove an old object, unless it may hold files of its user: then it keeps them under the name given."""
-    changed = await server.workload.container.changes(observed.id)
-    if changed is not None and not drift.files_of_the_user(changed, observed):
+    files = await server.workload.container.user_files(observed)
+    if files is not None and not files:
         server.log.warning("Replacing %s, which was made %s", observed.name, made)
         await server.workload.remove(observed.id, force=False)
         return ""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.observed import Observed
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
@@ -27,7 +27,7 @@ class Overrides(Protocol):
     def usual_name(self) -> str:
         """Return the name of a new object. Raises BadTemplate, or what a site's own code raises."""
 
-    async def body(self) -> JsonObject:
+    async def body(self) -> Body:
         """Return what the object would be made from now."""
 
     async def find(self) -> Observed | None:

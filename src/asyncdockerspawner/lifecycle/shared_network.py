@@ -11,7 +11,6 @@ from asyncdockerspawner.client import probe
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Spawn
 from asyncdockerspawner.workloads import ports
-from asyncdockerspawner.workloads.container import endpoint
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.ports import SharedPort
 
@@ -72,9 +71,7 @@ async def check_free(server: Server, spawn: Spawn) -> None:
             return
     if holder := await _holder(server, mine):
         raise taken_by(mine, holder)
-    if mine.network == "host" and await probe.listens(
-        endpoint.machine(server.engine.settings.host), mine.port
-    ):
+    if mine.network == "host" and await probe.listens(server.engine.settings.host, mine.port):
         raise taken_by(mine, "somebody who is no server of this Hub")
 
 

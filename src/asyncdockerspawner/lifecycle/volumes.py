@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.names import labels, volume_owners
-from asyncdockerspawner.workloads.container.body import mounted, named_volumes, volume_driver
+from asyncdockerspawner.workloads.body import Body
 
 
-async def ensure_volumes(server: Server, body: JsonObject, scopes: Callable[[], Mapping[str, str]]) -> None:
+async def ensure_volumes(server: Server, body: Body, scopes: Callable[[], Mapping[str, str]]) -> None:
     """Create the volumes that go with their user, with labels that say so; the Engine makes the others.
 
     `scopes` gives volume name → whose alone it is, `user` or `server`.
     """
-    named, personal = list(named_volumes(body)), dict[str, str]()
+    named, personal = list(body.named_volumes()), dict[str, str]()
     if server.policy.delete_volumes_on_user_delete:
         personal = dict(scopes())
     else:
@@ -24,8 +23,8 @@ async def ensure_volumes(server: Server, body: JsonObject, scopes: Callable[[], 
         server.record.own_volumes = {**dict.fromkeys(named, ""), **server.record.own_volumes}
     server.record.own_volumes = {**server.record.own_volumes, **personal}
     # Only named servers are renamed.
-    server.record.mounted = sorted(set(mounted(body))) if server.owner.servername else ()
-    driver = volume_driver(body)
+    server.record.mounted = sorted(set(body.mounted())) if server.owner.servername else ()
+    driver = body.volume_driver
     for name in named:
         scope = personal.get(name)
         if scope is None or name in server.engine.volumes:

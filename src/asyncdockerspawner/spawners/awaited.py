@@ -8,6 +8,7 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.spawners import image_choice, steps
 from asyncdockerspawner.spawners.launch_inputs import object_name
+from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.observed import Observed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class AwaitedOverrides:
         """Return the default of `object_name`."""
         return object_name(self._spawner)
 
-    async def body(self) -> JsonObject:
+    async def body(self) -> Body:
         """Return what the object would be made from now."""
         return await steps.object_body(self._spawner)
 

@@ -16,8 +16,8 @@ from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.spawners import volumes
 from asyncdockerspawner.spawners.launch_inputs import is_overridden, launch_command, launch_inputs
-from asyncdockerspawner.workloads.container import drift, endpoint, read
-from asyncdockerspawner.workloads.container.body import build_container, labelled, network_of
+from asyncdockerspawner.workloads.body import Body
+from asyncdockerspawner.workloads.container import endpoint, read
 
 if TYPE_CHECKING:
     from asyncdockerspawner.spawners.overrides import Overridable
@@ -84,23 +84,25 @@ async def create_object(spawner: Overridable) -> JsonObject:
         await lifecycle.claim(server)
         body = await object_body(spawner)
         kept = {} if spawner.remove else {labels.KEEP: "true"}
-        body = labelled(body, {labels.CONFIG_HASH: drift.fingerprint(body), **kept})
+        body = body.labelled({labels.CONFIG_HASH: body.fingerprint, **kept})
         await lifecycle.ensure_volumes(server.renew(), body, lambda: volumes.scopes(spawner))
         if is_overridden(spawner, "docker"):
             # Whoever looks into what is created finds it in docker-py's words.
-            words = create.keywords_of(body)
+            words = create.keywords_of(body.document)
             answer = spawner.docker("create_container", name=spawner.container_name, **words)
             return dict(await resolved(answer))
-        made = await lifecycle.create(server.workload, spawner.container_name, body, server.spawn)
+        made = await lifecycle.create(
+            server.workload, spawner.container_name, body.document, server.owner, server.spawn
+        )
         return {spawner.object_id_key: made}
 
 
-async def object_body(spawner: Overridable) -> JsonObject:
-    """Return what the object is made from, as the Engine takes it, from the values that stand now."""
+async def object_body(spawner: Overridable) -> Body:
+    """Return what the object is made from, from the values that stand now."""
     inputs = await launch_inputs(spawner)
-    body = build_container(inputs)
     server = spawner._managed
-    server.shared_port = shared = lifecycle.shared_port(server, network_of(body))
+    body = server.workload.body(inputs)
+    server.shared_port = shared = lifecycle.shared_port(server, body.network_mode)
     if shared is None:
         return body
     told_by_us = not (spawner.use_internal_hostname or is_overridden(spawner, "get_ip_and_port"))
@@ -110,8 +112,9 @@ async def object_body(spawner: Overridable) -> JsonObject:
         # Only the whole body tells the network: what has been told another port is told anew.
         environment = await resolved(spawner.get_env())
         words = await launch_command(spawner)
-        body = build_container(replace(inputs, port=spawner.port, environment=environment, command=words))
-    return labelled(body, {labels.PORT: str(shared)})
+        inputs = replace(inputs, port=spawner.port, environment=environment, command=words)
+        body = server.workload.body(inputs)
+    return body.labelled({labels.PORT: str(shared)})
 
 
 async def start_object(spawner: Overridable) -> None:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from asyncdockerspawner.client.execs import Ended
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.workloads.body import Body
+from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed
 
 
@@ -22,6 +24,9 @@ class Workload(Protocol):
 
     async def observed(self, document: JsonObject) -> Observed:
         """Read what `inspect`, or a site's own `get_object`, has given."""
+
+    def body(self, inputs: LaunchInputs) -> Body:
+        """Return what an object is made from. Raises BadOption for options that cannot be together."""
 
     async def find(self, ref: str) -> Observed | None:
         """Return what the Engine tells of the object, or None where there is no such object."""
@@ -50,8 +55,8 @@ class Workload(Protocol):
 class ContainerVerbs(Protocol):
     """What can be asked of a container, and of nothing that is spread over machines."""
 
-    async def changes(self, ref: str) -> Sequence[str] | None:
-        """Return the paths that changed inside it since it was made; None where nobody can tell."""
+    async def user_files(self, observed: Observed) -> Sequence[str] | None:
+        """Return paths inside it that may be its user's files; None where nobody can tell."""
 
     async def rename(self, ref: str, name: str) -> None:
         """Rename it. Raises NameConflict."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from asyncdockerspawner.errors import BadOption
@@ -14,8 +15,7 @@ from asyncdockerspawner.keywords.host import OPTION, host_config
 from asyncdockerspawner.keywords.limits import cpu_quota
 from asyncdockerspawner.keywords.merge import deep_merge
 from asyncdockerspawner.keywords.mount import engine_mounts
-from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container import read
+from asyncdockerspawner.workloads.container import drift, read
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.ports import is_shared
 
@@ -44,36 +44,50 @@ def network_of(body: JsonObject) -> str:
     return str((body.get("HostConfig") or {}).get("NetworkMode") or "")
 
 
-def labelled(body: JsonObject, more: Mapping[str, str]) -> JsonObject:
-    """Return a body that has more labels."""
-    return {**body, "Labels": {**(body.get("Labels") or {}), **more}}
+@dataclass(frozen=True, slots=True)
+class ContainerBody:
+    """The body of `POST /containers/create`."""
 
+    document: JsonObject
 
-def owner_of(body: JsonObject) -> labels.Owner | None:
-    """Return whom a body is made for, by its labels."""
-    return labels.owner_of(body.get("Labels"))
+    @property
+    def network_mode(self) -> str:
+        """The network mode that it asks for."""
+        return network_of(self.document)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The container's environment."""
+        return read.environment_of(self.document.get("Env"))
 
-def environment_of(body: JsonObject) -> dict[str, str]:
-    """Return the environment of a body."""
-    return read.environment_of(body.get("Env"))
+    @property
+    def volume_driver(self) -> str:
+        """The driver of the volumes that it names; "" is the Engine's own."""
+        return str((self.document.get("HostConfig") or {}).get("VolumeDriver") or "")
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest for each part that makes a difference to a kept container."""
+        return drift.fingerprint(self.document)
 
-def mounted(body: JsonObject) -> Iterator[str]:
-    """Return the sources of all binds and mounts: volumes, and paths of the Engine's machine."""
-    return (source for source, _ in _mounts(body))
+    def mounted(self) -> Iterator[str]:
+        """Return the sources of all binds and mounts."""
+        return (source for source, _ in _mounts(self.document))
 
+    def named_volumes(self) -> Iterator[str]:
+        """Return the volumes that it names, but for those with options."""
+        for source, mount in _mounts(self.document):
+            if (
+                is_volume(source)
+                and mount.get("Type", "volume") == "volume"
+                and not mount.get("VolumeOptions")
+            ):
+                yield source
 
-def named_volumes(body: JsonObject) -> Iterator[str]:
-    """Return the volumes that a body names, but for those with options: the Engine creates these itself."""
-    for source, mount in _mounts(body):
-        if is_volume(source) and mount.get("Type", "volume") == "volume" and not mount.get("VolumeOptions"):
-            yield source
-
-
-def volume_driver(body: JsonObject) -> str:
-    """Return the driver of the volumes that a body names; "" is the Engine's own."""
-    return str((body.get("HostConfig") or {}).get("VolumeDriver") or "")
+    def labelled(self, more: Mapping[str, str]) -> ContainerBody:
+        """Return one that has more labels."""
+        document = self.document
+        return ContainerBody({**document, "Labels": {**(document.get("Labels") or {}), **more}})
 
 
 def _mounts(body: JsonObject) -> Iterator[tuple[str, JsonObject]]:

@@ -1,4 +1,4 @@
-"""Whether a kept container still fits the configuration, and whether it holds files of its user."""
+"""What a kept container was made from, and whether it holds files of its user."""
 
 from __future__ import annotations
 
@@ -28,12 +28,6 @@ def fingerprint(body: JsonObject) -> str:
         "mounts": _present(host, _MOUNTS),
     }
     return " ".join(f"{part}:{_digest(value)}" for part, value in parts.items())
-
-
-def differences(old: str, new: str) -> list[str]:
-    """Name the parts in which two fingerprints differ; a part that only one of them has counts as equal."""
-    before, now = _parts(old), _parts(new)
-    return [part for part in now if before.get(part, now[part]) != now[part]]
 
 
 def files_of_the_user(changed: Iterable[str], observed: Observed) -> list[str]:
@@ -69,7 +63,3 @@ def _present(host: Mapping[str, Any], keys: Iterable[str]) -> JsonObject:
 def _digest(value: Any) -> str:
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-def _parts(text: str) -> dict[str, str]:
-    return {part: digest for part, colon, digest in (each.partition(":") for each in text.split()) if colon}

@@ -21,7 +21,7 @@ def resolve(
     """
     if observed.network_mode == "host":
         # Nothing is published and no address is its own: the server listens on the machine itself.
-        return machine(engine_host), ports.told_in(observed.environment or {}) or port
+        return _reachable("", engine_host), ports.told_in(observed.environment or {}) or port
     if not observed.has_own_network:
         raise inside_another(observed.network_mode)
     if observed.phase is Phase.RESTARTING:
@@ -42,11 +42,6 @@ def inside_another(mode: str) -> NoEndpoint:
         advice=f"`network_mode` is {mode!r}, and where the Hub reaches that one is not known here. Override "
         "`get_ip_and_port` in a subclass of the spawner.",
     )
-
-
-def machine(engine_host: str) -> str:
-    """Return the address of the Engine's machine, where servers on its own network listen."""
-    return _reachable("", engine_host)
 
 
 def internal_address(networks: Mapping[str, str], network_name: str) -> str:

@@ -6,7 +6,6 @@ to the same requests, where they differ.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -144,19 +143,6 @@ def network_settings(document: JsonObject) -> JsonObject:
 def environment_of(entries: Iterable[Any] | None) -> dict[str, str]:
     """Read an environment that is written as `NAME=value`."""
     return dict(str(entry).partition("=")[::2] for entry in entries or ())
-
-
-def host_address(network: JsonObject) -> str | None:
-    """Return the Engine's machine's own address in a network, from `GET /networks/NAME`; None if it has none.
-
-    Some Engines name no gateway for the default bridge; it is the first address of the subnet then.
-    """
-    for entry in (network.get("IPAM") or {}).get("Config") or []:
-        if entry.get("Gateway"):
-            return str(entry["Gateway"]).partition("/")[0]
-        if entry.get("Subnet"):
-            return str(next(ipaddress.ip_network(entry["Subnet"], strict=False).hosts()))
-    return None
 
 
 def command_of_image(document: JsonObject) -> list[str]:

@@ -13,7 +13,9 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.execs import Ended
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.workloads.container import endpoint, read
+from asyncdockerspawner.workloads.container import drift, endpoint, read
+from asyncdockerspawner.workloads.container.body import ContainerBody, build_container
+from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import ContainerVerbs
 
@@ -70,6 +72,10 @@ class ContainerWorkload:
     async def inspect(self, ref: str) -> JsonObject | None:
         """Return `GET /containers/REF/json`, or None."""
         return await self._containers.inspect(ref)
+
+    def body(self, inputs: LaunchInputs) -> ContainerBody:
+        """Return what the container is made from."""
+        return ContainerBody(build_container(inputs))
 
     async def observed(self, document: JsonObject) -> Observed:
         """Read the container's document; all of it is there."""
@@ -186,12 +192,13 @@ class ContainerWorkload:
             engine_host=self._client.settings.host,
         )
 
-    async def changes(self, ref: str) -> Sequence[str] | None:
-        """Return `GET /containers/REF/changes`; None where the Engine's storage cannot tell."""
+    async def user_files(self, observed: Observed) -> Sequence[str] | None:
+        """Pick them from `GET /containers/REF/changes`; None where the Engine's storage cannot tell."""
         try:
-            return await self._containers.changes(ref)
+            changed = await self._containers.changes(observed.id)
         except errors.EngineRefused:
             return None
+        return drift.files_of_the_user(changed, observed)
 
     async def rename(self, ref: str, name: str) -> None:
         """Rename the container. Raises NameConflict."""
