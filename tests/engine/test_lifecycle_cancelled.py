@@ -10,7 +10,7 @@ from tornado import gen
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import registry
-from tests.support.engines import all_done
+from tests.support.engines import settle
 from tests.support.site import Site
 from tests.support.starts import cancelled, direct, nothing_left
 from tests.support.waiting import until
@@ -55,7 +55,7 @@ async def test_a_resumed_container_survives_a_cancelled_start(
     spawner = world.new_spawner("")
     await spawner.run_pre_spawn_hook()
     await cancelled(spawner, moment)
-    await all_done(spawner.engine)
+    await settle(spawner.engine)
     assert [one["Id"] for one in site.containers()] == [made]
     await spawner.stop()
     assert site.inspect(made)["State"]["Running"] is False

@@ -13,7 +13,7 @@ from tornado import web
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.lifecycle import cleanup, readiness, wanted
 from tests.fake_engine import FakeEngine
-from tests.support.engines import all_done
+from tests.support.engines import settle
 from tests.support.site import Site
 from tests.support.starts import cancelled, direct, nothing_left
 from tests.support.waiting import until
@@ -43,7 +43,7 @@ async def test_a_kept_container_survives_a_start_that_is_cancelled_before_it_is_
     fake.rule("GET", INSPECT, delay_before=0.2)
     spawner = await direct(world)
     await cancelled(spawner, moment)
-    await all_done(spawner.engine)
+    await settle(spawner.engine)
     assert fake.requests("DELETE") == []
     assert [one["Id"] for one in site.containers()] == [made]
     assert spawner.object_id == made

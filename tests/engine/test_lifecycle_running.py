@@ -11,7 +11,7 @@ from traitlets.log import get_logger
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import watch as room
 from tests.fake_engine import FakeEngine
-from tests.support.engines import all_done, all_heard
+from tests.support.engines import all_heard, settle
 from tests.support.site import SHELL, Site
 from tests.support.waiting import until
 from tests.support.world import MakeWorld
@@ -139,7 +139,7 @@ async def test_a_server_that_the_hub_is_giving_up_gets_no_route_any_more(
     kill(site, spawner.object_id)
     await asyncio.wait_for(ended.wait(), 10)
     await all_heard(site, spawner._managed.watch)
-    await all_done(spawner.engine)
+    await settle(spawner.engine)
     assert proxy.routes == []
 
 
