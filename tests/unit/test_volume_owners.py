@@ -34,6 +34,13 @@ def test_what_no_other_user_has_is_the_users_or_the_servers() -> None:
     assert volume_owners.scopes(templates, spawner(), render) == {"u-alice": "user", "s-new-alice": "server"}
 
 
+def test_a_stand_in_has_the_other_names_and_all_else_of_the_spawner() -> None:
+    other = volume_owners.StandIn(spawner(), username="bob", servername="lab")
+    assert (other.user.name, other.name, other.prefix) == ("bob", "lab", "jupyter")
+    fields = other.template_namespace()
+    assert (fields["username"], fields["servername"], fields["prefix"]) == ("bob", "lab", "jupyter")
+
+
 def test_a_name_that_a_renamed_server_has_kept_makes_no_shared_volume_its_own() -> None:
     assert volume_owners.scopes(["{servername}"], spawner(servername="old"), render) == {}
 
