@@ -377,9 +377,8 @@ async def test_when_the_last_has_left_the_engine_stops_pulling(
     await carried(far, far.carried + 2 * MIB)
     assert far.lines
     await left(third)
-    async with asyncio.timeout(10):
-        while far.lines:  # noqa: ASYNC110 - the Engine closes its connections by itself
-            await asyncio.sleep(0.02)
+    # The Engine closes its connections by itself.
+    await until(lambda: not far.lines, seconds=10)
     assert far.carried < 64 * MIB
     assert await engine.client.images.inspect(image) is None
 

@@ -6,7 +6,6 @@ import asyncio
 import copy
 import os
 import re
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from asyncdockerspawner.engine import registry
 from tests.fake_engine import FakeEngine
 from tests.support.engines import engines_of
 from tests.support.faults.case import Case, Operation
+from tests.support.faults.steps import Step, steps_of
 from tests.support.site import Site
 from tests.support.waiting import until
 from tests.support.world import World
@@ -68,39 +68,6 @@ RECORDINGS = 3
 """So often an operation is watched before faults are aimed at its requests."""
 SHARE = int(os.environ.get("FAULT_MATRIX_SHARE", "4"))
 """One of so many pairs of fault and request is tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One request of an operation, as it was recorded: the nth of its route."""
-
-    number: int
-    method: str
-    route: str
-    nth: int
-
-    def __str__(self) -> str:
-        return f"request {self.number} ({self.method} {self.route})"
-
-    @property
-    def path(self) -> str:
-        """A regular expression for the paths of this route."""
-        return "^" + re.sub(r"\\{.*?\\}", ".+", re.escape(self.route)) + "$"
-
-    def made(self, fake: FakeEngine) -> bool:
-        """Tell whether this Engine has been asked."""
-        return len(fake.requests(self.method, self.route)) >= self.nth
-
-
-def steps_of(log: Iterable[Json]) -> list[Step]:
-    """Give the requests in a fake Engine's log, in their order."""
-    seen: Counter[str] = Counter()
-    steps = []
-    for number, entry in enumerate(log, 1):
-        method, _, route = str(entry["route"]).partition(" ")
-        seen[entry["route"]] += 1
-        steps.append(Step(number, method, route, seen[entry["route"]]))
-    return steps
 
 
 @dataclass(frozen=True, slots=True)
