@@ -22,6 +22,7 @@ from asyncdockerspawner.images import pulls
 from asyncdockerspawner.images.credentials import Credentials
 from asyncdockerspawner.images.docker_config import DockerConfig
 from asyncdockerspawner.images.pulls import PullPolicy
+from tests.support.waiting import until
 from tests.testbed.counting_proxy import counting_proxy
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image
@@ -377,7 +378,6 @@ async def test_when_the_last_has_left_the_engine_stops_pulling(
     await carried(far, far.carried + 2 * MIB)
     assert far.lines
     await left(third)
-    # The Engine closes its connections by itself.
     await until(lambda: not far.lines, seconds=10)
     assert far.carried < 64 * MIB
     assert await engine.client.images.inspect(image) is None
