@@ -57,3 +57,8 @@ def test_a_hubs_id_is_stable_and_does_not_show_its_secret() -> None:
     assert labels.hub_id_from(secret) != labels.hub_id_from(secret[::-1])
     assert re.fullmatch("[0-9a-f]{12}", labels.hub_id_from(secret))
     assert labels.hub_id_from(secret) not in secret.hex()
+
+
+def test_only_what_stays_after_its_server_has_the_label_that_says_so() -> None:
+    assert labels.kept_label(remove=False) == {labels.KEEP: "true"}
+    assert labels.kept_label(remove=True) == {}

@@ -17,6 +17,7 @@ from asyncdockerspawner.keywords import create
 from asyncdockerspawner.keywords.spelling import nearest
 from asyncdockerspawner.lifecycle import Server
 from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.container.body import ContainerBody
 from asyncdockerspawner.workloads.container.workload import ContainerWorkload
 
 Answer = Coroutine[Any, Any, Any]
@@ -57,9 +58,8 @@ async def create_container(
         await creation.create(name or "", body)
         return creation.answer
     await lifecycle.claim(server)
-    kept = {} if server.policy.remove else {labels.KEEP: "true"}
     owner = labels.ownership_labels_of(server.owner)
-    body["Labels"] = {**(body.get("Labels") or {}), **owner, **kept}
+    body = ContainerBody(body).labelled({**owner, **labels.kept_label(server.policy.remove)}).document
     made = await lifecycle.create(creation, name, body, server.owner, server.spawn)
     return {"Warnings": [], **creation.answer, "Id": made}
 

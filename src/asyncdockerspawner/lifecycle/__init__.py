@@ -9,7 +9,7 @@ from asyncdockerspawner.lifecycle.policy import Policy
 from asyncdockerspawner.lifecycle.post_start import post_start
 from asyncdockerspawner.lifecycle.prepare import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
-from asyncdockerspawner.lifecycle.server import Place, Server
+from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.shared_network import shared_port
 from asyncdockerspawner.lifecycle.spawn import Choice, Spawn, resolved
 from asyncdockerspawner.lifecycle.start import start
@@ -21,7 +21,6 @@ __all__ = [
     "Choice",
     "Key",
     "Leftovers",
-    "Place",
     "Policy",
     "Reconciler",
     "Row",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
@@ -25,12 +25,20 @@ from asyncdockerspawner.workloads.protocol import Workload
 T = TypeVar("T")
 
 
-class Place(NamedTuple):
-    """Where a server runs, and as what."""
+class Place(Protocol):
+    """Where a server runs, and as what, each time that it is asked for."""
 
-    engine: Engine
-    watch: Watch
-    workload: Workload
+    @property
+    def engine(self) -> Engine:
+        """The Engine."""
+
+    @property
+    def watch(self) -> Watch:
+        """What is known of this Hub's objects there."""
+
+    @property
+    def workload(self) -> Workload:
+        """What it runs as."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +62,7 @@ class Server:
         overrides: Overrides,
         hub: Link,
         policy: Callable[[], Policy],
-        place: Callable[[], Place],
+        place: Place,
     ) -> None:
         self.overrides = overrides
         self.hub = hub
@@ -70,7 +78,7 @@ class Server:
         self.stops_at_once = False
         """Whether the stop under way is to be without grace."""
         self._take_policy = policy
-        self._take_place = place
+        self._place = place
         self._policy: Policy | None = None
 
     @property
@@ -100,17 +108,17 @@ class Server:
     @property
     def engine(self) -> Engine:
         """The Engine that it runs at, or is about to."""
-        return self._take_place().engine
+        return self._place.engine
 
     @property
     def watch(self) -> Watch:
         """What is known of this Hub's objects there."""
-        return self._take_place().watch
+        return self._place.watch
 
     @property
     def workload(self) -> Workload:
         """What it runs as."""
-        return self._take_place().workload
+        return self._place.workload
 
     @property
     def object_name(self) -> str:

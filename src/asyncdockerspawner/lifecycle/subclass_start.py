@@ -1,6 +1,6 @@
 """A subclass's own `start`, which may take upstream's steps itself and never come to ours.
 
-What `launch` does around the steps is done around the whole: while it runs the server is starting; what it
+What our own does around the steps is done around the whole: while it runs the server is starting; what it
 made is adopted when the Hub gets the server, and removed where it fails. A `gen.coroutine` goes on inside
 when the Hub has cancelled what it gave, so such a start is ended by its steps: the one under way is
 cancelled, and no other begins.
@@ -81,7 +81,7 @@ def as_step(server: Server, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
 
 
 async def claim(server: Server) -> None:
-    """Do, before a start that takes the steps itself makes or starts an object, what `launch` does."""
+    """Do, before a start that takes the steps itself makes or starts an object, what ours does."""
     spawn = server.spawn
     if _of_the_caller(server) is None or spawn is None or not spawn.live or spawn.launching is not None:
         return
@@ -126,7 +126,7 @@ def _fallen(server: Server, call: StartCall, done: asyncio.Future[Any]) -> None:
 
 
 def _failed(server: Server) -> None:
-    """Remove what was made, unless `launch` has seen to that, or has handed a server over."""
+    """Remove what was made, unless our own `start` has seen to that, or has handed a server over."""
     spawn = server.spawn
     if spawn is not None and spawn.live:
         cleanup.abandon(server, spawn)
@@ -134,7 +134,7 @@ def _failed(server: Server) -> None:
 
 
 def _hand_over(server: Server) -> None:
-    """Adopt what a start has made or found without `launch`: the Hub has its server."""
+    """Adopt what a start has made or found without ours: the Hub has its server."""
     spawn = server.spawn
     if spawn is None or spawn.phase is Phase.RUNNING:
         return

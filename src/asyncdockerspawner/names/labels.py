@@ -44,6 +44,11 @@ def ownership_labels_of(owner: Owner) -> dict[str, str]:
     )
 
 
+def kept_label(remove: bool) -> dict[str, str]:
+    """Return the label of what stays when its server stops; none where it is to be removed then."""
+    return {} if remove else {KEEP: "true"}
+
+
 def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
     """Read the owner back; None unless all of it is there."""
     found = labels or {}

@@ -95,7 +95,7 @@ class DockerSpawner(Overridable):
     async def run_pre_spawn_hook(self) -> None:
         """Run the site's hook, then prepare; neither counts towards `start_timeout`."""
         self._link.spawn_log = SpawnLog()
-        record = self._managed.record
+        record = self._user_server.record
         if record.last_end:
             self.report(f"Before: {record.last_end}")
             record.last_end = ""
@@ -181,12 +181,12 @@ class DockerSpawner(Overridable):
     def get_state(self) -> dict[str, Any]:
         """DockerSpawner's keys, and what tells this spawn from others."""
         state: dict[str, Any] = super().get_state()
-        return state | self._managed.state()
+        return state | self._user_server.state()
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up what a former Hub process, or DockerSpawner, has saved."""
         super().load_state(state)
-        self._managed.load(state)
+        self._user_server.load(state)
 
     def clear_state(self) -> None:
         """Forget the spawn; a kept container is remembered by its id and name."""

@@ -26,7 +26,7 @@ async def choose(spawner: Overridable, *, final: bool) -> None:
     what has been asked in this spawn is asked again only where the answer may be another.
     """
     await spawner._spawn_values.resolve()
-    wanted, spawn = spawner.user_options.get(OPTION), spawner._managed.spawn
+    wanted, spawn = spawner.user_options.get(OPTION), spawner._user_server.spawn
     before = spawn.choice if spawn else None
     if before and not decides_late(spawner) and (before.wanted, before.image) == (wanted, spawner.image):
         if before.error is not None:

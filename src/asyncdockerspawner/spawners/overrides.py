@@ -30,7 +30,7 @@ from asyncdockerspawner.spawners import steps, volumes
 from asyncdockerspawner.spawners.awaited import AwaitedOverrides
 from asyncdockerspawner.spawners.launch_inputs import name_by_template
 from asyncdockerspawner.spawners.options import Options
-from asyncdockerspawner.spawners.policy import place_of, policy_of
+from asyncdockerspawner.spawners.policy import ContainerPlace, policy_of
 from asyncdockerspawner.workloads.container import endpoint, read
 from asyncdockerspawner.workloads.ports import SharedPort
 
@@ -43,13 +43,13 @@ class ObjectName(Unicode[str, str]):
 
     def get(self, obj: Any, cls: type | None = None) -> str:
         """Return the name of the object, or of the one that would be made now."""
-        return str(obj._server_record.object_name)
+        return str(obj._user_server.object_name)
 
     def set(self, obj: Any, value: Any) -> None:
         """Set it, also to what it is already."""
         super().set(obj, value)
-        obj._server_record.record.object_name = self._validate(obj, value)
-        obj._server_record.name_is_given = True
+        obj._user_server.record.object_name = self._validate(obj, value)
+        obj._user_server.name_is_given = True
 
 
 class ObjectId(Unicode[str, str | None]):
@@ -57,12 +57,12 @@ class ObjectId(Unicode[str, str | None]):
 
     def get(self, obj: Any, cls: type | None = None) -> str:
         """Return the id, or an empty text."""
-        return str(obj._server_record.record.object_id)
+        return str(obj._user_server.record.object_id)
 
     def set(self, obj: Any, value: Any) -> None:
         """Write it to the record too."""
         super().set(obj, value)
-        obj._server_record.record.object_id = self._validate(obj, value)
+        obj._user_server.record.object_id = self._validate(obj, value)
 
     def validate(self, obj: Any, value: Any) -> str:
         """Return the text."""
@@ -84,22 +84,22 @@ class Overridable(Options, HubSpawner):
 
     def __init__(self, **kwargs: Any) -> None:
         self._link = HubLink(self)
-        self._server_record = lifecycle.Server(
+        self._user_server = lifecycle.Server(
             overrides=AwaitedOverrides(self),
             hub=self._link,
             policy=lambda: policy_of(self),
-            place=lambda: place_of(self),
+            place=ContainerPlace(self),
         )
         super().__init__(**kwargs)
 
     @property
     def _managed(self) -> lifecycle.Server:
         """The server as `lifecycle` sees it, with the options as they are now."""
-        return self._server_record.renew()
+        return self._user_server.renew()
 
     @property
     def _shared_port(self) -> SharedPort | None:
-        return self._server_record.shared_port
+        return self._user_server.shared_port
 
     @property
     def engine(self) -> Engine:
@@ -108,10 +108,10 @@ class Overridable(Options, HubSpawner):
         Options may change until a server has been started; from then on it stays where it is. Its `docker` is
         an `aiodocker.Docker`.
         """
-        spawn = self._server_record.spawn
+        spawn = self._user_server.spawn
         if self._engine is None or spawn is None or spawn.live:
             self._engine = registry.engine_for(docker_py.settings_of(self.client))
-            self._engine.claims.hear(self._server_record)
+            self._engine.claims.hear(self._user_server)
         return self._engine
 
     def report(

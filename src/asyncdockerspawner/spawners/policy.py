@@ -1,4 +1,4 @@
-"""The options of a spawner that its server's life depends on, and where that server runs."""
+"""The options of a spawner that its server's life depends on, where that runs, and as what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from asyncdockerspawner.hub import records
 from asyncdockerspawner.hub.base import hub_api_url, server_prefix, username
 from asyncdockerspawner.images.pulls import PullPolicy
-from asyncdockerspawner.lifecycle import Leftovers, Place, Policy, Reconciler
+from asyncdockerspawner.lifecycle import Leftovers, Policy, Reconciler
 from asyncdockerspawner.spawners.launch_inputs import is_overridden
 from asyncdockerspawner.spawners.options.network import port_is_any, port_is_set, usual_port
 from asyncdockerspawner.workloads.container.workload import ContainerWorkload, Steps
@@ -60,14 +60,32 @@ def decides_late(spawner: Overridable) -> bool:
     return is_overridden(spawner, "start", "client", "pull_image")
 
 
-def place_of(spawner: Overridable) -> Place:
-    """Return where the server runs."""
-    engine = spawner.engine
-    watch = engine.watch(spawner.hub_id)
-    workload = ContainerWorkload(engine.client, Steps(spawner.log, watch.known, spawner.image))
-    if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
-        watch.on_synced = _reconciler(spawner, engine, watch, workload).begin
-    return Place(engine, watch, workload)
+class ContainerPlace:
+    """Where a spawner's server runs as a container: a `lifecycle.server.Place`."""
+
+    def __init__(self, spawner: Overridable) -> None:
+        self._spawner = spawner
+
+    @property
+    def engine(self) -> Engine:
+        """The spawner's Engine."""
+        return self._spawner.engine
+
+    @property
+    def watch(self) -> Watch:
+        """The Engine's watch of this Hub; the first who asks has it compared with the database."""
+        spawner = self._spawner
+        watch = self.engine.watch(spawner.hub_id)
+        if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
+            watch.on_synced = _reconciler(spawner, self.engine, watch, self.workload).begin
+        return watch
+
+    @property
+    def workload(self) -> ContainerWorkload:
+        """A container."""
+        spawner, engine = self._spawner, self.engine
+        known = engine.watch(spawner.hub_id).known
+        return ContainerWorkload(engine.client, Steps(spawner.log, known, spawner.image))
 
 
 def _reconciler(

@@ -83,8 +83,7 @@ async def create_object(spawner: Overridable) -> JsonObject:
     with lifecycle.step(server):
         await lifecycle.claim(server)
         body = await object_body(spawner)
-        kept = {} if spawner.remove else {labels.KEEP: "true"}
-        body = body.labelled({labels.CONFIG_HASH: body.fingerprint, **kept})
+        body = body.labelled({labels.CONFIG_HASH: body.fingerprint, **labels.kept_label(spawner.remove)})
         await lifecycle.ensure_volumes(server.renew(), body, lambda: volumes.scopes(spawner))
         if is_overridden(spawner, "docker"):
             # Whoever looks into what is created finds it in docker-py's words.

@@ -40,7 +40,7 @@ def source_templates(spawner: Overridable, *types: str) -> list[str]:
 
 async def keep_names(spawner: Overridable, new_name: str) -> None:
     """Have the volumes keep their names though the server gets another one. Raises RenameRefused."""
-    record = spawner._managed.record
+    record = spawner._user_server.record
     try:
         await spawner._spawn_values.resolve("volumes", "read_only_volumes", "mounts")
         record.volume_names = {**record.volume_names, **_names_to_keep(spawner, new_name)}
@@ -69,7 +69,7 @@ def _names_to_keep(spawner: Overridable, new_name: str) -> dict[str, str]:
 
 
 def _rendered_for(spawner: Overridable, template: str, whose: Any) -> str:
-    record = spawner._managed.record
+    record = spawner._user_server.record
     if whose is spawner and template in record.volume_names:
         return str(record.volume_names[template])
     with site_code.of_option(f"format_volume_name({template!r})"):
@@ -82,7 +82,7 @@ def _rendered_for(spawner: Overridable, template: str, whose: Any) -> str:
 
 def _renamings(spawner: Overridable) -> Iterator[tuple[str, str]]:
     """Yield the server's present and former names, as they are and escaped."""
-    for former in spawner._managed.record.former_names:
+    for former in spawner._user_server.record.former_names:
         yield spawner.name, former
         now, before = (
             namespace_of(spawner, username(spawner), name)["servername"] for name in (spawner.name, former)
