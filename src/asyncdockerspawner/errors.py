@@ -6,9 +6,9 @@ AsyncDockerSpawnerError
 │    ├─ EngineUnavailable      the request was never sent
 │    ├─ EngineLost             it was sent, the answer is unknown
 │    ├─ EngineTimeout          it was sent, no answer came within the deadline
-│    ├─ ObjectNotFound         404: no such container, volume or network
+│    ├─ ObjectNotFound         404: no such container, service, volume or network
 │    ├─ ImageNotFound          404: no such image at the Engine
-│    ├─ NameConflict           the container name is taken
+│    ├─ NameConflict           the name is taken
 │    ├─ RemovalInProgress      somebody's removal of the container is under way
 │    ├─ InvalidConfig          the Engine refuses what it was asked to create
 │    ├─ StartFailed            created, but the Engine cannot run it
@@ -18,6 +18,7 @@ AsyncDockerSpawnerError
 │    ├─ DiskFull               the Engine's machine has no space left
 │    └─ EngineRefused          any other answer of 4xx or 5xx
 │         ├─ Forbidden         a filter before the Engine does not let the request through
+│         ├─ NotSwarmManager   it is about a swarm, and the Engine is no manager of one
 │         └─ VersionRefused    the Engine does not speak this version of its API
 └─ SpawnRefused                a spawn cannot go on
      ├─ BadOption{BadTemplate, SiteCodeFailed} · BadReference · ImageNotAllowed · ImageUnavailable
@@ -102,7 +103,7 @@ class EngineTimeout(EngineError):
 
 
 class ObjectNotFound(EngineError):
-    """The Engine knows no such container, volume or network."""
+    """The Engine knows no such container, service, volume, network or whatever else was asked for."""
 
 
 class ImageNotFound(ObjectNotFound):
@@ -110,7 +111,7 @@ class ImageNotFound(ObjectNotFound):
 
 
 class NameConflict(EngineError):
-    """A container of that name exists; `holder` is its id where the Engine tells it."""
+    """An object of that name exists; `holder` is its id where the Engine tells it: that of a container."""
 
     def __init__(
         self, operation: str, subject: str, message: str, *, status: int | None, holder: str | None
@@ -196,6 +197,10 @@ class EngineRefused(EngineError):
 
 class Forbidden(EngineRefused):
     """A filter before the Engine, docker-socket-proxy or a plugin, does not let the request through."""
+
+
+class NotSwarmManager(EngineRefused):
+    """The Engine is in no swarm, a worker of one, or a manager that is locked: it speaks for no swarm."""
 
 
 class VersionRefused(EngineRefused):

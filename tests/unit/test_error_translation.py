@@ -33,7 +33,6 @@ ID = "ab" * 32
         (400, "Minimum memory limit allowed is 6MB", errors.InvalidConfig),
         (500, "json: cannot unmarshal string into Go struct field", errors.InvalidConfig),
         (409, "You cannot remove a running container", errors.EngineRefused),
-        (503, "This node is not a swarm manager", errors.EngineRefused),
         (500, f"joining network namespace of container: No such container: {ID}", errors.ObjectNotFound),
         (500, "out of cheese", errors.EngineRefused),
         # Docker Engine 25 to 29.
@@ -45,6 +44,16 @@ ID = "ab" * 32
         (400, "client version 1.41 is too old. Minimum supported API version is 1.44", errors.VersionRefused),
         (400, "client version 1.52 is too new. Maximum supported API version is 1.41", errors.VersionRefused),
         (409, "container is running: stop the container before removing", errors.EngineRefused),
+        # A swarm.
+        (503, "This node is not a swarm manager. Use \"docker swarm init\"", errors.NotSwarmManager),
+        (503, "This node is not part of a swarm", errors.NotSwarmManager),
+        (503, "Swarm is encrypted and needs to be unlocked before it can be used.", errors.NotSwarmManager),
+        (503, "Swarm certificates have expired.", errors.NotSwarmManager),
+        (500, "rpc error: code = Unknown desc = The swarm does not have a leader.", errors.EngineUnavailable),
+        (409, "name conflicts with an existing object: service x already exists", errors.NameConflict),
+        (404, "service x not found", errors.ObjectNotFound),
+        (400, "secret 'x' is in use by the following service: y", errors.InvalidConfig),
+        (500, "rpc error: code = Unknown desc = update out of sequence", errors.EngineRefused),
         # The Engine's own 403 is none of a filter's.
         (403, "endpoint with name x already exists in network y", errors.EngineRefused),
         (403, "operation is not permitted on predefined bridge network", errors.EngineRefused),
@@ -56,6 +65,27 @@ def test_an_answer_is_told_apart_by_status_and_message(
     found = translate.from_answer(status, message, operation="do", subject="x")
     assert type(found) is kind
     assert (found.status, found.operation, found.subject) == (status, "do", "x")
+
+
+@pytest.mark.parametrize("operation", ["create service", "update service"])
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "network nowhere not found"),
+        (403, "network bridge cannot be used with services. Only networks scoped to the swarm can be used"),
+    ],
+)
+def test_a_network_that_a_service_cannot_have_is_a_mistake_in_the_configuration(
+    operation: str, status: int, message: str
+) -> None:
+    found = translate.from_answer(status, message, operation=operation, subject="x")
+    assert (type(found), found.message) == (errors.InvalidConfig, message)
+
+
+def test_what_managers_say_to_each_other_is_left_out() -> None:
+    message = "rpc error: code = InvalidArgument desc = name must be valid as a DNS name component"
+    found = translate.from_answer(400, message, operation="create service", subject="x")
+    assert found.message == "name must be valid as a DNS name component"
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable
 from contextlib import aclosing
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client import translate
+from asyncdockerspawner.client import registry_auth, translate
 from asyncdockerspawner.client.connection import Connection, objects, segment
 from asyncdockerspawner.jsontypes import JsonObject
 
@@ -64,7 +62,7 @@ class Images:
                     operation="pull image",
                     subject=subject,
                     params={"fromImage": name, "tag": tag, **({"platform": platform} if platform else {})},
-                    headers=None if auth is None else {"X-Registry-Auth": _encoded(auth)},
+                    headers=None if auth is None else registry_auth.header(registry_auth.encoded(auth)),
                     idle=IDLE_TIMEOUT,
                 ) as chunks,
                 aclosing(objects(chunks)) as lines,
@@ -86,7 +84,3 @@ class Images:
             raise translate.pull_failure(failed[0], subject=subject)
         if on_line is not None:
             on_line(line)
-
-
-def _encoded(auth: JsonObject) -> str:
-    return base64.urlsafe_b64encode(json.dumps(auth).encode()).decode()

@@ -70,11 +70,24 @@ _DISK_FULL = _rule(errors.DiskFull, (), r"no space left on device")
 _RULES = (
     # First, whatever was being done: no option of ours mends it.
     _DISK_FULL,
+    _rule(
+        errors.NotSwarmManager,
+        (503,),
+        r"not a swarm manager|not part of a swarm|swarm is encrypted|swarm certificates have expired",
+    ),
+    # It has asked no other manager yet, and done nothing.
+    _rule(errors.EngineUnavailable, (500, 503), r"swarm does not have a leader"),
     _rule(errors.NameConflict, (409, 500), r"name \S+ is already in use"),
+    _rule(errors.NameConflict, (409,), r"name conflicts with an existing object"),
     _rule(
         errors.RemovalInProgress,
         (409, 500),
         r"removal of container .* is already in progress|marked for removal",
+    ),
+    # Said of the network that a service was to be in; nothing has been created.
+    *(
+        _rule(errors.InvalidConfig, (403, 404), r"\bnetwork\b", operation=f"{verb} service")
+        for verb in ("create", "update")
     ),
     _rule(errors.ImageNotFound, (404,), r"no such image|image not known|unable to find image"),
     *(
@@ -115,6 +128,9 @@ _RULES = (
     _rule(errors.EngineRefused, (), r""),
 )
 
+_GRPC = re.compile(r"^rpc error: code = \w+ desc = ")
+"""What a swarm's managers say to each other, before what is said to whoever asks; the status says it too."""
+
 _NEVER_SENT_ERRNO = {errno.ENOENT, errno.ECONNREFUSED, errno.EACCES, errno.EPERM, errno.ENOTCONN}
 
 
@@ -125,7 +141,7 @@ def from_answer(
     if (between := _from_between(status, message, request or "this request")) is not None:
         kind, message = between
         return kind(operation, subject, message, status=status)
-    message = _sentence(message)
+    message = _GRPC.sub("", _sentence(message))
     for rule in _RULES:
         if rule.applies(status, message, operation):
             if rule.kind is errors.NameConflict:
@@ -133,7 +149,7 @@ def from_answer(
                 return errors.NameConflict(
                     operation, subject, message, status=status, holder=holder and holder.group(1)
                 )
-            if rule.kind is errors.EngineUnavailable:
+            if rule.kind is errors.EngineUnavailable and status == 400:
                 message = (
                     "the Engine speaks TLS at this address and was asked without; set DOCKER_TLS_VERIFY and "
                     "DOCKER_CERT_PATH, or `tls_config`"
@@ -166,15 +182,17 @@ _PULL_REASONS = tuple(
 )
 
 
-def pull_failure(message: str, *, subject: str, status: int | None = None) -> errors.EngineError:
+def pull_failure(
+    message: str, *, subject: str, status: int | None = None, operation: str = "pull image"
+) -> errors.EngineError:
     """Return the error for a pull's failure, in the words of Docker, Podman or the registry."""
     message = _sentence(message)
     if _DISK_FULL.pattern.search(message):
-        return errors.DiskFull("pull image", subject, message, status=status)
+        return errors.DiskFull(operation, subject, message, status=status)
     reason = next(
         (reason for reason, pattern in _PULL_REASONS if pattern.search(message)), PullReason.UNCLEAR
     )
-    return errors.PullError("pull image", subject, message, status=status, reason=reason)
+    return errors.PullError(operation, subject, message, status=status, reason=reason)
 
 
 def error_in(line: JsonObject) -> tuple[str, int | None] | None:
