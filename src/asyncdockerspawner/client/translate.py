@@ -78,15 +78,24 @@ _RULES = (
     # It has asked no other manager yet, and done nothing.
     _rule(errors.EngineUnavailable, (500, 503), r"swarm does not have a leader"),
     _rule(errors.NameConflict, (409, 500), r"name \S+ is already in use"),
-    _rule(errors.NameConflict, (409,), r"name conflicts with an existing object"),
+    _rule(
+        errors.NameConflict,
+        (409,),
+        r"name conflicts with an existing object|^(secret|config) \S+ already exists",
+    ),
     _rule(
         errors.RemovalInProgress,
         (409, 500),
         r"removal of container .* is already in progress|marked for removal",
     ),
-    # Said of the network that a service was to be in; nothing has been created.
+    # What a service was to have; nothing has been done. Some of it the manager calls its own fault.
     *(
-        _rule(errors.InvalidConfig, (403, 404), r"\bnetwork\b", operation=f"{verb} service")
+        _rule(
+            errors.InvalidConfig,
+            (403, 404, 500),
+            r"network \S+ (not found|cannot be used)|^constraint\b",
+            operation=f"{verb} service",
+        )
         for verb in ("create", "update")
     ),
     _rule(errors.ImageNotFound, (404,), r"no such image|image not known|unable to find image"),
