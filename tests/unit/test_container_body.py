@@ -88,6 +88,16 @@ def test_a_full_launch_is_sent_in_full() -> None:
     }
 
 
+def test_a_healthcheck_is_what_the_site_says() -> None:
+    assert "Healthcheck" not in build_container(inputs())
+    none = build_container(inputs(healthcheck={"test": ["NONE"]}))
+    assert none["Healthcheck"] == {"Test": ["NONE"]}
+    over = build_container(
+        inputs(healthcheck={"test": ["NONE"]}, extra_create={"healthcheck": {"test": "true"}})
+    )
+    assert over["Healthcheck"] == {"Test": ["CMD-SHELL", "true"]}
+
+
 def test_mounts_of_both_options_go_together_and_the_sites_wins_a_path() -> None:
     given = [{"target": "/a", "source": "v"}, {"target": "/b", "type": "tmpfs"}]
     first, second = {"Target": "/a", "Source": "v", "Type": "volume"}, {"Target": "/b", "Type": "tmpfs"}

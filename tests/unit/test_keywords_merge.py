@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncdockerspawner.keywords.merge import deep_merge, plain
+from asyncdockerspawner.keywords.merge import deep_merge, plain, without_empty
 
 keys = st.sampled_from("abc")
 leaves = st.none() | st.integers() | st.lists(st.integers(), max_size=2)
@@ -38,6 +38,30 @@ documents = st.dictionaries(
 )
 def test_mappings_merge_and_everything_else_replaces(base: Any, over: Any, merged: Any) -> None:
     assert deep_merge(base, over) == merged
+
+
+def test_lists_are_joined_where_their_entries_can_be_told() -> None:
+    def name_of(entry: str) -> str:
+        return entry.partition("=")[0]
+
+    base, over = {"p": {"env": ["A=1", "B=1"]}, "l": [1]}, {"p": {"env": ("B=2", "C=2")}, "l": [2]}
+    merged = deep_merge(base, over, {"env": name_of})
+    assert merged == {"p": {"env": ["A=1", "B=2", "C=2"]}, "l": [2]}
+    assert deep_merge(base, {"p": {"env": None}}, {"env": name_of})["p"] == {"env": None}
+    assert deep_merge({}, over, {"env": name_of}) == deep_merge({}, over)
+
+
+def test_what_tells_nothing_goes_and_false_and_empty_texts_stay() -> None:
+    document: dict[str, Any] = {
+        "a": None,
+        "b": {"c": None, "d": {}},
+        "e": [],
+        "f": [{"g": None}],
+        "h": 0,
+        "i": "",
+        "j": False,
+    }
+    assert without_empty(document) == {"f": [{}], "h": 0, "i": "", "j": False}
 
 
 @given(documents, documents)

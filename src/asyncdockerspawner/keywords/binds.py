@@ -9,11 +9,13 @@ from typing import Any
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 
-_PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
+PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 # A path of a Windows Engine has a colon of its own, behind the drive's letter.
 _ONE_PATH = re.compile(r"([A-Za-z]:[\\/])?[^:]*")
 # In a written bind `v:/w` is volume v at /w, so only a backslash tells a drive.
-_WRITTEN_BIND = re.compile(r"([A-Za-z]:\\)?[^:]*:(?P<path>([A-Za-z]:\\)?[^:]*)")
+_WRITTEN_BIND = re.compile(
+    r"(?P<source>([A-Za-z]:\\)?[^:]*):(?P<path>([A-Za-z]:\\)?[^:]*)(:(?P<mode>.*))?", re.DOTALL
+)
 
 
 def add_binds(
@@ -26,7 +28,7 @@ def add_binds(
     """
     option = "read_only_volumes" if mode == "ro" else "volumes"
     for source, target in volumes.items():
-        bind = _bind(target, mode, f"{option}[{source!r}]")
+        bind = as_bind(target, mode, f"{option}[{source!r}]")
         if mode == "ro":
             bind["mode"] = _read_only(str(bind["mode"]))
         name = _rendered(source, format_name, option)
@@ -96,7 +98,14 @@ def join_binds(base: Iterable[str], over: Sequence[str]) -> list[str]:
     return [*(bind for bind in base if _path_of(bind) not in taken), *over]
 
 
-def _bind(target: object, default_mode: str, option: str) -> JsonObject:
+def parted(bind: str) -> tuple[str, str, str]:
+    """Part a written bind into source, path and mode; without a colon, all of it is the source."""
+    match = _WRITTEN_BIND.match(bind)
+    return (match["source"], match["path"], match["mode"] or "") if match else (bind, "", "")
+
+
+def as_bind(target: object, default_mode: str, option: str) -> JsonObject:
+    """Read what a volume is mounted at: a path, or a dict with `bind`, `mode` or `ro`, and `propagation`."""
     if isinstance(target, str):
         return {"bind": target, "mode": default_mode}
     if not isinstance(target, Mapping) or not isinstance(target.get("bind"), str):
@@ -111,7 +120,7 @@ def _bind(target: object, default_mode: str, option: str) -> JsonObject:
 
 
 def _bind_string(source: str, target: object, option: str) -> str:
-    bind = _bind(target, "rw", option)
+    bind = as_bind(target, "rw", option)
     # A user's name may be part of either; a colon in it would move the Engine's borders between the fields.
     for path in (source, bind["bind"]):
         if not _ONE_PATH.fullmatch(path):
@@ -124,8 +133,8 @@ def _bind_string(source: str, target: object, option: str) -> str:
 
 def _propagation(bind: JsonObject, option: str) -> str:
     wanted = bind.get("propagation") or ""
-    if wanted and wanted not in _PROPAGATIONS:
-        raise BadOption(f"{option} has the propagation {wanted!r}; there are {', '.join(_PROPAGATIONS)}.")
+    if wanted and wanted not in PROPAGATIONS:
+        raise BadOption(f"{option} has the propagation {wanted!r}; there are {', '.join(PROPAGATIONS)}.")
     return str(wanted)
 
 

@@ -70,7 +70,8 @@ def env_strings(value: Any, option: str = f"{OPTION}.environment") -> list[str]:
     return texts(value, option)
 
 
-def _command(value: Any, option: str) -> list[str]:
+def command_words(value: Any, option: str) -> list[str]:
+    """Read a command: a list of words, or a text that is split as a shell does."""
     if not isinstance(value, str):
         return texts(value, option)
     try:
@@ -79,7 +80,8 @@ def _command(value: Any, option: str) -> list[str]:
         raise BadOption(f"{option} is {value!r}, which is no shell command: {exc}.") from exc
 
 
-def _labels(value: Any, option: str) -> dict[str, str]:
+def labels(value: Any, option: str) -> dict[str, str]:
+    """Read labels: a dict, or a list of names without values."""
     if isinstance(value, Mapping):
         return {str(name): "" if item is None else str(item) for name, item in value.items()}
     return dict.fromkeys(texts(value, option), "")
@@ -98,7 +100,8 @@ def _volumes(value: Any, option: str) -> JsonObject:
     return {str(path): {} for path in paths}
 
 
-def _user(value: Any, option: str) -> str:
+def user(value: Any, option: str) -> str:
+    """Read a user: a name or number, with `:` and a group."""
     del option
     return str(value)
 
@@ -107,7 +110,8 @@ def _count(value: Any, option: str) -> int:
     return whole_number(value, option=option)
 
 
-def _healthcheck(value: Any, option: str) -> JsonObject:
+def healthcheck(value: Any, option: str) -> JsonObject:
+    """Convert a healthcheck; its times are nanoseconds."""
     found = renamed(value, _HEALTHCHECK, option)
     if isinstance(found.get("Test"), str):
         found["Test"] = ["CMD-SHELL", found["Test"]]
@@ -141,17 +145,17 @@ _HEALTHCHECK = {
 }
 
 KEYWORDS: Table = {
-    "command": ("Cmd", _command),
+    "command": ("Cmd", command_words),
     # It tells docker-py what to attach later, and nothing is attached.
     "detach": (NOTHING, unchanged),
     "domainname": ("Domainname", unchanged),
-    "entrypoint": ("Entrypoint", _command),
+    "entrypoint": ("Entrypoint", command_words),
     "environment": ("Env", env_strings),
-    "healthcheck": ("Healthcheck", _healthcheck),
+    "healthcheck": ("Healthcheck", healthcheck),
     "host_config": ("HostConfig", _host),
     "hostname": ("Hostname", unchanged),
     "image": ("Image", unchanged),
-    "labels": ("Labels", _labels),
+    "labels": ("Labels", labels),
     "mac_address": ("MacAddress", unchanged),
     "name": (NOTHING, _no_name),
     "network_disabled": ("NetworkDisabled", unchanged),
@@ -164,14 +168,14 @@ KEYWORDS: Table = {
     "stop_timeout": ("StopTimeout", _count),
     "tty": ("Tty", unchanged),
     "use_config_proxy": (NOTHING, _no_proxy),
-    "user": ("User", _user),
+    "user": ("User", user),
     "volumes": ("Volumes", _volumes),
     "working_dir": ("WorkingDir", unchanged),
     # The Engine's keys whose values are merged, and so must have one form.
     "Env": ("Env", env_strings),
     "ExposedPorts": ("ExposedPorts", _exposed),
     "HostConfig": ("HostConfig", _host),
-    "Labels": ("Labels", _labels),
+    "Labels": ("Labels", labels),
     "Volumes": ("Volumes", _volumes),
 }
 

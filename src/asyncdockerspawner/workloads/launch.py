@@ -8,6 +8,58 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmFile:
+    """A secret or config that the swarm holds, and where a server finds it."""
+
+    id: str
+    """Its id in the swarm."""
+    name: str
+    """Its name in the swarm."""
+    target: str
+    """A name below `/run/secrets` (of a config: below `/`), or an absolute path, inside the container."""
+    uid: int = 0
+    """The file's owner inside."""
+    gid: int = 0
+    """The file's group inside."""
+    mode: int = 0o444
+    """The file's permissions inside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmInputs:
+    """What only a service is made from."""
+
+    extra_container: Mapping[str, Any] = field(default_factory=dict)
+    """`extra_container_spec`: docker-py's words or the Engine's own keys, as are the next four."""
+    extra_task: Mapping[str, Any] = field(default_factory=dict)
+    """`extra_task_spec`."""
+    extra_resources: Mapping[str, Any] = field(default_factory=dict)
+    """`extra_resources_spec`."""
+    extra_placement: Mapping[str, Any] = field(default_factory=dict)
+    """`extra_placement_spec`."""
+    extra_endpoint: Mapping[str, Any] = field(default_factory=dict)
+    """`extra_endpoint_spec`."""
+    networks: Sequence[str] = ()
+    """More networks that it is in, beside `LaunchInputs.network_name`."""
+    mem_guarantee: int | None = None
+    """Bytes that a node must have left; None or 0 asks for none."""
+    cpu_guarantee: float | None = None
+    """CPUs that a node must have left; None or 0 asks for none."""
+    volume_driver: str = ""
+    """Driver of named volumes whose mount names none; "" is the Engine's own."""
+    volume_driver_options: Mapping[str, str] = field(default_factory=dict)
+    """Its options."""
+    stop_grace: float | None = None
+    """Seconds from SIGTERM to SIGKILL; None is the Engine's 10 s."""
+    node: str = ""
+    """Id of the only node that it may run on; "" leaves that to the swarm."""
+    secrets: Sequence[SwarmFile] = ()
+    """Secrets that were made for it."""
+    configs: Sequence[SwarmFile] = ()
+    """Configs that were made for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchInputs:
     """All that decides what the Engine is asked to create for one server.
 
@@ -46,3 +98,7 @@ class LaunchInputs:
     """`extra_create_kwargs`: docker-py's words or the Engine's own keys, merged over the above."""
     extra_host: Mapping[str, Any] = field(default_factory=dict)
     """`extra_host_config`: docker-py's words or the Engine's own keys, merged over the above."""
+    healthcheck: Mapping[str, Any] | None = None
+    """docker-py's words or the Engine's own keys; None leaves the image's own."""
+    swarm: SwarmInputs = field(default_factory=SwarmInputs)
+    """What only a service is made from."""

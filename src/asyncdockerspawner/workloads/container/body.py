@@ -10,7 +10,7 @@ from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.binds import bind_strings, is_volume, join_binds
 from asyncdockerspawner.keywords.convert import port_key
-from asyncdockerspawner.keywords.create import create_config, env_strings
+from asyncdockerspawner.keywords.create import create_config, env_strings, healthcheck
 from asyncdockerspawner.keywords.host import OPTION, host_config
 from asyncdockerspawner.keywords.limits import cpu_quota
 from asyncdockerspawner.keywords.merge import deep_merge
@@ -105,6 +105,8 @@ def _computed_config(inputs: LaunchInputs) -> JsonObject:
         "Cmd": None if inputs.command is None else list(inputs.command),
         "ExposedPorts": {f"{inputs.port}/tcp": {}},
     }
+    if inputs.healthcheck is not None:
+        config["Healthcheck"] = healthcheck(inputs.healthcheck, "healthcheck")
     if inputs.mount_points:
         config["Volumes"] = {path: {} for path in inputs.mount_points}
     return config

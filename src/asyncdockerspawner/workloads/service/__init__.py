@@ -1,0 +1,1 @@
+"""A server as a service of one replica, anywhere in a swarm."""
