@@ -56,8 +56,10 @@ HUBS = {"6": "jupyterhub>=6,<7", "5": "jupyterhub>=5.3,<6"}
 PATIENCE = 180
 """Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
 NOX = [sys.executable, "-m", "nox", "-s"]
-SIDE_BY_SIDE = ["hub_6", "engine", "fake", "newest", "unit", "hub_5", "browser", "types"]
+SIDE_BY_SIDE = ["hub_6", "engine", "fake", "newest", "unit", "hub_5", "browser", "types", "swarm"]
 """What takes longest comes first."""
+WAITS_FOR = {"swarm": "hub_6"}
+"""A part that begins when another one has ended: nodes of a swarm that get no CPU time are taken for dead."""
 AT_ONCE = 5
 """More are no faster on two cores, and keep each other waiting until their limits."""
 EVERYWHERE = ["client_*", "docker_py*", "fake_engine_answers", "lifecycle*"]
@@ -222,8 +224,9 @@ class Part:
 def run_all(running: selectors.BaseSelector, waiting: deque[str], failed: list[str]) -> None:
     """Run those that wait, in their order, until all have ended."""
     while waiting or running.get_map():
-        while waiting and len(running.get_map()) < AT_ONCE:
-            part = Part(waiting.popleft())
+        while len(running.get_map()) < AT_ONCE and (name := next_of(running, waiting)):
+            waiting.remove(name)
+            part = Part(name)
             assert part.process.stdout is not None
             running.register(part.process.stdout, selectors.EVENT_READ, part)
         for key, _ in running.select():
@@ -232,6 +235,12 @@ def run_all(running: selectors.BaseSelector, waiting: deque[str], failed: list[s
                 running.unregister(key.fileobj)
                 if part.process.wait():
                     failed.append(part.name)
+
+
+def next_of(running: selectors.BaseSelector, waiting: Iterable[str]) -> str:
+    """Find the first that may begin now; "" where none may."""
+    unfinished = {*waiting, *(key.data.name for key in running.get_map().values())}
+    return next((name for name in waiting if WAITS_FOR.get(name) not in unfinished), "")
 
 
 @nox.session
@@ -246,7 +255,7 @@ def engine(session: nox.Session) -> None:
     """Test client, Engine and lifecycle over a real Engine, and what brings it up."""
     install(session, "test")
     session.run("python", "-m", "tests.testbed", "up")
-    run_tests(session, "tests/engine", "tests/testbed", "-m", "not fake_engine")
+    run_tests(session, "tests/engine", "tests/testbed", "-m", "not fake_engine and not swarm")
 
 
 @nox.session
@@ -264,7 +273,7 @@ def hub_6(session: nox.Session) -> None:
     session.run(
         "python", "-m", "tests.testbed", "up", "--singleuser", "--hub-image", "--dockerspawner", "--newest"
     )
-    run_tests(session, "tests/hub", "-m", "not browser", through=NEWEST_ENGINE)
+    run_tests(session, "tests/hub", "-m", "not browser and not swarm", through=NEWEST_ENGINE)
 
 
 @nox.session
@@ -272,7 +281,16 @@ def browser(session: nox.Session) -> None:
     """Test what users see of a real Hub in a real browser."""
     install(session, "test", "browser")
     session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--newest", "--browser")
-    run_tests(session, "tests/hub", "-m", "browser", through=NEWEST_ENGINE)
+    run_tests(session, "tests/hub", "-m", "browser and not swarm", through=NEWEST_ENGINE)
+
+
+@nox.session
+def swarm(session: nox.Session) -> None:
+    """Test over a real swarm of two nodes, with Debian 12's Engine and the newest."""
+    install(session, "test", "browser")
+    wanted = ["--singleuser", "--hub-image", "--browser", "--swarm"]
+    session.run("python", "-m", "tests.testbed", "up", *wanted)
+    run_tests(session, "tests/testbed", "tests/engine", "tests/hub", "-m", "swarm")
 
 
 @nox.session
@@ -293,7 +311,7 @@ def newer(session: nox.Session) -> None:
     install(session, "test")
     session.env.update(COVERAGE_FILE=f"{session.create_tmp()}/coverage", COVERAGE_CORE="sysmon")
     session.run("coverage", "erase")
-    what = ["tests/unit", *files(WITHOUT_A_REAL_ENGINE), "-m", "not real_engine"]
+    what = ["tests/unit", *files(WITHOUT_A_REAL_ENGINE), "-m", "not real_engine and not swarm"]
     run_tests(session, *what, through=["coverage", "run", "-m"], fake="20.10")
     session.run("coverage", "combine", "--quiet")
     for folder, least in [] if session.posargs else REACHED.items():

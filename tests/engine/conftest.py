@@ -33,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in (each for each in items if each.path.is_relative_to(Path(__file__).parent)):
         if item.get_closest_marker("fake_engine"):
             continue  # it says so itself: it has a server of its own in an Engine's place
+        if item.get_closest_marker("swarm"):
+            continue
         site = getattr(item, "callspec", None) and item.callspec.params.get("site")  # type: ignore[attr-defined]
         uses = {"fake", "fake_engine"} & set(getattr(item, "fixturenames", ()))
         item.add_marker("fake_engine" if site == "fake" or (uses and site is None) else "real_engine")

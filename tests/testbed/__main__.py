@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 import jupyterhub
 
@@ -24,6 +25,7 @@ from tests.testbed.newest import (
 from tests.testbed.proxy import ensure_proxy
 from tests.testbed.singleuser import ensure_singleuser_image
 from tests.testbed.steps import TestbedError, say
+from tests.testbed.swarm import ensure_swarm, find_swarm, stop_swarm
 
 
 def up(given: argparse.Namespace) -> None:
@@ -44,13 +46,22 @@ def up(given: argparse.Namespace) -> None:
         say(f"* browser {ensure_chromium()}")
     for release in OLD_RELEASES:
         say(f"* aiodocker {release} in {ensure_aiodocker(release)}")
+    up_beside(given, images)
+
+
+def up_beside(given: argparse.Namespace, images: Sequence[str]) -> None:
+    """Bring up what runs beside the machine's own Engine."""
     if given.newest:
         ensure_newest_engine(images)
         say(newest_words())
+    if given.swarm:
+        ensure_swarm().close()
+        say(swarm_words())
 
 
 def down(_: argparse.Namespace) -> None:
     """End the Engines that the test bed has started."""
+    stop_swarm()
     stop_newest_engine()
     stop_engine()
 
@@ -64,6 +75,7 @@ def status(_: argparse.Namespace) -> None:
         f"* the test bed's own Engine is process {pid}" if pid else "* the test bed runs no Engine of its own"
     )
     say(newest_words())
+    say(swarm_words())
 
 
 def newest_words() -> str:
@@ -72,6 +84,15 @@ def newest_words() -> str:
     if found is None:
         return "* the test bed runs no newer Engine"
     return f"* Docker Engine {found.version} of Debian {suite()} at {found.url}"
+
+
+def swarm_words() -> str:
+    """Tell whether a swarm runs, and where its manager and its registry are."""
+    found = find_swarm()
+    if found is None:
+        return "* the test bed runs no swarm"
+    found.close()
+    return f"* swarm of two nodes, manager at {found.manager.url}, registry at {found.registry.address}"
 
 
 def run(given: argparse.Namespace) -> None:
@@ -95,6 +116,7 @@ def main() -> int:
             told.add_argument("--browser", action="store_true", help="also a browser")
             told.add_argument("--dockerspawner", action="store_true", help="also an environment with that")
             told.add_argument("--newest", action="store_true", help="also the newest Engine, with the images")
+            told.add_argument("--swarm", action="store_true", help="also a swarm of two nodes")
         if command is run:
             told.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     given = parser.parse_args()

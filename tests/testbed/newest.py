@@ -80,6 +80,18 @@ def ensure_newest_engine(images: Sequence[str] = ()) -> EngineHandle:
     return engine
 
 
+def ensure_unpacked() -> Path | None:
+    """The /usr of the newest Engine that Debian has; None where the machine's own is to be taken."""
+    if int(ensure_engine().version.partition(".")[0]) >= NEW_ENOUGH:
+        return None
+    with lock("newest"):
+        if not _is_unpacked():
+            # Nothing may run from what is about to be unpacked anew.
+            stop_newest_engine()
+            unpack()
+        return _folder() / suite() / "usr"
+
+
 def find_newest_engine() -> EngineHandle | None:
     """The newer Engine, if it runs."""
     return find_engine_at(url()) if pid() is not None else None

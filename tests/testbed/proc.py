@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def states_of_threads(pid: int) -> set[str]:
     """The states in which a process's threads are."""
     found = [_stat(thread) for thread in (_folder(pid) / "task").glob("*")]
     return {stat[0] for stat in found if stat}
+
+
+def of_programs(names: Container[str]) -> list[tuple[int, list[str]]]:
+    """The processes that run programs of these names, with their command lines."""
+    numbers = sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    found = [(pid, words(_folder(pid) / "cmdline")) for pid in numbers]
+    # One that is dead stays visible until its parent looks.
+    return [
+        (pid, command)
+        for pid, command in found
+        if command and Path(command[0]).name in names and status(pid) not in {"", "Z"}
+    ]
 
 
 def own_tcp_sockets() -> int:

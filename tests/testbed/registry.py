@@ -101,8 +101,20 @@ class Registry:
 @contextlib.contextmanager
 def registry(directory: Path, account: Account | None = None) -> Iterator[Registry]:
     """An empty registry, only for `account` where one is given; its images and its log are in `directory`."""
-    program = ensure_registry()
     address = f"127.0.0.1:{free_port()}"
+    command = registry_command(address, directory, account)
+    served = Background(PACKAGE, command, directory / "registry.log", registry_environment(), directory)
+    made = Registry(address, account)
+    try:
+        served.wait_for_port("127.0.0.1", int(address.rpartition(":")[2]), START_SECONDS)
+        yield made
+    finally:
+        made.http.close()
+        served.stop()
+
+
+def registry_command(address: str, directory: Path, account: Account | None) -> list[str]:
+    """What serves the images in this directory at this address, once its configuration is written there."""
     config = directory / "registry.yml"
     settings = _configuration(address, directory / "registry")
     if account:
@@ -111,15 +123,12 @@ def registry(directory: Path, account: Account | None = None) -> Iterator[Regist
         settings["auth"] = {"htpasswd": {"realm": "test bed", "path": str(users)}}
     # JSON is YAML.
     config.write_text(json.dumps(settings))
-    log = directory / "registry.log"
-    served = Background(PACKAGE, [program, "serve", str(config)], log, _environment(), directory)
-    made = Registry(address, account)
-    try:
-        served.wait_for_port("127.0.0.1", int(address.rpartition(":")[2]), START_SECONDS)
-        yield made
-    finally:
-        made.http.close()
-        served.stop()
+    return [ensure_registry(), "serve", str(config)]
+
+
+def registry_environment() -> dict[str, str]:
+    """The environment for a registry: REGISTRY_… would override its configuration."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("REGISTRY_", "OTEL_"))}
 
 
 def ensure_registry() -> str:
@@ -152,11 +161,6 @@ def layer(content: bytes, name: str = "big") -> bytes:
         entry.size = len(content)
         archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
-
-
-def _environment() -> dict[str, str]:
-    # REGISTRY_… would override the configuration.
-    return {key: value for key, value in os.environ.items() if not key.startswith(("REGISTRY_", "OTEL_"))}
 
 
 def _saved(engine: EngineHandle, image: str) -> tuple[dict[str, Any], list[bytes]]:

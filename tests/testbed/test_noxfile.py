@@ -36,7 +36,18 @@ def two(session: nox.Session) -> None:
     session.run(sys.executable, "-c", PROGRAM, "two", external=True, interrupt_timeout=PATIENCE)
 
 
-SIDE_BY_SIDE = ["one", "two"]
+@nox.session(venv_backend="none")
+def fails(session: nox.Session) -> None:
+    session.run(sys.executable, "-c", "open('begun', 'w'); 1 / 0", external=True)
+
+
+@nox.session(venv_backend="none")
+def waits(session: nox.Session) -> None:
+    session.run(sys.executable, "-c", "open('begun'); open('waited', 'w')", external=True)
+
+
+SIDE_BY_SIDE = os.environ["PARTS"].split()
+WAITS_FOR = {"waits": "fails"}
 
 
 def newer_python() -> None:
@@ -44,23 +55,28 @@ def newer_python() -> None:
 '''
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-@pytest.mark.parametrize(("session", "parts"), [("one", ["one"]), ("side_by_side", ["one", "two"])])
-def test_a_signal_to_nox_alone_ends_its_parts_in_order(
-    tmp_path: Path, number: int, session: str, parts: list[str]
-) -> None:
-    (tmp_path / "noxfile.py").write_text((ROOT / "noxfile.py").read_text() + SLEEPS)
-    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    with (tmp_path / "log").open("wb") as log:
-        nox = subprocess.Popen(
+def started(folder: Path, session: str, parts: list[str]) -> subprocess.Popen[bytes]:
+    """Run nox in a folder, with these parts in place of the project's own."""
+    (folder / "noxfile.py").write_text((ROOT / "noxfile.py").read_text() + SLEEPS)
+    (folder / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
             [sys.executable, "-m", "nox", "-s", session],
-            cwd=tmp_path,
-            env=os.environ,
+            cwd=folder,
+            env={**os.environ, "PARTS": " ".join(parts)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize(("session", "parts"), [("one", ["one"]), ("side_by_side", ["one", "two"])])
+def test_a_signal_to_nox_alone_ends_its_parts_in_order(
+    tmp_path: Path, number: int, session: str, parts: list[str]
+) -> None:
+    nox = started(tmp_path, session, parts)
     try:
         assert wait_until(lambda: all((tmp_path / f"{part}-runs").exists() for part in parts), 100)
         nox.send_signal(number)
@@ -69,3 +85,18 @@ def test_a_signal_to_nox_alone_ends_its_parts_in_order(
         nox.kill()
         nox.wait()
     assert [part for part in parts if not (tmp_path / f"{part}-cleaned").exists()] == []
+
+
+@pytest.mark.parametrize("parts", [["fails", "waits"], ["waits", "fails"]])
+def test_a_part_that_waits_for_another_begins_when_that_has_ended_even_if_it_failed(
+    tmp_path: Path, parts: list[str]
+) -> None:
+    nox = started(tmp_path, "side_by_side", parts)
+    try:
+        assert nox.wait(100) != 0
+    finally:
+        nox.kill()
+        nox.wait()
+    told = (tmp_path / "log").read_text()
+    assert "failed: fails\n" in told, told
+    assert (tmp_path / "waited").exists(), told

@@ -1,0 +1,407 @@
+"""A swarm of two machines, which are namespaces of this one, with an overlay network and a registry.
+
+The manager has this machine's Engine, the worker the newest that Debian has. They hang on a bridge, where
+this machine is host 1 and the registry listens. Ports that tasks publish in mode `host` answer at the node's
+address there. The kernel may lack IPVS: then virtual addresses of services and the routing mesh carry
+nothing, and services need the endpoint mode `dnsrr`. Nothing leads beyond the bridge: an image of any other
+registry is looked up in vain at once, and the node's own is taken.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.testbed import newest, proc
+from tests.testbed.engine import GONE_WITHIN, ensure_engine, environment
+from tests.testbed.images import ensure_stub_image, recipe_hash
+from tests.testbed.registry import ACCOUNT, Registry, registry_command, registry_environment
+from tests.testbed.steps import TestbedError, cache_dir, lock, run, step, wait_until
+from tests.testbed.swarm_node import BOOT, SwarmNode
+
+SUBNETS = range(100)
+"""The third byte of 198.18.x.0/24; the higher ones are left to Engines of tests' own."""
+MANAGER, WORKER = "manager", "worker"
+NETWORK = "servers"
+NETWORK_RANGE = "10.80.0.0/20"
+"""A /24, the default, has addresses for some 240 servers."""
+REGISTRY_PORT = 5000
+STUB = "stub"
+"""The stub image's name in the registry, which has it as STUB:1."""
+READY_SECONDS = 30.0
+EMPTY_SECONDS = 60.0
+"""A task on an overlay network waits 2 s before it is stopped, and one that ignores SIGTERM 10 s more."""
+RECIPE = recipe_hash(BOOT, NETWORK, NETWORK_RANGE, MANAGER, WORKER)
+_started: list[subprocess.Popen[bytes]] = []
+
+
+class Swarm:
+    """The swarm that runs in one subnet."""
+
+    def __init__(self, subnet: str, usr: str) -> None:
+        self.subnet = subnet
+        """Three bytes of the addresses of its machines."""
+        self.manager = SwarmNode(MANAGER, _folder() / MANAGER, f"{subnet}.11")
+        self.worker = SwarmNode(WORKER, _folder() / WORKER, f"{subnet}.12", Path(usr) if usr else None)
+        self.network = NETWORK
+        """An attachable overlay network."""
+        self.account = ACCOUNT
+        """Who may use the registry."""
+        self.registry = Registry(f"{subnet}.1:{REGISTRY_PORT}", ACCOUNT)
+
+    @property
+    def nodes(self) -> tuple[SwarmNode, SwarmNode]:
+        return self.manager, self.worker
+
+    @property
+    def host_address(self) -> str:
+        """The address at which the machines, and containers on them, reach this machine."""
+        return f"{self.subnet}.1"
+
+    @property
+    def bridge(self) -> str:
+        return f"swarm{self.subnet.rpartition('.')[2]}"
+
+    @property
+    def stub(self) -> str:
+        """The stub image in the registry, which wants the password; both nodes have it already."""
+        return f"{self.registry.address}/{STUB}:1"
+
+    @cached_property
+    def http(self) -> httpx.Client:
+        """The manager, for requests of one's own, without API version."""
+        return self.manager.client()
+
+    def credentials(self, password: str = ACCOUNT.password) -> str:
+        """The registry's account as the header X-Registry-Auth has it."""
+        told = {
+            "username": self.account.name,
+            "password": password,
+            "serveraddress": self.registry.address,
+        }
+        return base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+
+    def node_id(self, node: SwarmNode) -> str:
+        return str(self.document(node)["ID"])
+
+    def document(self, node: SwarmNode) -> dict[str, Any]:
+        """What the manager says of this node: the newest, where it has joined more than once."""
+        found = [each for each in self._get("/nodes") if each["Description"].get("Hostname") == node.name]
+        return max(found, key=lambda each: str(each["CreatedAt"]))
+
+    def is_ready(self, node: SwarmNode) -> bool:
+        """Whether the manager takes this node for ready, and gives it tasks."""
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            found = self.document(node)
+            return bool(found["Status"]["State"] == "ready" and found["Spec"]["Availability"] == "active")
+        return False
+
+    def set_availability(self, node: SwarmNode, availability: str) -> None:
+        """Have the node `active`, `pause`d or `drain`ed."""
+        found = self.document(node)
+        spec = {**found["Spec"], "Availability": availability}
+        version = found["Version"]["Index"]
+        answer = self.http.post(f"/nodes/{found['ID']}/update", params={"version": version}, json=spec)
+        answer.raise_for_status()
+
+    @contextlib.contextmanager
+    def drained(self, node: SwarmNode) -> Iterator[None]:
+        """Have the node give up its tasks and take none."""
+        self.set_availability(node, "drain")
+        try:
+            yield
+        finally:
+            self.set_availability(node, "active")
+
+    @contextlib.contextmanager
+    def killed(self, node: SwarmNode) -> Iterator[None]:
+        """Have the node's dockerd killed; at the end the node is ready again."""
+        node.kill()
+        try:
+            yield
+        finally:
+            self.start(node)
+
+    def restart(self, node: SwarmNode) -> None:
+        """Restart the node's dockerd as a service manager does, and wait until the node is ready."""
+        node.shut_down()
+        self.start(node)
+
+    def start(self, node: SwarmNode) -> None:
+        """Start the node's dockerd and wait until the node is ready."""
+        node.start(f"{self.subnet}.0/24")
+        if not wait_until(lambda: self.is_ready(node), READY_SECONDS):
+            raise TestbedError(f"The node {node.name} does not become ready; log: {node.log}")
+
+    def tasks(self, **filters: str) -> list[dict[str, Any]]:
+        """The tasks that the manager lists."""
+        given = json.dumps({key: [value] for key, value in filters.items()})
+        return list(self._get("/tasks", filters=given))
+
+    def sweep(self) -> None:
+        """Remove all that tests have made, and wait until it is gone; images stay."""
+        for node in self.nodes:
+            self.set_availability(node, "active")
+        for kind in ("services", "secrets", "configs"):
+            for each in self._get(f"/{kind}"):
+                self.http.delete(f"/{kind}/{each['ID']}").raise_for_status()
+        if not wait_until(lambda: not self.tasks(), EMPTY_SECONDS):
+            raise TestbedError(f"The swarm still has tasks: {[each['ID'] for each in self.tasks()]}")
+        for node in self.nodes:
+            with node.client() as http:
+                _sweep_node(http)
+        networks = self._get("/networks", filters='{"type": ["custom"], "scope": ["swarm"]}')
+        for made in (each for each in networks if each["Name"] not in {NETWORK, "ingress"}):
+            self.http.delete(f"/networks/{made['Id']}").raise_for_status()
+
+    def close(self) -> None:
+        """Close connections."""
+        self.registry.http.close()
+        if "http" in vars(self):
+            self.http.close()
+
+    def _get(self, path: str, **parameters: str) -> Any:
+        return self.http.get(path, params=parameters).raise_for_status().json()
+
+
+def obstacle() -> str:
+    """Why no swarm can run here; "" where one can."""
+    if why := newest.obstacle():
+        return why
+    return "" if shutil.which("unshare") else "the program unshare is missing"
+
+
+def ensure_swarm() -> Swarm:
+    """The swarm with both nodes ready; what of one that does not work is there is taken away before."""
+    why = obstacle()
+    if why:
+        raise TestbedError(f"No swarm of two nodes can run here: {why}.")
+    with lock("swarm"):
+        found = find_swarm()
+        if found is not None:
+            return found
+        stop_swarm()
+        usr, image = str(newest.ensure_unpacked() or ""), ensure_stub_image()
+        with step("bringing up a swarm of two nodes"):
+            swarm = _plug(usr)
+            _bring_up(swarm, image)
+            _write_state(subnet=swarm.subnet, usr=usr, complete=True)
+        return swarm
+
+
+def find_swarm() -> Swarm | None:
+    """The swarm, if it was made by this recipe, and registry and nodes are ready."""
+    swarm = _recorded()
+    if swarm is None:
+        return None
+    made = _state()["complete"] and _state()["recipe"] == RECIPE
+    usable = made and all(node.answers() for node in swarm.nodes) and _registry_pids()
+    if usable and wait_until(lambda: all(map(swarm.is_ready, swarm.nodes)), READY_SECONDS):
+        return swarm
+    swarm.close()
+    return None
+
+
+def stop_swarm() -> bool:
+    """End the swarm and take away all of it. Says whether there was any."""
+    with lock("swarm"):
+        swarm = _recorded()
+        if swarm is None:
+            return False
+        swarm.close()
+        with step("taking away the swarm of two nodes"):
+            for node in swarm.nodes:
+                node.erase()
+            for pid in _registry_pids():
+                os.kill(pid, signal.SIGKILL)
+            if not wait_until(lambda: not _registry_pids(), GONE_WITHIN, every=0.05):
+                raise TestbedError(f"The swarm's registry does not end: {_registry_pids()}")
+            _unplug(swarm)
+            shutil.rmtree(_folder())
+        return True
+
+
+def remains(swarm: Swarm) -> list[str]:
+    """What of this swarm there is: processes, cgroups, links, the rule and folders."""
+    found = [each for node in swarm.nodes for each in node.remains()]
+    found += [f"registry {pid}" for pid in _registry_pids()]
+    found += [f"link {swarm.bridge}"] * _has_bridge(swarm)
+    found += ["rule of the packet filter"] * _has_rule(swarm)
+    return found + [str(_folder())] * _folder().exists()
+
+
+@contextlib.contextmanager
+def in_use(*, alone: bool = False) -> Iterator[Swarm]:
+    """The swarm, for one who shares it with others, or has it `alone` and without anything of theirs."""
+    with _user_lock().open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        swarm = ensure_swarm()
+        try:
+            if alone:
+                swarm.sweep()
+            yield swarm
+        finally:
+            swarm.close()
+
+
+def tidy_up() -> None:
+    """Take away what runs that were killed have left in the swarm, unless somebody uses it."""
+    # One that was killed has no lock any more.
+    with _user_lock().open("w") as handle, contextlib.suppress(BlockingIOError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        swarm = find_swarm()
+        if swarm is not None:
+            swarm.sweep()
+            swarm.close()
+
+
+def _user_lock() -> Path:
+    return cache_dir() / "swarm-in-use.lock"
+
+
+def _folder() -> Path:
+    return cache_dir().joinpath("swarm")
+
+
+def _state() -> dict[str, Any]:
+    state = _folder() / "state.json"
+    return dict(json.loads(state.read_text())) if state.exists() else {}
+
+
+def _write_state(**state: object) -> None:
+    _folder().mkdir(exist_ok=True)
+    written = _folder() / "state.json.new"
+    written.write_text(json.dumps({"recipe": RECIPE, **state}))
+    written.rename(_folder() / "state.json")
+
+
+def _recorded() -> Swarm | None:
+    """The swarm that was begun, whatever there is of it."""
+    state = _state()
+    return Swarm(state["subnet"], state["usr"]) if state else None
+
+
+def _plug(usr: str) -> Swarm:
+    """Take a free subnet, and make its bridge; what is about to be made is written down first."""
+    for third in SUBNETS:
+        subnet = f"198.18.{third}"
+        if f" {subnet}." in _ip("-4", "-oneline", "address"):
+            continue
+        swarm = Swarm(subnet, usr)
+        _write_state(subnet=subnet, usr=usr, complete=False)
+        with contextlib.suppress(TestbedError):  # somebody has just taken it
+            _ip("link", "add", "name", swarm.bridge, "type", "bridge")
+            _ip("address", "add", f"{swarm.host_address}/24", "dev", swarm.bridge)
+            _ip("link", "set", swarm.bridge, "up")
+            # Frames from one port of the bridge to another pass the filter, whose policy is Docker's: DROP.
+            _iptables("-I", "FORWARD", *_rule(swarm))
+            return swarm
+        swarm.close()
+    raise TestbedError("No network from 198.18.0.0/24 to 198.18.99.0/24 is free for a swarm.")
+
+
+def _unplug(swarm: Swarm) -> None:
+    if _has_bridge(swarm):
+        _ip("link", "delete", swarm.bridge)
+    while _has_rule(swarm):
+        _iptables("-D", "FORWARD", *_rule(swarm))
+
+
+def _has_bridge(swarm: Swarm) -> bool:
+    return any(link["ifname"] == swarm.bridge for link in json.loads(_ip("-json", "link")))
+
+
+def _has_rule(swarm: Swarm) -> bool:
+    return f"-i {swarm.bridge} " in _iptables("-S", "FORWARD")
+
+
+def _rule(swarm: Swarm) -> list[str]:
+    return ["-i", swarm.bridge, "-o", swarm.bridge, "-j", "ACCEPT"]
+
+
+def _bring_up(swarm: Swarm, image: str) -> None:
+    _start_registry(swarm)
+    own = ensure_engine()
+    for node in swarm.nodes:
+        node.boot(swarm.bridge, 24)
+        node.start(f"{swarm.subnet}.0/24")
+    swarm.registry.add(STUB, image, own)
+    for node in swarm.nodes:
+        node.load(image, own)
+        with node.client() as http:
+            name, _, tag = swarm.stub.rpartition(":")
+            http.post(f"/images/{image}/tag", params={"repo": name, "tag": tag}).raise_for_status()
+    _join(swarm)
+    ipam = {"Config": [{"Subnet": NETWORK_RANGE}]}
+    network = {"Name": NETWORK, "Driver": "overlay", "Attachable": True, "IPAM": ipam}
+    swarm.http.post("/networks/create", json=network).raise_for_status()
+
+
+def _join(swarm: Swarm) -> None:
+    address = f"{swarm.manager.address}:2377"
+    given = {"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": swarm.manager.address}
+    swarm.http.post("/swarm/init", json=given).raise_for_status()
+    tokens = swarm.http.get("/swarm").raise_for_status().json()["JoinTokens"]
+    given = {"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": swarm.worker.address}
+    joining = {**given, "RemoteAddrs": [address], "JoinToken": tokens["Worker"]}
+    with swarm.worker.client() as http:
+        http.post("/swarm/join", json=joining).raise_for_status()
+    if not wait_until(lambda: all(map(swarm.is_ready, swarm.nodes)), READY_SECONDS):
+        raise TestbedError(f"The nodes of the swarm do not become ready; logs: {_folder()}/*/dockerd.log")
+
+
+def _start_registry(swarm: Swarm) -> None:
+    folder = _folder() / "registry"
+    folder.mkdir()
+    command = registry_command(swarm.registry.address, folder, swarm.account)
+    with (folder / "registry.log").open("ab") as log:
+        started = subprocess.Popen(
+            command,
+            env=registry_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _started.append(started)
+
+    def serves() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return swarm.registry.http.get("/v2/").status_code == 200
+        return False
+
+    wait_until(lambda: serves() or started.poll() is not None, READY_SECONDS)
+    if not serves():
+        raise TestbedError(f"The swarm's registry does not serve; log: {log.name}")
+
+
+def _registry_pids() -> list[int]:
+    config = str(_folder() / "registry" / "registry.yml")
+    return [pid for pid, words in proc.of_programs({"docker-registry"}) if config in words]
+
+
+def _sweep_node(http: httpx.Client) -> None:
+    for container in http.get("/containers/json", params={"all": 1}).json():
+        http.delete(f"/containers/{container['Id']}", params={"force": 1, "v": 1})
+    for volume in http.get("/volumes").json()["Volumes"] or []:
+        http.delete(f"/volumes/{volume['Name']}").raise_for_status()
+
+
+def _ip(*words: str) -> str:
+    return run(["ip", *words], env=environment(), advice="On Debian the package iproute2 is needed.")
+
+
+def _iptables(*words: str) -> str:
+    return run(["iptables", "--wait", *words], env=environment())
