@@ -74,8 +74,9 @@ PURE = [
     "errors", "jsontypes", "names/*", "keywords/*", "images/allowed", "images/options_form",
     "images/references", "images/credentials", "images/pull_progress", "workloads/container/body",
     "workloads/container/drift", "workloads/container/endpoint", "workloads/container/read",
-    "workloads/exit_status", "workloads/launch", "workloads/observed", "workloads/redact",
-    "workloads/service/body", "workloads/source",
+    "workloads/exit_status", "workloads/launch", "workloads/moments", "workloads/observed",
+    "workloads/redact", "workloads/service/body", "workloads/service/endpoint", "workloads/service/read",
+    "workloads/service/words", "workloads/source",
     "hub/spawn_log", "rebase/recipe", "engine/table",
 ]  # fmt: skip
 REACHED = {"lifecycle": 94, "engine": 98, "workloads": 95}

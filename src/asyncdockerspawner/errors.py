@@ -24,7 +24,7 @@ AsyncDockerSpawnerError
      ├─ BadOption{BadTemplate, SiteCodeFailed} · BadReference · ImageNotAllowed · ImageUnavailable
      ├─ ServerFailed{ServerDied{PortInUse} · NoAnswer}
      ├─ NoEndpoint{NoAddressYet} · NotOurs{KeptForAnother}
-     └─ QueueTimeout{StillStopping} · RenameRefused
+     └─ QueueTimeout{StillStopping} · NotPlaced · RenameRefused
 
 A class exists because somebody catches it. `docs`: Docker Engine API v1.41, and what Engines
 really answer (`client/translate`).
@@ -301,6 +301,10 @@ class QueueTimeout(SpawnRefused):
 
 class StillStopping(QueueTimeout):
     """What an earlier server has left could not be ended yet, so this one's turn does not come."""
+
+
+class NotPlaced(SpawnRefused):
+    """A swarm has no node for the server, or not the one that its files are on."""
 
 
 class RenameRefused(SpawnRefused):

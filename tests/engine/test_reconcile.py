@@ -61,6 +61,7 @@ class Bed:
         watch = self.engine.watch("h")
         await watch.find("", "first list")
         return Reconciler(
+            hub_id="h",
             watch=watch,
             workload=ContainerWorkload(self.engine.client),
             janitor=self.engine.janitor,

@@ -22,6 +22,8 @@ ENDED = replace(RUNS, phase=Phase.ENDED)
 class Listed:
     """A source that tells the whole truth in lists, and only that there is something else in hints."""
 
+    tells_ends = True
+
     objects: dict[str, Observed] = field(default_factory=lambda: {"a": RUNS})
     told: asyncio.Queue[Hint] = field(default_factory=asyncio.Queue)
     lists: int = 0

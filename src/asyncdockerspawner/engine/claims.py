@@ -40,6 +40,10 @@ class Claims:
         """Return the names of objects that are claimed now."""
         return {claim.object_name for each in self._claimants if (claim := each.claim) is not None}
 
+    def spawn_ids(self) -> set[str]:
+        """Return the creations that are claimed now."""
+        return {claim.spawn_id for each in self._claimants if (claim := each.claim) is not None}
+
     def unclaimed(self, objects: Iterable[Observed], *, but_by: Claimant | None = None) -> list[Observed]:
         """Leave out what is claimed now, by others than `but_by`."""
         others = [each for each in self._claimants if each is not but_by]

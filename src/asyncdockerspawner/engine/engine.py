@@ -18,6 +18,8 @@ from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.images.docker_config import DockerConfig
 from asyncdockerspawner.images.pulls import Pulls
 from asyncdockerspawner.workloads.container.source import ContainerSource
+from asyncdockerspawner.workloads.service.source import ServiceSource
+from asyncdockerspawner.workloads.service.swarm import Swarm
 
 if TYPE_CHECKING:
     import aiodocker
@@ -42,7 +44,9 @@ class Engine:
         self.docker_config = DockerConfig()
         self.pulls = Pulls(self.client.images)
         self.start_slots = StartSlots(self.client.system)
+        self.swarm = Swarm(self.client)
         self._watches: dict[str, Watch] = {}
+        self._service_watches: dict[str, Watch] = {}
 
     @property
     def docker(self) -> aiodocker.Docker:
@@ -55,6 +59,12 @@ class Engine:
             self._watches[hub_id] = watch = Watch(ContainerSource(self.client), hub_id)
             self.client.connection.listeners.append(watch.own_requests.asked)
         return self._watches[hub_id]
+
+    def service_watch(self, hub_id: str) -> Watch:
+        """Return the watch of this Hub's services in the swarm that the Engine manages."""
+        if hub_id not in self._service_watches:
+            self._service_watches[hub_id] = Watch(ServiceSource(self.client, self.swarm), hub_id)
+        return self._service_watches[hub_id]
 
     @contextmanager
     def optional(self, cost: str) -> Iterator[None]:
@@ -69,7 +79,7 @@ class Engine:
     async def aclose(self) -> None:
         """End background work and close every connection."""
         # The watch first: it gives the janitor work.
-        for watch in self._watches.values():
+        for watch in (*self._watches.values(), *self._service_watches.values()):
             await watch.aclose()
         await self.pulls.aclose()
         await self.janitor.aclose()

@@ -60,7 +60,7 @@ class OwnRequests:
         # By name, another may have been meant than the one that the table knows under it.
         exact = request.ref == container_id
         if isinstance(outcome, errors.ObjectNotFound) and exact:
-            self._gone(container_id)
+            self.gone(container_id)
         elif asks and isinstance(outcome, Answer):
             self._inspected(container_id, before.version, outcome.data)
         elif not asks:
@@ -84,7 +84,7 @@ class OwnRequests:
         if request.verb is Verb.RENAME:
             return self.table.renamed(container_id, before.name, request.name)
         if container_id in {"", request.ref}:
-            self._gone(request.ref)
+            self.gone(request.ref)
         return True
 
     def _inspected(self, container_id: str, version: int, document: JsonObject) -> None:
@@ -97,7 +97,8 @@ class OwnRequests:
         if self.table.answer(container_id, observed, version) and differ(known, observed):
             self.notify(container_id)
 
-    def _gone(self, container_id: str) -> None:
+    def gone(self, container_id: str) -> None:
+        """Take in that a container is gone."""
         self.table.gone(container_id)
         self.signal_exit(container_id)
         self.notify(container_id)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from asyncdockerspawner import errors
 from asyncdockerspawner.engine.own_requests import OwnRequests
 from asyncdockerspawner.engine.table import Change, Table
-from asyncdockerspawner.workloads.observed import Observed
+from asyncdockerspawner.workloads.observed import Observed, differ
 from asyncdockerspawner.workloads.source import Happened, Hint, Source
 
 FIRST_LIST_SECONDS = 5.0
@@ -56,6 +56,7 @@ class Watch:
         self._tried = asyncio.Event()
         self._listed = asyncio.Event()
         self._pace_changed = asyncio.Event()
+        self._list_is_due = False
         self._exit_events: dict[str, set[ExitEvent]] = {}
         self._followers: dict[str, Changed] = {}
         self._rechecks: dict[str, asyncio.Task[None]] = {}
@@ -108,6 +109,31 @@ class Watch:
         if self._table.get(object_id) is None:
             await self._refresh(object_id)
         return self._table.get(object_id)
+
+    @property
+    def tells_ends(self) -> bool:
+        """Whether who waits for an end is woken by it; else it has to ask."""
+        return self.live and self._source.tells_ends
+
+    def asked(self, ref: str) -> Changed:
+        """Hear that somebody else asks about an object now; gives what is to be called with the answer."""
+        object_id = self._table.id_of(ref) or ref
+        version = self._table.version(object_id)
+
+        def answered(observed: Observed | None) -> None:
+            known = self._table.get(object_id)
+            if known is None or self._rechecks.get(object_id) is not None:
+                return
+            if not self._table.answer(object_id, observed, version):
+                return
+            if observed is None or differ(known, observed):
+                self._notify(object_id)
+
+        return answered
+
+    def removed(self, object_id: str) -> None:
+        """Hear that an object was removed, on our demand."""
+        self.own_requests.gone(object_id)
 
     def known(self, object_id: str) -> Observed | None:
         """Return what the table has of an object, now."""
@@ -220,7 +246,7 @@ class Watch:
     async def _pause(self) -> None:
         """Wait until the next list is due, also where somebody begins to wait for a start meanwhile."""
         begin, jitter = time.monotonic(), random.uniform(0.9, 1.1)  # noqa: S311 - no secret
-        while (left := begin + jitter * self._pace() - time.monotonic()) > 0:
+        while (left := begin + jitter * self._pace() - time.monotonic()) > 0 and not self._list_is_due:
             self._pace_changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(left):
@@ -230,7 +256,7 @@ class Watch:
         return self._source.pause(waited_for=bool(self._exit_events))
 
     async def _list(self) -> None:
-        self._replay = []
+        self._replay, self._list_is_due = [], False
         self._table.begin_list()
         try:
             listed = await self._source.list(self._hub_id, self._table.tracked)
@@ -256,6 +282,10 @@ class Watch:
         return self._exit_events.keys() | self._followers.keys()
 
     def _take(self, hint: Hint) -> None:
+        if hint.kind is Happened.ELSEWHERE:
+            self._list_is_due = True
+            self._pace_changed.set()
+            return
         if hint.kind in {Happened.ENDED, Happened.REMOVED}:
             self._signal_exit(hint.observed.id, hint.exit_code)
         # The list under way may be older than this; it is told again once the list is in.

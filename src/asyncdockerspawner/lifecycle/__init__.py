@@ -5,6 +5,7 @@ from asyncdockerspawner.lifecycle.deletion import delete_forever
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.lifecycle.monitor import locate, poll
 from asyncdockerspawner.lifecycle.obtain import create
+from asyncdockerspawner.lifecycle.placement import node_of, placed
 from asyncdockerspawner.lifecycle.policy import Policy
 from asyncdockerspawner.lifecycle.post_start import post_start
 from asyncdockerspawner.lifecycle.prepare import prepare
@@ -34,6 +35,8 @@ __all__ = [
     "ensure_volumes",
     "leave",
     "locate",
+    "node_of",
+    "placed",
     "poll",
     "post_start",
     "prepare",

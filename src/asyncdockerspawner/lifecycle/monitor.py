@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.lifecycle import ownership, readiness
+from asyncdockerspawner.lifecycle import ownership, placement, readiness
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Phase
 from asyncdockerspawner.workloads.observed import Observed, poll_status
+from asyncdockerspawner.workloads.observed import Phase as Life
 
 
 async def poll(server: Server) -> int | None:
@@ -29,6 +30,9 @@ async def poll(server: Server) -> int | None:
         if observed and server.spawn and server.spawn.phase is Phase.STARTING and not observed.runs:
             # A Hub that was killed may have asked for its start: the Engine answers when that is done.
             observed = await server.workload.find(observed.id)
+        if observed is not None and placement.is_to_move(server, observed):
+            _begin_move(server, observed)
+            return None
         if observed and observed.runs and server.hub.is_wrapped:
             await _found_again(server)
         return poll_status(observed)
@@ -73,9 +77,11 @@ def follow(server: Server) -> None:
             # A server that the Hub is just giving up gets no route any more.
             async with one_by_one:
                 server.renew()
-                if observed is None or not observed.runs:
+                if observed is not None and placement.is_to_move(server, observed):
+                    _begin_move(server, observed)
+                elif observed is None or not observed.runs:
                     await _ended(server, observed)
-                else:
+                elif observed.phase is not Life.PENDING:
                     await _moved(server)
 
         server.engine.janitor.start(work, what=f"tell the Hub of {server.object_name}")
@@ -104,12 +110,26 @@ def _settled(server: Server) -> bool:
     )
 
 
+def _begin_move(server: Server, observed: Observed) -> None:
+    """Have a server go on at another node. Until that is begun, `poll` takes it for running."""
+
+    async def work() -> None:
+        await placement.move(server.renew(), observed)
+
+    server.engine.janitor.submit(
+        server.object_name, work, what=f"move {server.object_name}", goal=("move", observed.id)
+    )
+
+
 async def _ended(server: Server, observed: Observed | None) -> None:
     if not _settled(server):
         return
     died = await readiness.death(server, observed)
     server.log.warning("%s: %s", server.object_name, str(died))
-    server.record.last_end = died.quoted(died.message)
+    stays = placement.why_it_stays(server, observed) if observed is not None else ""
+    if stays:
+        server.log.warning("%s: %s", server.object_name, stays)
+    server.record.last_end = died.quoted(f"{died.message} {stays}".rstrip())
     await server.hub.ended()
 
 

@@ -103,12 +103,12 @@ def adopt(server: Server, observed: Observed) -> None:
 async def created_by(workload: Workload, name: str, owner: labels.Owner, *, unstarted: bool = False) -> str:
     """Return the id of the object of this name if it is of exactly this owner's creation, else nothing.
 
-    With `unstarted`, only if it was never started: a later spawn may have resumed it.
+    With `unstarted`, only if nobody can have started it: a later spawn may have resumed it.
     """
     observed = await workload.find(name)
     if observed is None or not _is_of(observed, owner):
         return ""
-    return "" if unstarted and not observed.never_started else observed.id
+    return "" if unstarted and not (observed.never_started or observed.starts_itself) else observed.id
 
 
 def _is_of(observed: Observed, owner: labels.Owner) -> bool:

@@ -43,6 +43,9 @@ class Policy:
     """`port` was set to 0, the Hub's word for any."""
     extra_host_config: Any
     delete_volumes_on_user_delete: bool
+    placement_timeout: float = 0.0
+    """Seconds that a swarm has to find a node."""
+    on_node_loss: str = "report"
     named_by_image: bool
     """Names of objects may differ by their image alone."""
     decides_late: bool

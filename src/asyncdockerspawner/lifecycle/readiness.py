@@ -25,7 +25,7 @@ PORT_LINES = 20
 LOOK_SECONDS = 10.0
 """Seconds between questions about a starting server, should its end have been missed."""
 BLIND_SECONDS = 1.0
-"""The same while there is no event stream."""
+"""The same where no event tells of it."""
 _PORT_IN_USE = re.compile(
     r"address (is )?(already )?in use|EADDRINUSE|port \S+ is (already in use|not available)", re.IGNORECASE
 )
@@ -93,7 +93,7 @@ class Start:
         """Wait for the answer; False where the time is over, and where the server was started again."""
         server = self._server
         while (left := until - time.monotonic()) > 0:
-            pause = LOOK_SECONDS if server.watch.live else BLIND_SECONDS
+            pause = LOOK_SECONDS if server.watch.tells_ends else BLIND_SECONDS
             await _either(answer, self._exited, min(left, pause))
             waited = time.monotonic() - begin
             if answer.done():

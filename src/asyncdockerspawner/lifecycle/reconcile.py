@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from asyncdockerspawner import errors
 from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.watch import Watch
@@ -111,6 +112,7 @@ def row_of(observed: Observed, naming: Iterable[Row], labelled: Row | None) -> R
 class Reconciler:
     """Compares the Engine's containers with the Hub's database and does what is due."""
 
+    hub_id: str
     watch: Watch
     workload: Workload
     janitor: Janitor
@@ -135,6 +137,7 @@ class Reconciler:
         await asyncio.sleep(GRACE_SECONDS)
         for observed in self._found(Finding.LEFTOVER):
             self._settle(observed, Finding.LEFTOVER, remove=not observed.is_kept)
+        await self._clear_strays()
         unknown = self._found(Finding.ORPHAN)
         if self.leftovers is not None:
             kept = [each for each in unknown if not self._matters(each) and not self._has_row(each)]
@@ -150,6 +153,14 @@ class Reconciler:
         for observed in orphans if self.orphan_policy != "keep" else ():
             remove = self.orphan_policy == "remove" and not observed.is_kept
             self._settle(observed, Finding.ORPHAN, remove=remove)
+
+    async def _clear_strays(self) -> None:
+        """Remove what earlier processes have made for objects that they never came to create."""
+        known = {each.owner.spawn_id for each in self.watch.all() if each.owner is not None}
+        try:
+            await self.workload.clear_strays(self.hub_id, known | self.claims.spawn_ids())
+        except errors.EngineError as exc:
+            self.log.warning("Cannot tell whether something is left of earlier starts: %s", exc)
 
     def _found(self, wanted: Finding) -> list[Observed]:
         return [each for each, row in self._with_rows(self.watch.all()) if judge(each, row) is wanted]

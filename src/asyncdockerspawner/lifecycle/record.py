@@ -34,6 +34,8 @@ class Record:
     """Template → name, of a server that was renamed: its data stays where it is."""
     own_volumes: dict[str, str] = field(default_factory=dict)
     """Volume name → whose alone it is: `user`, `server`, or empty where that was not asked."""
+    volume_nodes: dict[str, str] = field(default_factory=dict)
+    """Volume name → id of the swarm's node that it is on, of those that are on one alone."""
     former_names: Sequence[str] = ()
     """What the server was called before."""
     mounted: Sequence[str] = ()

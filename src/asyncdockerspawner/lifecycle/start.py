@@ -40,7 +40,8 @@ async def _started(server: Server) -> tuple[str, int]:
     assert spawn is not None  # noqa: S101 - prepare has just made it
     spawn.begun = True
     spawn.launching = asyncio.current_task()
-    end = time.monotonic() + max(server.policy.start_timeout - 1.0, 1.0)
+    policy = server.policy
+    end = time.monotonic() + max(policy.start_timeout + policy.placement_timeout - 1.0, 1.0)
     try:
         await complete(server, spawn)
         await start_slot.claim(server, spawn)
@@ -88,6 +89,9 @@ async def _start_once(server: Server, spawn: Spawn, end: float) -> tuple[str, in
             await server.after(server.overrides.after_start())
         if spawn.slot is not None:
             spawn.slot.release_in(server.policy.start_hold)
+        if server.policy.placement_timeout:
+            # The swarm's search for a node was not the server's time.
+            end = min(end, time.monotonic() + server.policy.start_timeout)
         return await readiness.Start(server, exited, end).address()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import resolved
-from asyncdockerspawner.spawners import image_choice, steps
+from asyncdockerspawner.spawners import image_choice
 from asyncdockerspawner.spawners.launch_inputs import object_name
 from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.observed import Observed
@@ -39,7 +39,7 @@ class AwaitedOverrides:
 
     async def body(self) -> Body:
         """Return what the object would be made from now."""
-        return await steps.object_body(self._spawner)
+        return await self._spawner._body()
 
     async def find(self) -> Observed | None:
         """Call `get_object`, and read the document that it gives."""

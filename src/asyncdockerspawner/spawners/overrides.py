@@ -24,6 +24,7 @@ from asyncdockerspawner.images.allowed import chosen
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.binds import add_binds, mount_points, rendered_mounts
 from asyncdockerspawner.keywords.mount import engine_mounts
+from asyncdockerspawner.lifecycle.server import Place
 from asyncdockerspawner.names import templating
 from asyncdockerspawner.names.naming import namespace_of
 from asyncdockerspawner.spawners import steps, volumes
@@ -31,6 +32,7 @@ from asyncdockerspawner.spawners.awaited import AwaitedOverrides
 from asyncdockerspawner.spawners.launch_inputs import name_by_template
 from asyncdockerspawner.spawners.options import Options
 from asyncdockerspawner.spawners.policy import ContainerPlace, policy_of
+from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.container import endpoint, read
 from asyncdockerspawner.workloads.ports import SharedPort
 
@@ -87,10 +89,19 @@ class Overridable(Options, HubSpawner):
         self._user_server = lifecycle.Server(
             overrides=AwaitedOverrides(self),
             hub=self._link,
-            policy=lambda: policy_of(self),
-            place=ContainerPlace(self),
+            policy=lambda: self._policy(),  # noqa: PLW0108 - a class may have another
+            place=self._place(),
         )
         super().__init__(**kwargs)
+
+    def _policy(self) -> lifecycle.Policy:
+        return policy_of(self)
+
+    def _place(self) -> Place:
+        return ContainerPlace(self)
+
+    async def _body(self) -> Body:
+        return await steps.object_body(self)
 
     @property
     def _managed(self) -> lifecycle.Server:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asyncdockerspawner.engine.engine import Engine
     from asyncdockerspawner.engine.watch import Watch
     from asyncdockerspawner.spawners.overrides import Overridable
+    from asyncdockerspawner.workloads.protocol import Workload
 
 
 def policy_of(spawner: Overridable) -> Policy:
@@ -77,7 +78,7 @@ class ContainerPlace:
         spawner = self._spawner
         watch = self.engine.watch(spawner.hub_id)
         if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
-            watch.on_synced = _reconciler(spawner, self.engine, watch, self.workload).begin
+            watch.on_synced = reconciler(spawner, self.engine, watch, self.workload).begin
         return watch
 
     @property
@@ -88,11 +89,11 @@ class ContainerPlace:
         return ContainerWorkload(engine.client, Steps(spawner.log, known, spawner.image))
 
 
-def _reconciler(
-    spawner: Overridable, engine: Engine, watch: Watch, workload: ContainerWorkload
-) -> Reconciler:
+def reconciler(spawner: Overridable, engine: Engine, watch: Watch, workload: Workload) -> Reconciler:
+    """Return what compares an Engine's objects with the Hub's database."""
     session = records.session_of(spawner.orm_spawner)
     return Reconciler(
+        hub_id=spawner.hub_id,
         watch=watch,
         workload=workload,
         janitor=engine.janitor,

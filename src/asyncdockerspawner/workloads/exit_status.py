@@ -32,12 +32,18 @@ class ExitStatus:
     """As the Engine writes it."""
     memory_limit: int = 0
     """Bytes; 0 is no limit."""
+    cause: str = ""
+    """What has ended it, or kept it from starting, if that was not its process: goes behind "The server"."""
+    cure: str = ""
+    """What an administrator can do about that cause."""
 
     def __str__(self) -> str:
         return self.summary()
 
     def summary(self) -> str:
         """Return it as one clause, which goes behind "The server"."""
+        if self.cause:
+            return self.cause
         clause = self._out_of_memory() if self.oom_killed else self._by_code()
         return f"{clause} ({self.error})" if self.error else clause
 
@@ -51,7 +57,7 @@ class ExitStatus:
         """Return what an administrator can do about it, where that is known."""
         if self.oom_killed:
             return "`mem_limit` says how much memory a server has."
-        return _ADVICE.get(self.code, "")
+        return self.cure or _ADVICE.get(self.code, "")
 
     def _out_of_memory(self) -> str:
         limit = f" (limit {_human(self.memory_limit)})" if self.memory_limit > 0 else ""

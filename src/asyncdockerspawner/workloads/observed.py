@@ -20,6 +20,7 @@ class Phase(Enum):
 
     UNKNOWN = "it is there, and nothing has been told of its life yet"
     CREATED = "no process has run in it, or its start has failed"
+    PENDING = "a swarm is about to run it: it looks for a node, or the node prepares it"
     RUNNING = "its process lives, be it paused"
     RESTARTING = "its process has ended, and is about to be started again by its restart policy"
     ENDED = "its process has ended"
@@ -42,6 +43,23 @@ class Addresses:
     """Network → the object's address there; "" where it has none."""
     published: Mapping[str, Sequence[Binding]] = field(default_factory=dict)
     """Port and protocol inside (`8888/tcp`) → where it is published, in the Engine's order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where in a swarm an object is, or is to be."""
+
+    node: str = ""
+    """Id of the node that was chosen for it; empty while there is none."""
+    node_name: str = ""
+    tied_to: Sequence[str] = ()
+    """What it has on its node alone: volumes that are nowhere else, and paths of that machine."""
+    waits_for: str = ""
+    """What it waits for while it is pending, for its user to read."""
+    cure: str = ""
+    """What an administrator can do about that, should it last."""
+    node_is_lost: bool = False
+    """It has not ended by itself: its node is down, or was told to run nothing any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +96,23 @@ class Observed:
     """The fingerprint of what it was made from; None where its maker has left none."""
     working_dir: str = ""
     mount_points: Sequence[str] = ()
+    placement: Placement | None = None
+    """Of a service; a container is where its Engine is."""
 
     @property
     def runs(self) -> bool:
-        """Whether its process lives, be it paused or between two automatic restarts."""
+        """Whether its process lives, be it paused or between two automatic restarts, or is about to."""
         return self.phase in _LIVING
+
+    @property
+    def starts_itself(self) -> bool:
+        """Whether its creation has started it, and nobody starts it again."""
+        return self.placement is not None
+
+    @property
+    def node_is_lost(self) -> bool:
+        """Whether it has ended with its node, and may go on at another."""
+        return self.placement is not None and self.placement.node_is_lost
 
     @property
     def never_started(self) -> bool:
@@ -130,7 +160,7 @@ class Observed:
     @property
     def address_is_known(self) -> bool:
         """Whether all is told that its address is found by."""
-        if self.addresses is None or self.phase is Phase.RESTARTING:
+        if self.addresses is None or self.phase in {Phase.RESTARTING, Phase.PENDING}:
             return False
         # In a shared network, the port stands in the environment.
         return self.has_own_network or self.environment is not None
@@ -141,7 +171,7 @@ class Observed:
         return self.removal is False or self.name.endswith(labels.name_aside("", self.id))
 
 
-_LIVING = frozenset({Phase.RUNNING, Phase.RESTARTING})
+_LIVING = frozenset({Phase.PENDING, Phase.RUNNING, Phase.RESTARTING})
 _FRESH = frozenset({Phase.UNKNOWN, Phase.CREATED})
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import logging
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
 
 from asyncdockerspawner.client.execs import Ended
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed
+
+Log = logging.Logger | logging.LoggerAdapter[Any]
 
 
 class Workload(Protocol):
@@ -50,6 +53,12 @@ class Workload(Protocol):
         self, observed: Observed, *, port: int, network_name: str, use_internal_ip: bool
     ) -> tuple[str, int]:
         """Return the address at which the Hub reaches a server that listens on `port`. Raises NoEndpoint."""
+
+    async def move(self, ref: str) -> bool:
+        """Have the object started anew on another machine; False where it stays where it is."""
+
+    async def clear_strays(self, hub_id: str, spawn_ids: Collection[str]) -> None:
+        """Remove what this Hub's spawns, but these, have left beside their objects."""
 
 
 class ContainerVerbs(Protocol):

@@ -21,6 +21,7 @@ class Happened(Enum):
     REMOVED = "removed"
     RENAMED = "renamed"
     CHANGED = "something about it may have changed: who wants to know has to ask"
+    ELSEWHERE = "something that many objects hang on has changed: a list tells which"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,10 @@ class Source(Protocol):
 
     A list counts more than hints, and an answer about one object more than a list.
     """
+
+    @property
+    def tells_ends(self) -> bool:
+        """Whether hints tell of each end; else whoever waits for one has to ask."""
 
     def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Hint]]:
         """Subscribe to what happens; once entered, nothing later is missed until the iteration breaks off."""

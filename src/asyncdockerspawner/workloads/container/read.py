@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from asyncdockerspawner.client import events
@@ -16,6 +15,7 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads import ports
 from asyncdockerspawner.workloads.exit_status import ExitStatus
+from asyncdockerspawner.workloads.moments import nanoseconds
 from asyncdockerspawner.workloads.observed import Addresses, Binding, Observed, Phase
 from asyncdockerspawner.workloads.source import Happened, Hint
 
@@ -181,16 +181,7 @@ def _last_exit(state: Mapping[str, Any], memory_limit: int) -> ExitStatus | None
 
 
 def _last_change(state: Mapping[str, Any]) -> int:
-    return max(_nanoseconds(str(state.get(word) or "")) for word in ("StartedAt", "FinishedAt"))
-
-
-def _nanoseconds(stamp: str) -> int:
-    try:
-        seconds = datetime.fromisoformat(stamp).timestamp()
-    except ValueError:
-        return 0
-    # Go's zero time lies before 1970; a float holds microseconds of this century, not nanoseconds.
-    return max(int(seconds * 10**6) * 1000, 0)
+    return max(nanoseconds(str(state.get(word) or "")) for word in ("StartedAt", "FinishedAt"))
 
 
 def _network_mode(host: JsonObject, addresses: Addresses | None) -> str:

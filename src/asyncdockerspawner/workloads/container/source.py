@@ -21,6 +21,8 @@ RESYNC_SECONDS = 60.0
 class ContainerSource:
     """The containers of one Engine."""
 
+    tells_ends = True
+
     def __init__(self, client: Client) -> None:
         self._client = client
 

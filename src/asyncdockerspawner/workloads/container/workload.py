@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -191,6 +191,13 @@ class ContainerWorkload:
             use_internal_ip=use_internal_ip,
             engine_host=self._client.settings.host,
         )
+
+    async def move(self, ref: str) -> bool:
+        """Tell that a container stays where its Engine is."""
+        return False
+
+    async def clear_strays(self, hub_id: str, spawn_ids: Collection[str]) -> None:
+        """Do nothing: a container has nothing beside it."""
 
     async def user_files(self, observed: Observed) -> Sequence[str] | None:
         """Pick them from `GET /containers/REF/changes`; None where the Engine's storage cannot tell."""

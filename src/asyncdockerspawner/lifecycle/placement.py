@@ -1,0 +1,124 @@
+"""A server's place in a swarm: waited for, and found anew when its node is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.lifecycle import readiness
+from asyncdockerspawner.lifecycle.server import Server
+from asyncdockerspawner.workloads.observed import Observed, Phase, Placement
+
+LOOK_SECONDS = 0.5
+"""Between two looks at what a swarm makes of a service."""
+NOBODY_ELSE_SECONDS = 1.0
+"""Who waits longer for a node gives up the start slot: the nodes that others need are not short for that."""
+TASK_TRIES = 20
+"""So many looks until there is a new task."""
+MOVE = "move"
+"""The value of `on_node_loss` that has servers go on at other nodes."""
+
+
+async def placed(server: Server) -> Observed:
+    """Wait until the swarm runs the server's process. Raises ServerDied, NotPlaced."""
+    begin, timeout = time.monotonic(), server.policy.placement_timeout
+    while True:
+        observed = await _look(server)
+        if observed is not None:
+            if observed.phase is not Phase.PENDING:
+                _note_node(server, observed)
+                return observed
+            _report(server, observed)
+            waited = time.monotonic() - begin
+            if waited > NOBODY_ELSE_SECONDS and server.spawn is not None:
+                server.spawn.release_slot()
+            place = observed.placement or Placement()
+            if not place.node and waited >= timeout:
+                raise errors.NotPlaced(
+                    f"The swarm has found no place for the server within {timeout:.0f} s. "
+                    f"It waits for {place.waits_for}.",
+                    advice=f"{place.cure} `placement_timeout` gives it more time.".lstrip(),
+                )
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _look(server: Server) -> Observed | None:
+    """Return what the swarm says now; None where it does not answer. Raises ServerDied."""
+    try:
+        observed = await server.workload.find(server.record.object_id)
+    except (errors.EngineUnavailable, errors.EngineLost, errors.EngineTimeout) as exc:
+        server.log.debug("Cannot ask about %s: %s", server.object_name, exc)
+        return None
+    if observed is None or not observed.runs:
+        died = await readiness.death(server, observed, " before it answered")
+        server.log.warning("%s: %s", server.object_name, died)
+        raise died
+    return observed
+
+
+def _report(server: Server, observed: Observed) -> None:
+    place = observed.placement or Placement()
+    where = f" (node {place.node_name})" if place.node_name else ""
+    server.hub.report(f"Waiting for {place.waits_for}{where}", progress=65, topic="placement")
+
+
+def _note_node(server: Server, observed: Observed) -> None:
+    """Remember on which node its volumes are that exist there alone."""
+    place = observed.placement
+    if place is None or not place.node:
+        return
+    named = [each for each in place.tied_to if not each.startswith("/")]
+    server.record.volume_nodes = {**server.record.volume_nodes, **dict.fromkeys(named, place.node)}
+
+
+def node_of(server: Server, volumes: list[str]) -> str:
+    """Return the node on which these volumes are, by saved states of the user's servers; "" for any.
+
+    Raises NotPlaced where they are on different ones.
+    """
+    known = dict[str, str]()
+    for state in server.hub.rows().sister_states().values():
+        known |= state.get("volume_nodes") or {}
+    known |= server.record.volume_nodes
+    nodes = {known[name]: name for name in volumes if known.get(name)}
+    if len(nodes) > 1:
+        told = ", ".join(f"{name} on {node}" for node, name in nodes.items())
+        raise errors.NotPlaced(
+            "The server cannot be started: its files are on different machines.",
+            advice=f"Volumes of the driver `local` exist on one node each: {told}. Copy them to one node and "
+            "set `pin_to_volumes = False` meanwhile, or use a driver that all nodes share.",
+        )
+    return next(iter(nodes), "")
+
+
+def is_to_move(server: Server, observed: Observed) -> bool:
+    """Tell whether a server that has ended with its node goes on at another one.
+
+    Not so where its files are on that node alone, and where another spawner has made it.
+    """
+    place = observed.placement
+    lost = place is not None and place.node_is_lost and not place.tied_to and observed.owner is not None
+    return lost and server.policy.on_node_loss == MOVE
+
+
+def why_it_stays(server: Server, observed: Observed) -> str:
+    """Tell why a server that has ended with its node does not go on elsewhere; nothing if nobody asked."""
+    place = observed.placement
+    if place is None or not place.node_is_lost or server.policy.on_node_loss != MOVE or not place.tied_to:
+        return ""
+    return f"It stays there, as its files are on that node alone ({', '.join(place.tied_to)})."
+
+
+async def move(server: Server, observed: Observed) -> None:
+    """Have a server started at another node; the watch tells when it runs there, and where."""
+    if not await server.workload.move(observed.id):
+        return
+    node = observed.placement.node_name if observed.placement is not None else ""
+    server.log.warning("%s goes on at another node, as node %s is lost", server.object_name, node)
+    for _ in range(TASK_TRIES):
+        found = await server.workload.find(observed.id)
+        if found is None or not found.node_is_lost:
+            return
+        # The swarm makes the new task a moment later.
+        await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,113 @@
+"""A swarm as a manager tells of it: services by their documents and tasks, and the nodes of those."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.observed import Observed
+from asyncdockerspawner.workloads.service import read
+
+Filters = Mapping[str, Sequence[str]]
+UNRESOLVED_SECONDS = 60.0
+"""As long is a registry not asked again that could not be asked about an image: many start from one."""
+
+_log = logging.getLogger(__name__)
+
+
+class Resolved(NamedTuple):
+    """What a registry has under an image's name."""
+
+    digest: str
+    platforms: Sequence[JsonObject]
+    """What it is made for, as the Engine's `Platform`; empty where nothing is told."""
+
+
+class Swarm:
+    """The swarm that an Engine manages; shared by all who ask, as the nodes that it remembers are."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._unresolved = dict[str, float]()
+        """Image → when its registry could not be asked."""
+        self.nodes: Mapping[str, read.Node] = {}
+        """Id → node, as of the last time that somebody asked."""
+
+    async def ask_nodes(self) -> Mapping[str, read.Node]:
+        """Ask for the nodes anew."""
+        found = [read.node(document) for document in await self._client.nodes.list()]
+        self.nodes = {each.id: each for each in found}
+        return self.nodes
+
+    async def find(self, ref: str) -> Observed | None:
+        """Return what a service is like now, by id or name, or None where there is no such service."""
+        service = await self._client.services.inspect(ref)
+        return None if service is None else await self.observed(service)
+
+    async def observed(self, service: JsonObject) -> Observed:
+        """Read the body of `GET /services/ID`, with the service's tasks, which tell how it is."""
+        tasks = await self.tasks_of(service)
+        return read.observed(str(service["ID"]), service, tasks, await self.nodes_of(tasks))
+
+    async def nodes_of(self, tasks: Sequence[JsonObject]) -> Mapping[str, read.Node]:
+        """Return the nodes, with all that these tasks are on as far as the swarm has them."""
+        wanted = {str(task["NodeID"]) for task in tasks if task.get("NodeID")}
+        return self.nodes if wanted <= self.nodes.keys() else await self.ask_nodes()
+
+    async def tasks_of(self, service: JsonObject) -> Sequence[JsonObject]:
+        """Return the tasks of a service, former ones too; none where it is gone."""
+        try:
+            return await self._client.tasks.list(filters_of(service))
+        except errors.ObjectNotFound:
+            return ()
+
+    async def resolve(self, image: str, registry_auth: str, timeout: float) -> Resolved | None:
+        """Ask its registry, for `timeout` seconds, what an image is; None where it does not say."""
+        now = time.monotonic()
+        if now - self._unresolved.get(image, -UNRESOLVED_SECONDS) < UNRESOLVED_SECONDS:
+            return None
+        try:
+            found = await self._client.distribution.inspect(
+                image, registry_auth=registry_auth, timeout=timeout
+            )
+        except errors.EngineError as exc:
+            self._unresolved = {
+                each: at for each, at in self._unresolved.items() if now - at < UNRESOLVED_SECONDS
+            }
+            self._unresolved[image] = now
+            _log.warning(
+                "Cannot ask the registry for the digest of %s: each node asks it for itself (%s)",
+                image,
+                exc.message,
+            )
+            return None
+        return resolved(found)
+
+
+def resolved(answer: JsonObject) -> Resolved | None:
+    """Read the body of `GET /distribution/NAME/json`."""
+    digest = str((answer.get("Descriptor") or {}).get("digest") or "")
+    platforms = list[JsonObject]()
+    for each in answer.get("Platforms") or ():
+        os, architecture = str(each.get("os") or ""), str(each.get("architecture") or "")
+        # Attestations are listed as such. Nodes with ARM do not name it alike: https://github.com/moby/swarmkit/issues/2294
+        platform = {"OS": os, "Architecture": "" if architecture == "arm" else architecture}
+        if "unknown" not in {os, architecture} and platform not in platforms:
+            platforms.append(platform)
+    return Resolved(digest, platforms) if digest else None
+
+
+def filters_of(service: JsonObject) -> Filters:
+    """Return what tells the tasks of a service from others.
+
+    Our label does, also when the service is gone: a filter by service is an error then.
+    """
+    marks = (service.get("Spec") or {}).get("Labels") or {}
+    spawn_id = marks.get(labels.SPAWN)
+    return {"label": [f"{labels.SPAWN}={spawn_id}"]} if spawn_id else {"service": [str(service["ID"])]}
