@@ -1,0 +1,87 @@
+"""Secrets and configs that are made for one service, and go with it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.client import swarm_files
+from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.launch import SwarmFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileWanted:
+    """A file that a server is to find."""
+
+    target: str
+    """A name below `/run/secrets` (of a config: below `/`), or an absolute path, inside the container."""
+    data: bytes = field(repr=False)
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesWanted:
+    """All of them; a secret is never on a node's disk."""
+
+    secrets: Sequence[FileWanted] = ()
+    configs: Sequence[FileWanted] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesMade:
+    """The same, as the swarm has them."""
+
+    secrets: Sequence[SwarmFile] = ()
+    configs: Sequence[SwarmFile] = ()
+
+
+class FilesOfASpawn:
+    """The secrets and configs of one creation. None is ever changed, so each has its own."""
+
+    def __init__(self, client: Client, owner: labels.Owner) -> None:
+        self._client = client
+        self._labels = labels.ownership_labels_of(owner)
+        self._made: list[tuple[swarm_files.SwarmFiles, str]] = []
+
+    async def make(self, wanted: FilesWanted) -> FilesMade:
+        """Make them. Raises EngineError; what was made by then is remembered."""
+        return FilesMade(
+            secrets=[await self._make(self._client.secrets, each) for each in wanted.secrets],
+            configs=[await self._make(self._client.configs, each) for each in wanted.configs],
+        )
+
+    async def discard(self) -> None:
+        """Remove what was made, but for what a service uses: that goes with it."""
+        for verbs, file_id in self._made:
+            await _remove(verbs, file_id)
+
+    async def _make(self, verbs: swarm_files.SwarmFiles, wanted: FileWanted) -> SwarmFile:
+        name = f"{labels.PREFIX}{uuid.uuid4().hex}"
+        made = await verbs.create(name, wanted.data, self._labels)
+        self._made.append((verbs, made))
+        return SwarmFile(
+            id=made, name=name, target=wanted.target, uid=wanted.uid, gid=wanted.gid, mode=wanted.mode
+        )
+
+
+async def remove_labelled(client: Client, wanted: Mapping[str, str], *, but: Collection[str] = ()) -> None:
+    """Remove the secrets and configs with these labels, but for those of some spawns, and those in use."""
+    for verbs in (client.secrets, client.configs):
+        for each in await verbs.list(wanted):
+            spawn_id = ((each.get("Spec") or {}).get("Labels") or {}).get(labels.SPAWN)
+            if spawn_id not in but:
+                await _remove(verbs, str(each["ID"]))
+
+
+async def _remove(verbs: swarm_files.SwarmFiles, file_id: str) -> None:
+    try:
+        await verbs.remove(file_id)
+    except errors.InvalidConfig:
+        # A service uses it: whoever removes that removes it.
+        return
