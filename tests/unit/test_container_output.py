@@ -59,3 +59,10 @@ def test_neither_much_output_nor_a_long_line_takes_much_memory() -> None:
         tracemalloc.stop()
     assert most < 2**20
     assert "the end" in tail.text
+
+
+@given(FRAMES, st.integers(1, 30))
+def test_what_the_engine_says_itself_is_no_output(frames: list[tuple[int, bytes]], size: int) -> None:
+    alone = b"".join(frame(*each) for each in frames)
+    beside = frame(3, b"Error grabbing logs") + alone + frame(3, b"incomplete log stream")
+    assert text(beside) == fed(beside, size, 1000).text == text(alone)

@@ -172,7 +172,9 @@ def test_its_addresses_are_those_of_its_task() -> None:
         {"Network": {"Spec": {"Name": "bare"}}},
         {"Network": {"Spec": {"Name": "ingress", "Ingress": True}}, "Addresses": ["10.0.0.9/24"]},
     ]
-    ports = {"Ports": [{"TargetPort": 8888, "PublishedPort": 32768, "Protocol": "tcp"}, {"TargetPort": 1}]}
+    port = {"TargetPort": 8888, "PublishedPort": 32768, "Protocol": "tcp"}
+    # Once for IPv4, once for IPv6.
+    ports = {"Ports": [port, port, {"TargetPort": 1}]}
     found = seen({**task("running", PortStatus=ports), "NetworksAttachments": attached})
     assert found.addresses == Addresses(
         networks={"hubnet": "10.0.1.7", "bare": ""},

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 STDERR = 2
-
+SYSTEM = 3
+"""What the Engine itself says of what it could not read; a swarm's manager does where a node is away."""
 
 MOST_BYTES = 64 * 1024
 """Of what a command or a server has written, the end is kept, about so much of it."""
@@ -79,7 +80,7 @@ class Tail:
         return f"{CUT}{found}" if self._cut and found else found
 
     def _begin(self, header: bytes) -> None:
-        if header[1:4] == b"\0\0\0" and header[0] <= STDERR:
+        if header[1:4] == b"\0\0\0" and header[0] <= SYSTEM:
             self._stream, self._left = header[0], int.from_bytes(header[4:], "big")
             self._header = b""
         else:
@@ -88,6 +89,8 @@ class Tail:
             self._keep(0, header)
 
     def _keep(self, stream: int, piece: bytes) -> None:
+        if stream == SYSTEM:
+            return
         self._kept.append((stream, piece))
         self._size += len(piece)
         while (over := self._size - self._most) > 0:
@@ -127,9 +130,10 @@ def _frames(raw: bytes) -> Iterator[tuple[int, bytes]]:
     endian). A terminal's output has no frames.
     """
     at = 0
-    while raw[at + 1 : at + 4] == b"\0\0\0" and raw[at] <= 2:
+    while raw[at + 1 : at + 4] == b"\0\0\0" and raw[at] <= SYSTEM:
         size = int.from_bytes(raw[at + 4 : at + 8], "big")
-        yield raw[at], raw[at + 8 : at + 8 + size]
+        if raw[at] != SYSTEM:
+            yield raw[at], raw[at + 8 : at + 8 + size]
         at += 8 + size
     if at == 0:
         yield 0, raw

@@ -190,7 +190,10 @@ def _host_ports(task: JsonObject, host: str) -> dict[str, list[Binding]]:
     for port in ((task.get("Status") or {}).get("PortStatus") or {}).get("Ports") or ():
         if port.get("PublishedPort"):
             key = f"{port.get('TargetPort')}/{port.get('Protocol') or 'tcp'}"
-            published.setdefault(key, []).append(Binding(host, str(port["PublishedPort"])))
+            binding = Binding(host, str(port["PublishedPort"]))
+            # Newer Engines tell it once for IPv4 and once for IPv6.
+            if binding not in published.setdefault(key, []):
+                published[key].append(binding)
     return published
 
 
