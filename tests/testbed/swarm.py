@@ -25,10 +25,11 @@ from typing import Any
 import httpx
 
 from tests.testbed import newest, proc
-from tests.testbed.engine import GONE_WITHIN, ensure_engine, environment
+from tests.testbed.bridge import Bridge, ip
+from tests.testbed.engine import GONE_WITHIN, ensure_engine
 from tests.testbed.images import ensure_stub_image, recipe_hash
 from tests.testbed.registry import ACCOUNT, Registry, registry_command, registry_environment
-from tests.testbed.steps import TestbedError, cache_dir, lock, run, step, wait_until
+from tests.testbed.steps import TestbedError, cache_dir, lock, step, wait_until
 from tests.testbed.swarm_node import BOOT, SwarmNode
 
 SUBNETS = range(100)
@@ -52,7 +53,7 @@ class Swarm:
 
     def __init__(self, subnet: str, usr: str) -> None:
         self.subnet = subnet
-        """Three bytes of the addresses of its machines."""
+        self.bridge = Bridge(subnet)
         self.manager = SwarmNode(MANAGER, _folder() / MANAGER, f"{subnet}.11")
         self.worker = SwarmNode(WORKER, _folder() / WORKER, f"{subnet}.12", Path(usr) if usr else None)
         self.network = NETWORK
@@ -69,10 +70,6 @@ class Swarm:
     def host_address(self) -> str:
         """The address at which the machines, and containers on them, reach this machine."""
         return f"{self.subnet}.1"
-
-    @property
-    def bridge(self) -> str:
-        return f"swarm{self.subnet.rpartition('.')[2]}"
 
     @property
     def stub(self) -> str:
@@ -228,7 +225,7 @@ def stop_swarm() -> bool:
                 os.kill(pid, signal.SIGKILL)
             if not wait_until(lambda: not _registry_pids(), GONE_WITHIN, every=0.05):
                 raise TestbedError(f"The swarm's registry does not end: {_registry_pids()}")
-            _unplug(swarm)
+            swarm.bridge.remove()
             shutil.rmtree(_folder())
         return True
 
@@ -236,9 +233,7 @@ def stop_swarm() -> bool:
 def remains(swarm: Swarm) -> list[str]:
     """What of this swarm there is: processes, cgroups, links, the rule and folders."""
     found = [each for node in swarm.nodes for each in node.remains()]
-    found += [f"registry {pid}" for pid in _registry_pids()]
-    found += [f"link {swarm.bridge}"] * _has_bridge(swarm)
-    found += ["rule of the packet filter"] * _has_rule(swarm)
+    found += [*swarm.bridge.remains(), *(f"registry {pid}" for pid in _registry_pids())]
     return found + [str(_folder())] * _folder().exists()
 
 
@@ -297,45 +292,22 @@ def _plug(usr: str) -> Swarm:
     """Take a free subnet, and make its bridge; what is about to be made is written down first."""
     for third in SUBNETS:
         subnet = f"198.18.{third}"
-        if f" {subnet}." in _ip("-4", "-oneline", "address"):
+        if f" {subnet}." in ip("-4", "-oneline", "address"):
             continue
         swarm = Swarm(subnet, usr)
         _write_state(subnet=subnet, usr=usr, complete=False)
         with contextlib.suppress(TestbedError):  # somebody has just taken it
-            _ip("link", "add", "name", swarm.bridge, "type", "bridge")
-            _ip("address", "add", f"{swarm.host_address}/24", "dev", swarm.bridge)
-            _ip("link", "set", swarm.bridge, "up")
-            # Frames from one port of the bridge to another pass the filter, whose policy is Docker's: DROP.
-            _iptables("-I", "FORWARD", *_rule(swarm))
+            swarm.bridge.make()
             return swarm
         swarm.close()
     raise TestbedError("No network from 198.18.0.0/24 to 198.18.99.0/24 is free for a swarm.")
-
-
-def _unplug(swarm: Swarm) -> None:
-    if _has_bridge(swarm):
-        _ip("link", "delete", swarm.bridge)
-    while _has_rule(swarm):
-        _iptables("-D", "FORWARD", *_rule(swarm))
-
-
-def _has_bridge(swarm: Swarm) -> bool:
-    return any(link["ifname"] == swarm.bridge for link in json.loads(_ip("-json", "link")))
-
-
-def _has_rule(swarm: Swarm) -> bool:
-    return f"-i {swarm.bridge} " in _iptables("-S", "FORWARD")
-
-
-def _rule(swarm: Swarm) -> list[str]:
-    return ["-i", swarm.bridge, "-o", swarm.bridge, "-j", "ACCEPT"]
 
 
 def _bring_up(swarm: Swarm, image: str) -> None:
     _start_registry(swarm)
     own = ensure_engine()
     for node in swarm.nodes:
-        node.boot(swarm.bridge, 24)
+        node.boot(swarm.bridge)
         node.start(f"{swarm.subnet}.0/24")
     swarm.registry.add(STUB, image, own)
     for node in swarm.nodes:
@@ -397,11 +369,3 @@ def _sweep_node(http: httpx.Client) -> None:
         http.delete(f"/containers/{container['Id']}", params={"force": 1, "v": 1})
     for volume in http.get("/volumes").json()["Volumes"] or []:
         http.delete(f"/volumes/{volume['Name']}").raise_for_status()
-
-
-def _ip(*words: str) -> str:
-    return run(["ip", *words], env=environment(), advice="On Debian the package iproute2 is needed.")
-
-
-def _iptables(*words: str) -> str:
-    return run(["iptables", "--wait", *words], env=environment())

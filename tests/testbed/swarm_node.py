@@ -17,9 +17,10 @@ from pathlib import Path
 import httpx
 
 from tests.testbed import proc
+from tests.testbed.bridge import Bridge
 from tests.testbed.engine import GONE_WITHIN, EngineHandle, environment, find_engine_at, start_dockerd
 from tests.testbed.images import copy_image, recipe_hash
-from tests.testbed.steps import TestbedError, run, wait_until
+from tests.testbed.steps import TestbedError, wait_until
 
 BOOT = """
 ip link set lo up
@@ -89,7 +90,7 @@ class SwarmNode:
             raise TestbedError(f"The machine {self.name} does not run.")
         return ["nsenter", f"--target={first}", "--net", "--mount", "--uts", "--pid", "--", *words]
 
-    def boot(self, bridge: str, prefix: int) -> None:
+    def boot(self, bridge: Bridge) -> None:
         """Make the machine, and its network card at the bridge."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
@@ -111,13 +112,7 @@ class SwarmNode:
         if first is None or not booted.exists():
             told = (self.folder / "boot.log").read_text()
             raise TestbedError(f"The machine {self.name} did not boot: {told}")
-        plug = f"{bridge}-{self.address.rpartition('.')[2]}"
-        _ip("link", "add", plug, "type", "veth", "peer", "name", "eth0", "netns", str(first))
-        _ip("link", "set", plug, "master", bridge, "up")
-        # This machine's program: the other one may have none.
-        inside = ("nsenter", f"--target={first}", "--net", "--", "ip")
-        run([*inside, "address", "add", f"{self.address}/{prefix}", "dev", "eth0"], env=environment())
-        run([*inside, "link", "set", "eth0", "up"], env=environment())
+        bridge.plug(self.address, first)
 
     def start(self, insecure: str) -> EngineHandle:
         """Start dockerd and wait until it answers; `insecure` is the network whose registries have no TLS."""
@@ -205,7 +200,3 @@ class SwarmNode:
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
         return not self._cgroups()
-
-
-def _ip(*words: str) -> str:
-    return run(["ip", *words], env=environment(), advice="On Debian the package iproute2 is needed.")

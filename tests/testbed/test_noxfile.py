@@ -98,5 +98,5 @@ def test_a_part_that_waits_for_another_begins_when_that_has_ended_even_if_it_fai
         nox.kill()
         nox.wait()
     told = (tmp_path / "log").read_text()
-    assert "failed: fails\n" in told, told
+    assert "aborted: failed: fails" in told, told
     assert (tmp_path / "waited").exists(), told

@@ -1,0 +1,63 @@
+"""A bridge of this machine for machines that are namespaces of it."""
+
+from __future__ import annotations
+
+import json
+
+from tests.testbed.engine import environment
+from tests.testbed.steps import run
+
+
+class Bridge:
+    """The bridge of one subnet, in which this machine is host 1."""
+
+    def __init__(self, subnet: str) -> None:
+        self.subnet = subnet
+        """Three bytes of the addresses there."""
+        self.name = f"swarm{subnet.rpartition('.')[2]}"
+        # Frames from one port of the bridge to another pass the filter, whose policy is Docker's: DROP.
+        self._rule = ["-i", self.name, "-o", self.name, "-j", "ACCEPT"]
+
+    def make(self) -> None:
+        """Make it. Raises where there is one of its name."""
+        ip("link", "add", "name", self.name, "type", "bridge")
+        ip("address", "add", f"{self.subnet}.1/24", "dev", self.name)
+        ip("link", "set", self.name, "up")
+        _iptables("-I", "FORWARD", *self._rule)
+
+    def plug(self, address: str, process: int) -> None:
+        """Give the network namespace of this process a card at the bridge, with this address."""
+        port = f"{self.name}-{address.rpartition('.')[2]}"
+        ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(process))
+        ip("link", "set", port, "master", self.name, "up")
+        # This machine's program: the other one may have none.
+        inside = ("nsenter", f"--target={process}", "--net", "--", "ip")
+        run([*inside, "address", "add", f"{address}/24", "dev", "eth0"], env=environment())
+        run([*inside, "link", "set", "eth0", "up"], env=environment())
+
+    def remove(self) -> None:
+        """Remove it, if it is there."""
+        if self._is_there():
+            ip("link", "delete", self.name)
+        while self._has_rule():
+            _iptables("-D", "FORWARD", *self._rule)
+
+    def remains(self) -> list[str]:
+        """What of it there is: the link and the rule of the packet filter."""
+        found = [f"link {self.name}"] * self._is_there()
+        return found + [f"rule for {self.name}"] * self._has_rule()
+
+    def _is_there(self) -> bool:
+        return any(link["ifname"] == self.name for link in json.loads(ip("-json", "link")))
+
+    def _has_rule(self) -> bool:
+        return f"-i {self.name} " in _iptables("-S", "FORWARD")
+
+
+def ip(*words: str) -> str:
+    """Run the program of this name."""
+    return run(["ip", *words], env=environment(), advice="On Debian the package iproute2 is needed.")
+
+
+def _iptables(*words: str) -> str:
+    return run(["iptables", "--wait", *words], env=environment())
