@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from asyncdockerspawner import errors
-from asyncdockerspawner.hub import site_code
 from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.names import labels
+from asyncdockerspawner.spawners.site_values import dictionary, rendered
 from asyncdockerspawner.workloads.launch import LaunchInputs
 
 if TYPE_CHECKING:
@@ -36,8 +35,9 @@ async def launch_inputs(spawner: Overridable) -> LaunchInputs:
         mount_points=spawner.volume_mount_points,
         mem_limit=spawner.mem_limit,
         cpu_limit=spawner.cpu_limit,
-        extra_create=await _extra(spawner, "extra_create_kwargs"),
-        extra_host=await _extra(spawner, "extra_host_config"),
+        extra_create=await dictionary(spawner, "extra_create_kwargs"),
+        extra_host=await dictionary(spawner, "extra_host_config"),
+        healthcheck=_healthcheck(spawner),
     )
 
 
@@ -63,12 +63,12 @@ def name_by_template(spawner: Overridable) -> str:
     return str(rendered(spawner, spawner.name_template, "name_template"))
 
 
-def rendered(spawner: Overridable, value: Any, option: str) -> Any:
-    """Fill the templates of an option. Raises BadTemplate, which names it."""
-    try:
-        return spawner._render_templates(value)
-    except errors.BadTemplate as exc:
-        raise errors.BadTemplate(f"{option}: {exc}") from exc
+def _healthcheck(spawner: Overridable) -> Mapping[str, Any] | None:
+    given = spawner.healthcheck
+    if isinstance(given, Mapping):
+        filled: Mapping[str, Any] = rendered(spawner, given, "healthcheck")
+        return filled
+    return None if given == "image" else {"test": ["NONE"]}
 
 
 def is_overridden(spawner: Overridable, *names: str) -> bool:
@@ -79,14 +79,3 @@ def is_overridden(spawner: Overridable, *names: str) -> bool:
 def _is_ours(cls: type, name: str) -> bool:
     holder = next(each for each in cls.__mro__ if name in vars(each))
     return holder.__module__.startswith("asyncdockerspawner.")
-
-
-async def _extra(spawner: Overridable, option: str) -> Mapping[str, Any]:
-    value = getattr(spawner, option)
-    if callable(value):
-        with site_code.of_option(option):
-            value = await resolved(spawner._eval_if_callable(value))
-    if not isinstance(value, Mapping):
-        raise errors.BadOption(f"`{option}` has to give a dictionary, not {value!r}.")
-    filled: Mapping[str, Any] = rendered(spawner, value, option)
-    return filled

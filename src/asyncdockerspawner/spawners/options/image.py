@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import jupyterhub
-from traitlets import CaselessStrEnum, Dict, Enum, Float, HasTraits, List, TraitError, Unicode, Union, default
+from traitlets import CaselessStrEnum, Dict, Enum, Float, HasTraits, List, Unicode, Union, default
 
-from asyncdockerspawner.spawners.options.per_spawn import FunctionOr, PerSpawn
+from asyncdockerspawner.spawners.options.per_spawn import PerSpawn, SecretOr
 
 REPOSITORY = "quay.io/jupyterhub/singleuser"
 
@@ -27,17 +27,6 @@ class Images(Union):
 
 
 _IMAGES = Images()
-
-
-class _Secret(FunctionOr):
-    """A value that no error shows."""
-
-    def error(self, obj: Any, value: Any, error: Any = None, info: Any = None) -> NoReturn:
-        """Name the option and the kind of what was given, not what it is."""
-        raise TraitError(
-            f"`{self.name}` has to be a dictionary or a function, not a value of the type "
-            f"{type(value).__name__}."
-        )
 
 
 class ImageTraits(HasTraits):
@@ -99,7 +88,7 @@ class ImageTraits(HasTraits):
         """,
     ).tag(config=True)
 
-    registry_auth = _Secret(
+    registry_auth = SecretOr(
         Dict(allow_none=True),
         {},
         help="""Credentials for registries that images are pulled from.

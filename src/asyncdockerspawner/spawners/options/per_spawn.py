@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable as Function
-from typing import Any
+from typing import Any, NoReturn
 
 from traitlets import Callable, HasTraits, TraitError, TraitType, Union
 
@@ -23,6 +23,17 @@ class FunctionOr(Union):
     def default(self, obj: Any = None) -> Any:
         """Return each spawner a default of its own: hooks change dictionaries in place."""
         return copy.deepcopy(super().default(obj))
+
+
+class SecretOr(FunctionOr):
+    """A value that no error shows, or a function that gives one; who calls that keeps it to himself too."""
+
+    def error(self, obj: Any, value: Any, error: Any = None, info: Any = None) -> NoReturn:
+        """Name the option and the kind of what was given, not what it is."""
+        raise TraitError(
+            f"`{self.name}` has to be a dictionary or a function, not a value of the type "
+            f"{type(value).__name__}."
+        )
 
 
 class PerSpawn(FunctionOr):

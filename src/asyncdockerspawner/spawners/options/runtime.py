@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyterhub.traitlets import ByteSpecification
-from traitlets import Bool, CaselessStrEnum, Dict, Float, HasTraits, Unicode, default
+from traitlets import Bool, CaselessStrEnum, Dict, Float, HasTraits, Unicode, Union, default
 
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.spawners.options.per_spawn import FunctionOr, PerSpawn
@@ -45,6 +45,18 @@ class RuntimeTraits(HasTraits):
         help="""CPUs that a server may use, such as 1.5; 0 or None is no limit.
 
         May be a function of the spawner.
+        """,
+    ).tag(config=True)
+
+    healthcheck = Union(
+        [CaselessStrEnum(["image", "none"]), Dict()],
+        default_value="image",
+        help="""How the Engine itself looks whether a server is well: as the `image` says, not at all
+        (`none`), or a dictionary of docker-py's words for a `Healthcheck` (`test`, `interval`, …, with times
+        in nanoseconds).
+
+        Nothing here reads what it finds: the Hub asks the server itself. Each look starts a program in the
+        container, in the images of docker-stacks every five seconds; `none` spares that.
         """,
     ).tag(config=True)
 
