@@ -379,3 +379,20 @@ def test_any_name_is_taken_or_refused_in_our_words(name: str) -> None:
     else:
         with pytest.raises(BadOption, match="name_template"):
             build_service(inputs(name=name))
+
+
+def test_only_nodes_that_the_image_is_made_for_are_asked_to_run_it() -> None:
+    platforms = [{"OS": "linux", "Architecture": "amd64"}]
+    assert "Placement" not in build_service(inputs())["TaskTemplate"]
+    known = build_service(inputs(swarm=SwarmInputs(platforms=platforms)))
+    assert known["TaskTemplate"]["Placement"] == {"Platforms": platforms}
+
+
+def test_volumes_that_a_node_has_to_make_can_be_labelled() -> None:
+    mounted = {"home-ann": {"bind": "/home", "mode": "rw"}, "/data": {"bind": "/data", "mode": "ro"}}
+    body = ServiceBody(build_service(inputs(binds=mounted)))
+    marked = body.with_volume_labels({"home-ann": {"user": "ann"}, "/data": {"user": "ann"}})
+    mounts = {each["Target"]: each for each in marked.document["TaskTemplate"]["ContainerSpec"]["Mounts"]}
+    assert mounts["/home"]["VolumeOptions"] == {"Labels": {"user": "ann"}}
+    assert "VolumeOptions" not in mounts["/data"]
+    assert list(marked.local_volumes()) == ["home-ann"]

@@ -16,7 +16,7 @@ from asyncdockerspawner.lifecycle.spawn import Choice, Spawn, resolved
 from asyncdockerspawner.lifecycle.start import start
 from asyncdockerspawner.lifecycle.stop import leave, stop
 from asyncdockerspawner.lifecycle.subclass_start import as_step, attempt, claim, seen, step, within_a_start
-from asyncdockerspawner.lifecycle.volumes import ensure_volumes
+from asyncdockerspawner.lifecycle.volumes import ensure_volumes, volume_labels
 
 __all__ = [
     "Choice",
@@ -47,5 +47,6 @@ __all__ = [
     "step",
     "stop",
     "sweep",
+    "volume_labels",
     "within_a_start",
 ]

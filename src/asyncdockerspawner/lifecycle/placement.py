@@ -51,7 +51,7 @@ async def _look(server: Server) -> Observed | None:
         server.log.debug("Cannot ask about %s: %s", server.object_name, exc)
         return None
     if observed is None or not observed.runs:
-        died = await readiness.death(server, observed, " before it answered")
+        died = await readiness.death(server, observed)
         server.log.warning("%s: %s", server.object_name, died)
         raise died
     return observed

@@ -51,6 +51,8 @@ class SwarmInputs:
     """Its options."""
     stop_grace: float | None = None
     """Seconds from SIGTERM to SIGKILL; None is the Engine's 10 s."""
+    platforms: Sequence[Mapping[str, str]] = ()
+    """What the image is made for, as the Engine's `Platform`; none where that is not known."""
     node: str = ""
     """Id of the only node that it may run on; "" leaves that to the swarm."""
     secrets: Sequence[SwarmFile] = ()

@@ -116,6 +116,23 @@ class ServiceBody:
             }
         )
 
+    def with_volume_labels(self, marks: Mapping[str, Mapping[str, str]]) -> ServiceBody:
+        """Return one whose volumes carry labels, by their names, where a node has to make them."""
+
+        def marked(mount: JsonObject) -> JsonObject:
+            if mount.get("Type") != "volume" or mount.get("Source") not in marks:
+                return mount
+            options = mount.get("VolumeOptions") or {}
+            more = marks[str(mount["Source"])]
+            return {
+                **mount,
+                "VolumeOptions": {**options, "Labels": {**(options.get("Labels") or {}), **more}},
+            }
+
+        container = {**self._container, "Mounts": [marked(each) for each in self._mounts]}
+        task = {**self._task, "ContainerSpec": container}
+        return ServiceBody({**self.document, "TaskTemplate": task})
+
     @property
     def _task(self) -> JsonObject:
         return dict(self.document.get("TaskTemplate") or {})
@@ -142,6 +159,7 @@ def _computed(inputs: LaunchInputs) -> JsonObject:
             "Reservations": _amounts(swarm.cpu_guarantee, swarm.mem_guarantee, "guarantee"),
         },
         "RestartPolicy": {"Condition": "none"},
+        "Placement": {"Platforms": [dict(each) for each in swarm.platforms]},
         "Networks": [{"Target": name} for name in names],
     }
     # In the mode `ingress` every node would take the port, and pass it on by IPVS.
