@@ -13,6 +13,8 @@ of its image or its own, or by its environment (`fake.exit` is `FAKE_EXIT`):
     fake.term_code   its exit code after SIGTERM (default 0)
     fake.changes     what it does to its files, in the lines of `docker diff`: "A /home/jovyan/x"
 
+It may be the manager of a swarm of two nodes: `tests.fake_engine.swarm`.
+
 A command whose first word contains `no-such` cannot be run. Containers have addresses in 127.0.0.0/8, so that
 `use_internal_ip` reaches them.
 """

@@ -19,6 +19,7 @@ import httpx
 
 from tests.fake_engine.dialects import NEWEST
 from tests.fake_engine.shapes import Json
+from tests.fake_engine.swarm.client import FakeSwarm
 from tests.testbed.steps import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,8 @@ class FakeEngine:
             transport=httpx.HTTPTransport(uds=str(path)), base_url="http://fake", timeout=30
         )
         """For requests of one's own, to the Engine's API or the control routes."""
+        self.swarm = FakeSwarm(self._control)
+        """What a test asks about its swarm; it is in none before `swarm.become("manager")`."""
 
     @classmethod
     def start(cls, directory: Path, like: str = "") -> FakeEngine:

@@ -55,7 +55,7 @@ class EventBus:
         stamp = time.time_ns()
         if self.past:
             stamp = max(stamp, self.past[-1]["timeNano"] + 1)
-        told = {**event, "scope": "local", "time": stamp // 10**9, "timeNano": stamp}
+        told = {"scope": "local", **event, "time": stamp // 10**9, "timeNano": stamp}
         self.past.append(told)
         if self.loss.takes(told):
             return
@@ -97,7 +97,7 @@ class EventBus:
         return len(open_streams)
 
 
-def _container(event: Json, wanted: list[str]) -> bool:
+def _named(event: Json, wanted: list[str]) -> bool:
     actor = event["Actor"]
     known = {actor["ID"], actor["Attributes"].get("name"), actor["Attributes"].get("container")}
     return any(each in known or actor["ID"].startswith(each) for each in wanted)
@@ -107,7 +107,10 @@ _MATCHERS: Mapping[str, Matcher] = {
     "type": lambda event, wanted: event["Type"] in wanted,
     "event": lambda event, wanted: event["Action"].partition(":")[0] in wanted or event["Action"] in wanted,
     "label": lambda event, wanted: has_labels(event["Actor"]["Attributes"], wanted),
-    "container": _container,
+    "container": _named,
+    "scope": lambda event, wanted: event["scope"] in wanted,
+    "service": lambda event, wanted: event["Type"] == "service" and _named(event, wanted),
+    "node": lambda event, wanted: event["Type"] == "node" and _named(event, wanted),
     "image": lambda event, wanted: event.get("from") in wanted,
 }
 

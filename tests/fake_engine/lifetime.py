@@ -11,6 +11,7 @@ from tests.fake_engine import differences, documents, listeners, policy
 from tests.fake_engine.answers import Refused
 from tests.fake_engine.shapes import ENDPOINT
 from tests.fake_engine.state import Container, EngineState, new_id, now, seconds_of
+from tests.fake_engine.swarm import overlay
 
 Linger: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -66,7 +67,7 @@ async def _launch(engine: EngineState, container: Container) -> None:
         connect(engine, container, name)
         attached.append(name)
     try:
-        await listeners.publish(container, _ports_given_out(engine))
+        await listeners.publish(container, _ports_given_out(engine), engine.address)
         _check_command(container)
     except Refused:
         disconnect(engine, container)
@@ -133,6 +134,8 @@ def connect(engine: EngineState, container: Container, name: str, *, told: bool 
             IPPrefixLen=24,
             MacAddress=f"02:42:ac:11:00:{host:02x}",
         )
+    if network["Driver"] == "overlay":
+        overlay.join(network, container, endpoint)
     network["Containers"][container.id] = endpoint
     if told:
         engine.network_event(network, "connect", container=container.id)
@@ -143,6 +146,7 @@ def disconnect(engine: EngineState, container: Container) -> None:
     for name, endpoint in container.networks.items():
         network = next((each for each in engine.networks.values() if each["Name"] == name), None)
         if network is not None and network["Containers"].pop(container.id, None):
+            overlay.leave(network, container)
             engine.network_event(network, "disconnect", container=container.id)
         kept = {key: endpoint[key] for key in ("Aliases", "IPAMConfig", "NetworkID")}
         endpoint.update({**ENDPOINT, **kept})

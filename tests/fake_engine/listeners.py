@@ -22,13 +22,13 @@ _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\
 _PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 
 
-async def publish(container: Container, given_out: set[int]) -> None:
+async def publish(container: Container, given_out: set[int], at: str = LOOPBACK) -> None:
     """Open the ports that a starting container publishes, and its own address. Raises Refused."""
     speaks = container.trait("http") != "0"
     ports: Json = dict.fromkeys(sorted(container.config.get("ExposedPorts") or ()))
     for port, bindings in (container.host_config["PortBindings"] or {}).items():
         asked: list[Json] = bindings or [{}]
-        ports[port] = [await _bind(container, binding, speaks, given_out) for binding in asked]
+        ports[port] = [await _bind(container, binding, speaks, (given_out, at)) for binding in asked]
     if container.host_config["NetworkMode"] in {"host", "none"}:
         ports = {}
     container.ports = ports
@@ -36,11 +36,12 @@ async def publish(container: Container, given_out: set[int]) -> None:
         await _listen_inside(container, ports)
 
 
-async def _bind(container: Container, binding: Json, speaks: bool, given_out: set[int]) -> Json:
+async def _bind(container: Container, binding: Json, speaks: bool, there: tuple[set[int], str]) -> Json:
+    given_out, at = there
     asked = int(binding.get("HostPort") or 0)
     host = binding.get("HostIp") or "0.0.0.0"  # noqa: S104 - told, never bound
     try:
-        server = await _listen(container, asked, speaks)
+        server = await _listen(container, asked, speaks, at)
     except OSError as exc:
         close(container)
         # The Engine knows the ports that it gave out itself; the others, its proxy stumbles over.
@@ -58,9 +59,9 @@ async def _bind(container: Container, binding: Json, speaks: bool, given_out: se
     return {"HostIp": host, "HostPort": str(_port(server))}
 
 
-async def _listen(container: Container, asked: int, speaks: bool) -> asyncio.Server:
+async def _listen(container: Container, asked: int, speaks: bool, at: str) -> asyncio.Server:
     for _ in range(TRIES):
-        server = await asyncio.start_server(_serve if speaks else _hang_up, LOOPBACK, asked)
+        server = await asyncio.start_server(_serve if speaks else _hang_up, at, asked)
         if asked or _port(server) not in container.had_ports:
             container.had_ports.add(_port(server))
             return server

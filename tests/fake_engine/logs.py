@@ -27,7 +27,7 @@ async def stream(request: web.Request, container: Container, *, typed: bool) -> 
     response = web.StreamResponse(headers={"Content-Type": f"application/vnd.docker.{kind}-stream"})
     await response.prepare(request)
     sent = len(container.log)
-    for line in _tail([each for each in container.log if each[0] in wanted], query.get("tail", "all")):
+    for line in tail([each for each in container.log if each[0] in wanted], query.get("tail", "all")):
         await request["drip"](response, _frame(container, line, flag(query, "timestamps")))
     while flag(query, "follow") and container.running and not gone(request):
         await asyncio.sleep(0.02)
@@ -38,10 +38,11 @@ async def stream(request: web.Request, container: Container, *, typed: bool) -> 
     return response
 
 
-def _tail(lines: list[Line], tail: str) -> list[Line]:
-    if not tail.isdigit():
+def tail(lines: list[Line], most: str) -> list[Line]:
+    """The last so many lines; all of them where that is no number."""
+    if not most.isdigit():
         return lines
-    return lines[-int(tail) :] if int(tail) else []
+    return lines[-int(most) :] if int(most) else []
 
 
 def _frame(container: Container, line: Line, stamped: bool) -> bytes:

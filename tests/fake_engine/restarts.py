@@ -74,6 +74,9 @@ async def _cleared(engine: EngineState, container: Container, *, live_restore: b
     lifetime.found_dead(engine, container, code)
     container.by_hand = True
     engine.container_event(container, "die", exitCode=str(code))
+    # The swarm's tasks wait for it, though nobody else can.
+    async with container.changed:
+        container.changed.notify_all()
     if not live_restore:
         engine.container_event(container, "stop")
     if container.host_config["AutoRemove"]:

@@ -21,6 +21,10 @@ from tests.fake_engine.faults import Desk
 from tests.fake_engine.images import Images
 from tests.fake_engine.shapes_system import INFO, VERSION
 from tests.fake_engine.state import EngineState
+from tests.fake_engine.swarm import info
+from tests.fake_engine.swarm.control import SwarmControl
+from tests.fake_engine.swarm.rooms import rooms as swarm_rooms
+from tests.fake_engine.swarm.state import Swarm
 from tests.fake_engine.volumes_networks import Networks, Volumes
 
 BACKLOG = 1024
@@ -36,8 +40,9 @@ _HEADERS = {
 class System:
     """Answers about the Engine itself."""
 
-    def __init__(self, engine: EngineState) -> None:
+    def __init__(self, engine: EngineState, swarm: Swarm) -> None:
         self._engine = engine
+        self._swarm = swarm
 
     def routes(self) -> list[web.RouteDef]:
         """Method, path and handler of each."""
@@ -50,7 +55,9 @@ class System:
 
     async def ping(self, _request: web.Request) -> web.Response:
         """`GET` and `HEAD /_ping`."""
-        return web.Response(text="OK", headers={"Cache-Control": "no-cache, no-store, must-revalidate"})
+        told = {"Swarm": info.header(self._swarm)} if self._engine.dialect.new else {}
+        headers = {"Cache-Control": "no-cache, no-store, must-revalidate", **told}
+        return web.Response(text="OK", headers=headers)
 
     async def version(self, _request: web.Request) -> web.Response:
         """`GET /version`."""
@@ -65,6 +72,7 @@ class System:
             "ContainersRunning": sum(counts),
             "ContainersStopped": len(counts) - sum(counts),
             "Images": len(self._engine.images),
+            "Swarm": {**INFO["Swarm"], **info.section(self._swarm)},
         }
         return answer(self._engine.dialect.info(told))
 
@@ -124,6 +132,7 @@ class Server:
         self._socket = socket
         self._like = like
         self._engine = EngineState()
+        self._swarm = Swarm(self._engine)
         self._desk = Desk()
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.2)
         self._site: web.UnixSite | None = None
@@ -134,12 +143,13 @@ class Server:
         engine = self._engine
         app = web.Application(middlewares=[self._desk.middleware(), refusals(engine)], client_max_size=2**26)
         rooms: Iterable[Any] = (
-            System(engine),
+            System(engine, self._swarm),
             Containers(engine),
             Builds(engine),
             Images(engine),
             Volumes(engine),
-            Networks(engine),
+            Networks(engine, self._swarm),
+            *swarm_rooms(self._swarm),
         )
         for room in rooms:
             for route in room.routes():
@@ -147,6 +157,7 @@ class Server:
                 again = web.RouteDef(route.method, versioned, route.handler, route.kwargs)
                 app.router.add_routes([route, again])
         app.router.add_routes(Control(engine, self._desk, self._reset, self._go_offline).routes())
+        app.router.add_routes(SwarmControl(self._swarm).routes())
         app.on_response_prepare.append(self._add_headers)
         return app
 
@@ -168,8 +179,10 @@ class Server:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        for container in self._engine.containers.values():
-            listeners.close(container)
+        there = [each.engine for each in self._swarm.nodes.values()]
+        for engine in (self._engine, *there):
+            for container in engine.containers.values():
+                listeners.close(container)
 
     async def _reset(self, like: str = "") -> None:
         await self._empty()
@@ -181,6 +194,7 @@ class Server:
         engine.events.loss = events.Loss()
         engine.events.held = None
         engine.away = False
+        self._swarm.clear()
         images.furnish(engine)
         volumes_networks.furnish(engine)
         self._desk.forget()

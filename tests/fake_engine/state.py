@@ -109,6 +109,8 @@ class EngineState:
     """Which Engine's way to speak this is."""
     events: EventBus = field(default_factory=EventBus)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    address: str = "127.0.0.1"
+    """Where its published ports are."""
     away: bool = False
     """While the Engine itself is down, nobody hears of what its containers do."""
 

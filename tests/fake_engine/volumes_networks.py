@@ -13,6 +13,8 @@ from tests.fake_engine.lifetime import PREDEFINED
 from tests.fake_engine.listeners import SUBNET
 from tests.fake_engine.shapes import ENDPOINT, Json
 from tests.fake_engine.state import EngineState, new_id, now
+from tests.fake_engine.swarm import networks as swarm_networks
+from tests.fake_engine.swarm.state import Swarm
 from tests.fake_engine.validation import check_volume_name
 
 
@@ -117,8 +119,9 @@ class Volumes:
 class Networks:
     """Answers about networks."""
 
-    def __init__(self, engine: EngineState) -> None:
+    def __init__(self, engine: EngineState, swarm: Swarm) -> None:
         self._engine = engine
+        self._swarm = swarm
 
     def routes(self) -> list[web.RouteDef]:
         """Method, path and handler of each."""
@@ -137,11 +140,13 @@ class Networks:
         name, driver = body.get("Name") or "", body.get("Driver") or "bridge"
         if not name:
             raise Refused(500, "invalid name: ")
-        if driver not in {"bridge", "macvlan", "ipvlan"}:
+        if driver not in {"bridge", "macvlan", "ipvlan", "overlay"}:
             raise Refused(404, f'plugin "{driver}" not found')
         taken = any(each["Name"] == name for each in self._engine.networks.values())
-        if taken and body.get("CheckDuplicate"):
+        if taken and (body.get("CheckDuplicate") or driver == "overlay"):
             raise Refused(409, f"network with name {name} already exists")
+        if driver == "overlay":
+            return answer({"Id": swarm_networks.make(self._swarm, name, body)["Id"], "Warning": ""}, 201)
         network = make_network(self._engine, name, driver, body.get("Labels") or {})
         return answer({"Id": network["Id"], "Warning": ""}, 201)
 
@@ -151,17 +156,23 @@ class Networks:
         names = filters.get("name")
         return answer(
             [
-                self._engine.dialect.network({**_shown(each), "Containers": {}})
+                self._engine.dialect.network(
+                    {**_shown(each), "Containers": None if each["Scope"] == "swarm" else {}}
+                )
                 for each in self._engine.networks.values()
-                if has_labels(each["Labels"], filters.get("label", []))
+                if has_labels(each["Labels"] or {}, filters.get("label", []))
                 and (names is None or any(part in each["Name"] for part in names))
+                and all(
+                    each[key.title()] in filters.get(key, [each[key.title()]]) for key in ("scope", "driver")
+                )
             ]
         )
 
     async def inspect(self, request: web.Request) -> web.Response:
         """`GET /networks/REF`."""
         network = self._engine.network(request.match_info["ref"])
-        told = {**_shown(network), "Containers": self._inside(network)}
+        inside = self._inside(network) or (None if network["Scope"] == "swarm" else {})
+        told = {**_shown(network), "Containers": inside}
         return answer(self._engine.dialect.network(told))
 
     def _inside(self, network: Json) -> Json:
@@ -174,6 +185,8 @@ class Networks:
                 "IPv6Address": "",
             }
             for number, endpoint in network["Containers"].items()
+            # What runs on other nodes of a swarm is not seen here.
+            if number in self._engine.containers
         }
 
     async def remove(self, request: web.Request) -> web.Response:
@@ -182,6 +195,9 @@ class Networks:
         name = network["Name"]
         if name in PREDEFINED:
             raise Refused(403, f"{name} is a pre-defined network and cannot be removed")
+        if network["Scope"] == "swarm":
+            swarm_networks.remove(self._swarm, network)
+            return nothing()
         if network["Containers"]:
             why = f"network {name} id {network['Id']} has active endpoints"
             if self._engine.dialect.new:

@@ -75,6 +75,7 @@ def test_an_answer_is_told_apart_by_status_and_message(
         (404, "network nowhere not found"),
         (500, "network nowhere not found"),
         (500, "rpc error: code = Unknown desc = constraint expected one operator from ==, !="),
+        (500, "rpc error: code = Unknown desc = value 'a b!' is invalid"),
         (403, "network bridge cannot be used with services. Only networks scoped to the swarm can be used"),
     ],
 )

@@ -72,7 +72,7 @@ _RULES = (
     _DISK_FULL,
     _rule(
         errors.NotSwarmManager,
-        (503,),
+        (500, 503),
         r"not a swarm manager|not part of a swarm|swarm is encrypted|swarm certificates have expired",
     ),
     # It has asked no other manager yet, and done nothing.
@@ -93,7 +93,7 @@ _RULES = (
         _rule(
             errors.InvalidConfig,
             (403, 404, 500),
-            r"network \S+ (not found|cannot be used)|^constraint\b",
+            r"network \S+ (not found|cannot be used)|^constraint expected|^(key|value) '.*' is invalid",
             operation=f"{verb} service",
         )
         for verb in ("create", "update")
