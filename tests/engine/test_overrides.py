@@ -305,3 +305,13 @@ async def test_a_start_of_an_object_in_a_network_that_is_gone_is_caught_as_docke
     with pytest.raises(docker.errors.NotFound) as caught:
         await spawner.start_object()
     assert isinstance(caught.value, errors.BadOption)
+
+
+async def test_a_step_is_at_one_engine_the_next_at_what_the_options_mean_then(make: MakeWorld) -> None:
+    spawner = make().new_spawner()
+    server = spawner._managed
+    before = server.engine
+    spawner.client_kwargs = {"base_url": "tcp://127.0.0.1:9"}
+    assert spawner.engine is not before
+    assert (server.engine, server.watch) == (before, before.watch(spawner.hub_id))
+    assert spawner._managed.engine is server.engine is spawner.engine

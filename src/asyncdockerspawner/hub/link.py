@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from asyncdockerspawner.hub import records
-from asyncdockerspawner.hub.base import HubSpawner, hub_side, username
+from asyncdockerspawner.hub.base import HubSpawner, hub_api_url, hub_side, server_prefix, username
 from asyncdockerspawner.hub.spawn_log import SpawnLog
 from asyncdockerspawner.lifecycle.protocols import Log
 
@@ -18,17 +18,13 @@ class HubLink:
 
     def __init__(self, spawner: HubSpawner) -> None:
         self._spawner = spawner
+        self.names = HubNames(spawner)
         self.spawn_log = SpawnLog()
 
     @property
     def log(self) -> Log:
         """The spawner's log."""
         return self._spawner.log
-
-    @property
-    def hub_id(self) -> str:
-        """What tells this Hub from others."""
-        return str(self._spawner.hub_id)
 
     @property
     def api_token(self) -> str:
@@ -92,6 +88,38 @@ class HubLink:
     def rows(self) -> DatabaseRows:
         """Return the database, as seen by this server."""
         return DatabaseRows(self._spawner)
+
+
+class HubNames:
+    """What the Hub calls one server and itself: a `lifecycle.protocols.Names`."""
+
+    def __init__(self, spawner: HubSpawner) -> None:
+        self._spawner = spawner
+
+    @property
+    def hub_id(self) -> str:
+        """What tells this Hub from others."""
+        return str(self._spawner.hub_id)
+
+    @property
+    def username(self) -> str:
+        """The user's name."""
+        return username(self._spawner)
+
+    @property
+    def servername(self) -> str:
+        """The server's name."""
+        return self._spawner.name
+
+    @property
+    def prefix(self) -> str:
+        """Where the Hub serves the server."""
+        return server_prefix(self._spawner)
+
+    @property
+    def api_url(self) -> str:
+        """Where servers reach the Hub's API."""
+        return hub_api_url(self._spawner)
 
 
 class DatabaseRows:

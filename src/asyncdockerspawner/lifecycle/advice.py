@@ -19,7 +19,7 @@ MOST_CHARACTERS = 40
 async def warn_if_hub_is_unreachable(server: Server) -> None:
     """Log what to set where the Hub listens on its own machine's loopback only."""
     name, engine = server.policy.network_name, server.engine
-    address = urlsplit(server.policy.hub_api_url).hostname or ""
+    address = urlsplit(server.hub.names.api_url).hostname or ""
     if is_shared(_network_mode(server)) or not _loopback(address) or name in engine.told:
         return
     engine.told.add(name)

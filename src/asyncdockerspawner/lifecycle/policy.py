@@ -13,11 +13,6 @@ from asyncdockerspawner.images.pulls import PullPolicy
 class Policy:
     """The options of a server that its life depends on, as they were when a command or a step began."""
 
-    username: str
-    servername: str
-    prefix: str
-    """Path below which the Hub serves it, such as `/user/alice/`."""
-    hub_api_url: str
     internal_ssl: bool
     image: str
     pull_policy: PullPolicy
@@ -46,12 +41,12 @@ class Policy:
     placement_timeout: float = 0.0
     """Seconds that a swarm has to find a node."""
     on_node_loss: str = "report"
-    named_by_image: bool
-    """Names of objects may differ by their image alone."""
-    decides_late: bool
-    """A subclass may choose image, name and Engine in its `start`, or in what that calls."""
-    own_start: bool
-    """A subclass has a `start` of its own."""
+    named_by_image: Callable[[], bool] = field(repr=False)
+    """Tells whether names of objects may differ by their image alone."""
+    decides_late: Callable[[], bool] = field(repr=False)
+    """Tells whether a subclass may choose image, name and Engine in its `start`, or in what that calls."""
+    own_start: Callable[[], bool] = field(repr=False)
+    """Tells whether a subclass has a `start` of its own."""
     per_spawn: Callable[[str], Any] = field(repr=False)
     """Reads an option that may be a function of the spawner: only a start needs what such a one gives."""
 

@@ -34,7 +34,7 @@ async def prepare(server: Server) -> None:
     server.spawn = spawn = Spawn(labels.new_spawn_id(), live=True)
     try:
         with _left_to_the_start(server, spawn):
-            await _settle(server, spawn, final=not server.policy.decides_late)
+            await _settle(server, spawn, final=not server.policy.decides_late())
         with _left_to_the_start(server, spawn):
             await start_slot.acquire(server, spawn)
             await advice.warn_if_hub_is_unreachable(server)
@@ -62,7 +62,7 @@ def _left_to_the_start(server: Server, spawn: Spawn) -> Iterator[None]:
         raise
     except Exception as exc:
         waits = spawn.choice is not None and exc is spawn.choice.error
-        if not (server.policy.decides_late or waits):
+        if not (server.policy.decides_late() or waits):
             raise
         server.log.info("%s: this is left to the start, which may change it: %r", server.object_name, exc)
 
@@ -86,12 +86,13 @@ async def _ensure_image(server: Server, spawn: Spawn, *, final: bool) -> None:
     before = spawn.ensured
     if before is not None and _same(before, wanted):
         if before.error is None:
-            server.overrides.use_image(before.image)
-            server.renew()
+            if before.image != wanted.image:
+                server.overrides.use_image(before.image)
+                server.renew()
             return
         # A site's own code may need what its `start` has set, so that is asked again.
         ours = isinstance(before.error, errors.AsyncDockerSpawnerError)
-        if (ours and not isinstance(before.error, errors.SiteCodeFailed)) or not server.policy.own_start:
+        if (ours and not isinstance(before.error, errors.SiteCodeFailed)) or not server.policy.own_start():
             raise before.error
     if not final and server.engine.pulls.is_put_off(server.policy.image):
         return

@@ -52,6 +52,30 @@ class Overrides(Protocol):
         """Remove the object."""
 
 
+class Names(Protocol):
+    """What the Hub calls a server and itself, and where both are, each time that it is asked for."""
+
+    @property
+    def hub_id(self) -> str:
+        """What tells this Hub from others at the same Engine."""
+
+    @property
+    def username(self) -> str:
+        """The user's name."""
+
+    @property
+    def servername(self) -> str:
+        """The server's name; empty for the default server."""
+
+    @property
+    def prefix(self) -> str:
+        """Path below which the Hub serves it, such as `/user/alice/`."""
+
+    @property
+    def api_url(self) -> str:
+        """Address at which servers reach the Hub's API; empty without a Hub."""
+
+
 class Rows(Protocol):
     """What the Hub's database says of other servers, also when this one's own row is gone."""
 
@@ -76,8 +100,8 @@ class Link(Protocol):
         """The Hub's log."""
 
     @property
-    def hub_id(self) -> str:
-        """What tells this Hub from others at the same Engine."""
+    def names(self) -> Names:
+        """What server and Hub are called."""
 
     @property
     def api_token(self) -> str:

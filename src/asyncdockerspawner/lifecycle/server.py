@@ -26,19 +26,17 @@ T = TypeVar("T")
 
 
 class Place(Protocol):
-    """Where a server runs, and as what, each time that it is asked for."""
+    """Where a server runs, and as what."""
 
     @property
     def engine(self) -> Engine:
-        """The Engine."""
+        """The Engine that the options mean now."""
 
-    @property
-    def watch(self) -> Watch:
-        """What is known of this Hub's objects there."""
+    def watch(self, engine: Engine) -> Watch:
+        """Return what is known of this Hub's objects there."""
 
-    @property
-    def workload(self) -> Workload:
-        """What it runs as."""
+    def workload(self, engine: Engine) -> Workload:
+        """Return what it runs as there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +78,7 @@ class Server:
         self._take_policy = policy
         self._place = place
         self._policy: Policy | None = None
+        self._engine: Engine | None = None
 
     @property
     def policy(self) -> Policy:
@@ -89,8 +88,8 @@ class Server:
         return self._policy
 
     def renew(self) -> Server:
-        """Take the options anew when they are asked for next."""
-        self._policy = None
+        """Take the options, and the Engine that they mean, anew when they are asked for next."""
+        self._policy = self._engine = None
         return self
 
     async def after(self, step: Awaitable[T]) -> T:
@@ -107,18 +106,20 @@ class Server:
 
     @property
     def engine(self) -> Engine:
-        """The Engine that it runs at, or is about to."""
-        return self._place.engine
+        """The Engine that it runs at, or is about to, as of when somebody called `renew` last."""
+        if self._engine is None:
+            self._engine = self._place.engine
+        return self._engine
 
     @property
     def watch(self) -> Watch:
         """What is known of this Hub's objects there."""
-        return self._place.watch
+        return self._place.watch(self.engine)
 
     @property
     def workload(self) -> Workload:
         """What it runs as."""
-        return self._place.workload
+        return self._place.workload(self.engine)
 
     @property
     def object_name(self) -> str:
@@ -148,7 +149,7 @@ class Server:
         """
         if self.name_is_given:
             return name == self.record.object_name
-        if image == self.policy.image or not self.policy.named_by_image:
+        if image == self.policy.image or not self.policy.named_by_image():
             return True
         return name == self.overrides.usual_name()
 
@@ -171,25 +172,26 @@ class Server:
     @property
     def owner(self) -> labels.Owner:
         """Who its objects belong to: Hub, user, server, creation."""
+        names = self.hub.names
         return labels.Owner(
-            hub_id=self.hub.hub_id,
-            username=self.policy.username,
-            servername=self.policy.servername,
+            hub_id=names.hub_id,
+            username=names.username,
+            servername=names.servername,
             spawn_id=self.spawn.spawn_id if self.spawn else "",
         )
 
     @property
     def identity(self) -> Identity:
         """What tells whose an object is, as of now."""
-        policy = self.policy
+        names = self.hub.names
         return Identity(
             object_id=self.record.object_id,
             object_name=self.object_name,
             owner=self.owner,
             environment={
-                "JUPYTERHUB_USER": policy.username,
-                "JUPYTERHUB_SERVICE_PREFIX": policy.prefix,
-                "JUPYTERHUB_API_URL": policy.hub_api_url,
+                "JUPYTERHUB_USER": names.username,
+                "JUPYTERHUB_SERVICE_PREFIX": names.prefix,
+                "JUPYTERHUB_API_URL": names.api_url,
             },
             rows=self.hub.rows(),
         )
@@ -212,7 +214,7 @@ class Server:
         """Return the server's URL at an address."""
         host = f"[{ip}]" if ":" in ip else ip
         scheme = "https" if self.policy.internal_ssl else "http"
-        return f"{scheme}://{host}:{port}{self.policy.prefix}"
+        return f"{scheme}://{host}:{port}{self.hub.names.prefix}"
 
     def state(self) -> dict[str, Any]:
         """Return what is to be saved of it."""

@@ -53,12 +53,13 @@ async def behind(server: Server) -> None:
 
     Raises StillStopping where that takes too long: a container may wait for a file system that is gone.
     """
-    janitor, end = server.engine.janitor, time.monotonic() + CLEANUP_SECONDS + (server.stop_timeout or 0)
+    janitor, begin = server.engine.janitor, time.monotonic()
     for name, what in (
         (server.object_name, "The earlier server is still being stopped"),
         (volumes_of(server.owner), "Volumes of a deleted user or server are still being removed"),
     ):
         while janitor.busy(name):
+            end = begin + CLEANUP_SECONDS + (server.stop_timeout or 0)
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(TELL_SECONDS, max(end - time.monotonic(), 0))):
                     await janitor.settled(name)

@@ -177,8 +177,8 @@ class Overridable(Options, HubSpawner):
 
     def template_namespace(self) -> dict[str, str]:
         """Fields that every template may use."""
-        fields = namespace_of(self, username(self), self.name)
-        return {**fields, "username": self.escaped_name, "safe_username": self.escaped_name}
+        fields, escaped = namespace_of(self, username(self), self.name), self.escaped_name
+        return {**fields, "username": escaped, "safe_username": escaped}
 
     @property
     def escaped_name(self) -> str:

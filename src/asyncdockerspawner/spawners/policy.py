@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncdockerspawner.hub import records
-from asyncdockerspawner.hub.base import hub_api_url, server_prefix, username
 from asyncdockerspawner.images.pulls import PullPolicy
 from asyncdockerspawner.lifecycle import Leftovers, Policy, Reconciler
 from asyncdockerspawner.spawners.launch_inputs import is_overridden
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 def policy_of(spawner: Overridable) -> Policy:
     """Take the options as they are now."""
     return Policy(
-        username=username(spawner),
-        servername=spawner.name,
-        prefix=server_prefix(spawner),
-        hub_api_url=hub_api_url(spawner),
         internal_ssl=bool(spawner.internal_ssl),
         image=spawner.image,
         pull_policy=PullPolicy(spawner.pull_policy),
@@ -49,11 +44,16 @@ def policy_of(spawner: Overridable) -> Policy:
         any_port=port_is_any(spawner),
         extra_host_config=spawner.extra_host_config,
         delete_volumes_on_user_delete=spawner.delete_volumes_on_user_delete,
-        named_by_image=is_overridden(spawner, "_object_name_default") or "imagename" in spawner.name_template,
-        decides_late=decides_late(spawner),
-        own_start=is_overridden(spawner, "start"),
+        named_by_image=partial(named_by_image, spawner),
+        decides_late=partial(decides_late, spawner),
+        own_start=partial(is_overridden, spawner, "start"),
         per_spawn=partial(getattr, spawner),
     )
+
+
+def named_by_image(spawner: Overridable) -> bool:
+    """Tell whether names of objects may differ by their image alone."""
+    return is_overridden(spawner, "_object_name_default") or "imagename" in spawner.name_template
 
 
 def decides_late(spawner: Overridable) -> bool:
@@ -72,19 +72,17 @@ class ContainerPlace:
         """The spawner's Engine."""
         return self._spawner.engine
 
-    @property
-    def watch(self) -> Watch:
-        """The Engine's watch of this Hub; the first who asks has it compared with the database."""
+    def watch(self, engine: Engine) -> Watch:
+        """Return the Engine's watch of this Hub; the first who asks has it compared with the database."""
         spawner = self._spawner
-        watch = self.engine.watch(spawner.hub_id)
+        watch = engine.watch(spawner.hub_id)
         if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
-            watch.on_synced = reconciler(spawner, self.engine, watch, self.workload).begin
+            watch.on_synced = reconciler(spawner, engine, watch, self.workload(engine)).begin
         return watch
 
-    @property
-    def workload(self) -> ContainerWorkload:
-        """A container."""
-        spawner, engine = self._spawner, self.engine
+    def workload(self, engine: Engine) -> ContainerWorkload:
+        """Return a container."""
+        spawner = self._spawner
         known = engine.watch(spawner.hub_id).known
         return ContainerWorkload(engine.client, Steps(spawner.log, known, spawner.image))
 

@@ -56,7 +56,7 @@ def port_is_set(spawner: Any) -> bool:
 
 
 def _server_port(spawner: HasTraits) -> ServerPort | None:
-    trait = spawner.traits().get("port")
+    trait = getattr(type(spawner), "port", None)
     # A subclass may have made it something of its own.
     return trait if isinstance(trait, ServerPort) else None
 

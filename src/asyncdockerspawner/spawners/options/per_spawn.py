@@ -81,10 +81,9 @@ class SpawnValues:
 
         Raises BadOption where one fails.
         """
-        spawner = self._spawner
-        for name in names or spawner.trait_names():
-            trait = spawner.traits()[name]
-            function = spawner._trait_values.get(name)
+        spawner, traits = self._spawner, self._spawner.traits()
+        for name in names or traits:
+            trait, function = traits[name], spawner._trait_values.get(name)
             if isinstance(trait, PerSpawn) and callable(function) and not self._is_known(name, function):
                 value = self._call(name, function)
                 if inspect.isawaitable(value):
