@@ -303,6 +303,102 @@ def answers_of(cls: Any) -> dict[str, Any]:
     return found
 
 
+SERVICES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "limits": {"mem_limit": "2G", "cpu_limit": 1.5, "mem_guarantee": "1G", "cpu_guarantee": 0.5},
+    "no limits": {"mem_limit": 0, "cpu_limit": 0.0},
+    "a network": {"network_name": "hub"},
+    "a published port": {"use_internal_ip": False, "port": 9999},
+    "a published port that is said": {
+        "use_internal_ip": False,
+        "extra_endpoint_spec": {"ports": {30000: (8888, "tcp", "host")}, "mode": "vip"},
+    },
+    "a bridge": {"network_name": "bridge"},
+    "binds": {
+        "volumes": {"/data/{username}": "/w", "/x": {"bind": "/x", "mode": "ro"}},
+        "read_only_volumes": {"/y": "/y"},
+    },
+    "volumes": {"volumes": {"v-{username}": "/w"}},
+    "a container": {
+        "extra_container_spec": {
+            "args": ["other"],
+            "cap_drop": ["ALL"],
+            "groups": ["100"],
+            "hosts": {"db": "10.0.0.1"},
+            "hostname": "h-{{.Node.Hostname}}",
+            "image": "other:1",
+            "init": True,
+            "labels": {"l": "1"},
+            "stop_grace_period": 10**9,
+            "sysctls": {"net.core.somaxconn": "1"},
+            "user": "1000:100",
+            "workdir": "/w",
+        }
+    },
+    "a task": {
+        "extra_task_spec": {
+            "force_update": 2,
+            "log_driver": {"Name": "local"},
+            "networks": ["other"],
+            "restart_policy": {"Condition": "on-failure", "MaxAttempts": 3},
+        }
+    },
+    "resources": {
+        "mem_limit": "2G",
+        "extra_resources_spec": {"mem_limit": 2**30, "cpu_limit": 10**9, "generic_resources": {"gpu": 1}},
+    },
+    "a place": {
+        "extra_placement_spec": {
+            "constraints": ["node.role==worker"],
+            "preferences": [("spread", "node.labels.rack")],
+            "platforms": [("x86_64", "linux")],
+            "maxreplicas": 1,
+        }
+    },
+    "create_service's words": {"extra_create_kwargs": {"labels": {"a": "b"}}},
+}
+"""What a service is made from: options."""
+
+
+def bare(cls: Any) -> Any:
+    """Return a class whose spawners need no Hub to say what they would create."""
+    return type(cls.__name__, (cls,), {"get_env": lambda _: {"A": "1"}})
+
+
+def service_of(cls: Any, options: dict[str, Any]) -> Any:
+    """Return the body of the create that these options come to, without its name."""
+    sent: dict[str, Any] = {}
+
+    async def docker(method: str, **words: Any) -> Any:
+        if method == "create_service":
+            sent.update(words)
+        return [{}]
+
+    spawner, _ = make(bare(cls), {"cmd": ["start"], "image": "image:1", **options})
+    spawner.docker = docker
+    asyncio.run(spawner.create_object())
+    words = {"task_template": "TaskTemplate", "endpoint_spec": "EndpointSpec", "labels": "Labels"}
+    return {key: sent[word] for word, key in words.items() if word in sent}
+
+
+def swarm() -> dict[str, Any]:
+    """Return the answers of DockerSpawner 14's SwarmSpawner."""
+    from dockerspawner import SwarmSpawner  # noqa: PLC0415 - it is only in its own environment
+
+    spawner, _ = make(SwarmSpawner)
+    own = [name for name, each in SwarmSpawner.class_traits().items() if each.this_class is SwarmSpawner]
+    growing = [name for name in own if isinstance(getattr(spawner, name), dict)]
+    members = sorted(set(vars(SwarmSpawner)) & members_of(SwarmSpawner))
+    return {
+        "traits": traits_of(SwarmSpawner),
+        "own": own,
+        "accepted": {name: accepted_by(SwarmSpawner, name) for name in own},
+        "lazily": {name: lazily(SwarmSpawner, name) for name in growing},
+        "members": {name: signature_of(SwarmSpawner, name) for name in members},
+        "services": {label: service_of(SwarmSpawner, options) for label, options in SERVICES.items()},
+    }
+
+
 def main() -> None:
     """Print the answers of DockerSpawner 14."""
     import dockerspawner  # noqa: PLC0415 - it is only in its own environment
@@ -324,6 +420,7 @@ def main() -> None:
         "members": {name: signature_of(cls, name) for name in sorted(members_of(cls))},
         "answers": answers_of(cls),
         "without_effect": {name: make(cls, {name: value})[1] for name, value in WITHOUT_EFFECT.items()},
+        "swarm": swarm(),
     }
     print(json.dumps(document))  # noqa: T201 - its answer
 

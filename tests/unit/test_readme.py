@@ -9,9 +9,11 @@ from typing import Any
 from traitlets import TraitType
 
 from asyncdockerspawner import DockerSpawner
+from asyncdockerspawner.keywords import host, service_host
 from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.options import deprecated
 from asyncdockerspawner.spawners.options.per_spawn import FunctionOr
+from asyncdockerspawner.spawners.swarm import SwarmSpawner
 from tests.support.dockerspawner_14 import make
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
@@ -28,12 +30,19 @@ COMPUTED = {
 }
 """Options whose default the table says in words, because it depends on something."""
 OPTIONS = README.split("### Options")[1].split("\n### ")[0]
+OF_A_SWARM = README.split("### Options of SwarmSpawner")[1].split("\n## ")[0]
 FORMER = {*deprecated.ALIASES, *deprecated.WITHOUT_EFFECT, *deprecated.REMOVED}
 
 
 def rows() -> dict[str, str]:
     """Give the defaults that the table of options tells."""
     return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", OPTIONS.split("| former name |")[0], re.MULTILINE))
+
+
+def rows_of_a_swarm() -> dict[str, str]:
+    """Give the defaults that the table of SwarmSpawner's options tells; "" where it tells none."""
+    found = re.findall(r"^\| `(\w+)` \|(.*?)\|", OF_A_SWARM, re.MULTILINE)
+    return {name: default.strip() for name, default in found}
 
 
 def former() -> dict[str, str]:
@@ -88,8 +97,52 @@ def test_the_options_that_take_functions_are_told() -> None:
     )
 
 
+def test_the_table_of_a_swarm_has_what_swarmspawner_adds() -> None:
+    added = set(SwarmSpawner.class_traits(config=True)) - set(DockerSpawner.class_traits(config=True))
+    assert list(rows_of_a_swarm()) == sorted(added)
+    spawner = make(SwarmSpawner)[0]
+    assert {name: told.strip("`") for name, told in rows_of_a_swarm().items()} == {
+        name: str(getattr(spawner, name)) for name in rows_of_a_swarm()
+    }
+
+
+def test_other_defaults_of_a_swarm_are_told() -> None:
+    one, swarm = make(DockerSpawner)[0], make(SwarmSpawner)[0]
+    differ = {
+        name
+        for name in set(own_options()) - FORMER - {"remove"}
+        if str(getattr(one, name)) != str(getattr(swarm, name))
+    }
+    # This one is computed from the network's name.
+    assert differ == {"network_name", "pull_policy", "healthcheck", "use_internal_ip"}
+    said = " ".join(OF_A_SWARM.split())
+    for told in (
+        "`network_name` is empty",
+        "`pull_policy` is `skip`",
+        "`healthcheck` is `none`",
+        "(`remove`)",
+    ):
+        assert told in said
+
+
+def test_functions_of_a_swarms_options_are_told() -> None:
+    told = set(re.findall(r"^\| `(\w+)` \|.*\bfunction\b", OF_A_SWARM, re.MULTILINE))
+    traits = SwarmSpawner.class_traits()
+    # `secrets` is told by `configs`.
+    assert told | {"secrets"} == {name for name in rows_of_a_swarm() if isinstance(traits[name], FunctionOr)}
+
+
+def test_the_words_of_one_machine_that_a_service_has_are_told() -> None:
+    sentence = OF_A_SWARM.split("Of `extra_host_config` these are")[1].split(";")[0]
+    homes = {*service_host._HOMES, *service_host._CONVERTED, "CpuQuota"}
+    assert set(re.findall(r"`(\w+)`", sentence)) == {
+        word for word, (key, _) in host.KEYWORDS.items() if key in homes and word.islower()
+    }
+
+
 def test_every_option_explains_itself() -> None:
-    helps = {name: DockerSpawner.class_traits()[name].help for name in rows()}
+    traits = {**DockerSpawner.class_traits(), **SwarmSpawner.class_traits()}
+    helps = {name: traits[name].help for name in (*rows(), *rows_of_a_swarm())}
     assert [name for name, text in helps.items() if len(text) < 40] == []
 
 

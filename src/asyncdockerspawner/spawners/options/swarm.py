@@ -17,11 +17,11 @@ class SwarmTraits(HasTraits):
     """What only a service has."""
 
     @default("network_name")
-    def _network_of_the_swarm(self) -> str:
+    def _default_network_name(self) -> str:
         return ""
 
     @default("pull_policy")
-    def _nodes_pull(self) -> str:
+    def _default_pull_policy(self) -> str:
         return "skip"
 
     @default("healthcheck")
@@ -53,7 +53,7 @@ class SwarmTraits(HasTraits):
         CPUs are counted in billionths here. `generic_resources` are what nodes give out one by one, such
         as GPUs:
 
-            c.SwarmSpawner.extra_resources_spec = {{"generic_resources": {{"NVIDIA-GPU": 1}}}}
+            c.SwarmSpawner.extra_resources_spec = {{"generic_resources": {{"gpu": 1}}}}
         """,
     ).tag(config=True)
 
