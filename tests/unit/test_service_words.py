@@ -95,3 +95,35 @@ def test_a_process_that_has_failed_is_told_by_its_exit_code() -> None:
 def test_an_end_that_somebody_has_asked_for_is_told_so() -> None:
     assert words.shut_down(143).code == 143
     assert words.shut_down(None).summary() == "was stopped by the swarm, as somebody has asked it to"
+
+
+@pytest.mark.parametrize(
+    ("message", "clause", "option"),
+    [
+        ("network nowhere not found", "network", "network_name"),
+        (
+            "The network x cannot be used with services. Only networks scoped to the swarm",
+            "network",
+            "overlay",
+        ),
+        ("invalid cpu value 1e-06: Must be at least 0.001", "CPU", "cpu_limit"),
+        ("invalid memory value 1000: Must be at least 4MiB", "memory", "mem_limit"),
+        ("constraint expected one operator from ==, !=", "constraints", "extra_placement_spec"),
+        ("secret not found: y", "secret", "docker secret ls"),
+        ("malformed secret reference, no target provided", "secret", "extra_container_spec"),
+        ("ContainerSpec: duplicate mount point: /x", "mount", "volumes"),
+        (
+            "EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
+            "ports",
+            "extra_endpoint_spec",
+        ),
+        ("name must be valid as a DNS name component", "name", "name_template"),
+        ("mismatched Runtime and *Spec fields", "the swarm refuses it", "extra_host_config"),
+    ],
+)
+def test_each_refusal_of_a_manager_is_told_with_the_option_behind_it(
+    message: str, clause: str, option: str
+) -> None:
+    told = words.refused(message)
+    assert clause in told.text
+    assert option in told.cure

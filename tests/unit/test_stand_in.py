@@ -41,6 +41,8 @@ assert module.DockerSpawner is ours
 from dockerspawner import dockerspawner
 assert dockerspawner is module
 from dockerspawner.dockerspawner import DockerSpawner, UnicodeOrFalse, default_format_volume_name
+from dockerspawner.swarmspawner import SwarmSpawner
+assert dockerspawner is module and import_item("dockerspawner.SwarmSpawner") is SwarmSpawner
 from dockerspawner.volumenamingstrategy import default_format_volume_name, escaped_format_volume_name
 assert default_format_volume_name is naming.default_format_volume_name
 assert escaped_format_volume_name is naming.escaped_format_volume_name
@@ -68,11 +70,9 @@ def test_the_version_is_the_one_it_stands_in_for_and_says_whose_it_is() -> None:
 
 WHAT_IS_NOT_THERE = """
 for code, told in {
-    "from dockerspawner import SwarmSpawner": "asyncdockerspawner has no SwarmSpawner yet",
     "from dockerspawner import SystemUserSpawner": "asyncdockerspawner has no SystemUserSpawner yet",
-    "from dockerspawner.swarmspawner import SwarmSpawner": "asyncdockerspawner has no SwarmSpawner yet",
     "from dockerspawner.systemuserspawner import SystemUserSpawner": "no SystemUserSpawner yet",
-    "from traitlets.utils.importstring import import_item as i; i('dockerspawner.SwarmSpawner')": "yet",
+    "from traitlets.utils.importstring import import_item as i; i('dockerspawner.SystemUserSpawner')": "yet",
     "import dockerspawner.other": "No module named 'dockerspawner.other'",
     "from dockerspawner import nonsense": "cannot import name 'nonsense'",
 }.items():

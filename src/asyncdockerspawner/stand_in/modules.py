@@ -17,12 +17,13 @@ from traitlets.utils.importstring import import_item
 from asyncdockerspawner.errors import AsyncDockerSpawnerError
 from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.docker import DockerSpawner
+from asyncdockerspawner.spawners.swarm import SwarmSpawner
 
 NAME = "dockerspawner"
 PACKAGE = "asyncdockerspawner"
 STANDS_IN_FOR = (14, 0, 0)
 """DockerSpawner's version whose code runs on this package."""
-TO_COME = frozenset({"SwarmSpawner", "SystemUserSpawner"})
+TO_COME = frozenset({"SystemUserSpawner"})
 SURE_START = (
     f'python -c "import {PACKAGE} as a; a.install_as_dockerspawner(); '
     'from jupyterhub.app import main; main()"'
@@ -123,7 +124,8 @@ def _namespaces(real: Mapping[str, ModuleType]) -> Iterator[tuple[str, dict[str,
 
 def _modules() -> dict[str, ModuleType]:
     """Return what stands in `sys.modules` from now on."""
-    package = _module(NAME, "__init__", {"DockerSpawner": DockerSpawner, "__version__": _version()})
+    classes = {"DockerSpawner": DockerSpawner, "SwarmSpawner": SwarmSpawner}
+    package = _module(NAME, "__init__", {**classes, "__version__": _version()})
     found = {NAME: package}
     for part, (file, names) in _parts().items():
         module = _module(f"{NAME}.{part}", file, names)
@@ -146,7 +148,7 @@ def _parts() -> dict[str, tuple[str, dict[str, Any]]]:
     return {
         "_version": ("__init__", {"__version__": _version(), "version_info": STANDS_IN_FOR}),
         "dockerspawner": ("spawners/docker", {**spawner, **default, "UnicodeOrFalse": UnicodeOrFalse}),
-        "swarmspawner": ("spawners/docker", spawner),
+        "swarmspawner": ("spawners/swarm", {**spawner, "SwarmSpawner": SwarmSpawner}),
         "systemuserspawner": ("spawners/docker", spawner),
         "volumenamingstrategy": ("names/naming", {**default, **escaped}),
     }
@@ -167,7 +169,9 @@ def _missing_in(module: str) -> Callable[[str], Any]:
     def missing(name: str) -> Any:
         if name in TO_COME:
             # No AttributeError: the import statement would put a sentence of its own in this one's place.
-            raise ImportError(f"{PACKAGE} has no {name} yet, only DockerSpawner.", name=module)
+            raise ImportError(
+                f"{PACKAGE} has no {name} yet, only DockerSpawner and SwarmSpawner.", name=module
+            )
         if module != NAME and name in _REACHED_THROUGH:
             return import_item(_REACHED_THROUGH[name])
         raise AttributeError(f"module {module!r} has no attribute {name!r}")

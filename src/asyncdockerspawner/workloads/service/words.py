@@ -101,6 +101,41 @@ _FAILURES = (
         "Check the volume's driver and its options, and that the node reaches its file server.",
     ),
 )
+_REFUSALS = (
+    (
+        re.compile(r"network .*not found|cannot be used with services|not attachable", re.IGNORECASE),
+        "its network is none of the swarm's",
+        "Check `network_name` and `extra_networks`: they must be overlay networks, which a manager shows by "
+        "`docker network ls`.",
+    ),
+    (re.compile(r"invalid cpu value"), "its CPU limit is too small", "See `cpu_limit` and `cpu_guarantee`."),
+    (
+        re.compile(r"invalid memory value"),
+        "its memory limit is too small",
+        "See `mem_limit`, `mem_guarantee`.",
+    ),
+    (
+        re.compile(r"constraint|\bspread\b|placement preference", re.IGNORECASE),
+        "no node can be chosen by its constraints",
+        "See `extra_placement_spec`: docker's manual has the forms of a constraint.",
+    ),
+    (
+        re.compile(r"(secret|config) (not found|reference)", re.IGNORECASE),
+        "a secret or config is not there",
+        "Names in `extra_container_spec` must be the swarm's: see `docker secret ls`, `docker config ls`.",
+    ),
+    (re.compile(r"mount"), "it is to mount what cannot be mounted", "See `volumes` and `mounts`."),
+    (
+        re.compile(r"\bports?\b|EndpointSpec|dnsrr"),
+        "its ports cannot be published so",
+        "See `extra_endpoint_spec`; ports of mode `host` are on the server's node alone.",
+    ),
+    (
+        re.compile(r"\bname\b"),
+        "its name cannot be that of a service",
+        "See `name_template`, `prefix` and `escape`, which make it.",
+    ),
+)
 _NON_ZERO = re.compile(r"(?:task: )?non-zero exit \(-?\d+\)(?:: )?")
 
 
@@ -127,6 +162,16 @@ def failed(code: int | None, err: str, node: str, *, rejected: bool) -> ExitStat
         reason = f": {told}" if told else ""
         return ExitStatus(code=code or NOT_RUN, error=told, cause=f"could not be started{where}{reason}")
     return ExitStatus(code=code, error=told)
+
+
+def refused(message: str) -> Told:
+    """Tell why a manager does not create a service, and which option says so."""
+    for pattern, clause, cure in _REFUSALS:
+        if pattern.search(message):
+            return Told(clause, cure)
+    return Told(
+        "the swarm refuses it", "See the `extra_..._spec` options, `extra_host_config` and the limits."
+    )
 
 
 def node_down(node: str) -> ExitStatus:

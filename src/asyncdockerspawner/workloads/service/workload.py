@@ -16,7 +16,7 @@ from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed, Phase
 from asyncdockerspawner.workloads.protocol import ContainerVerbs, Log
-from asyncdockerspawner.workloads.service import endpoint, files, read
+from asyncdockerspawner.workloads.service import endpoint, files, read, words
 from asyncdockerspawner.workloads.service.body import ServiceBody, build_service
 from asyncdockerspawner.workloads.service.swarm import Filters, Swarm, filters_of
 
@@ -89,9 +89,22 @@ class ServiceWorkload:
         return observed
 
     async def create(self, name: str, body: JsonObject) -> str:
-        """Create the service, which starts it. Raises NameConflict, InvalidConfig, NotSwarmManager."""
+        """Create the service, which starts it. Raises NameConflict, BadOption."""
         begin = time.monotonic()
-        made = await self._client.services.create({**body, "Name": name}, registry_auth=self._registry_auth)
+        spec = {**body, "Name": name}
+        try:
+            made = await self._client.services.create(spec, registry_auth=self._registry_auth)
+        except errors.InvalidConfig as exc:
+            told = words.refused(exc.message)
+            raise errors.BadOption(
+                f"The server cannot be started: {told.text}.", advice=f"{exc.message}. {told.cure}"
+            ) from exc
+        except errors.NotSwarmManager as exc:
+            raise errors.BadOption(
+                "The server cannot be started: the Docker Engine manages no swarm.",
+                advice="SwarmSpawner needs a manager: `docker swarm init` makes it one, or "
+                f"`client_kwargs` or DOCKER_HOST names another. It says: {exc.message}",
+            ) from exc
         self._log("Created", name, made, begin)
         return made
 

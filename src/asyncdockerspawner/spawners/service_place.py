@@ -1,0 +1,40 @@
+"""Where a spawner's server runs as a service of a swarm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncdockerspawner.hub import records
+from asyncdockerspawner.spawners.policy import reconciler
+from asyncdockerspawner.workloads.service.workload import ServiceWorkload, Told
+
+if TYPE_CHECKING:
+    from asyncdockerspawner.engine.engine import Engine
+    from asyncdockerspawner.engine.watch import Watch
+    from asyncdockerspawner.spawners.overrides import Overridable
+
+
+class ServicePlace:
+    """Where a spawner's server runs as a service: a `lifecycle.server.Place`."""
+
+    def __init__(self, spawner: Overridable) -> None:
+        self._spawner = spawner
+
+    @property
+    def engine(self) -> Engine:
+        """The spawner's Engine, a manager of the swarm."""
+        return self._spawner.engine
+
+    def watch(self, engine: Engine) -> Watch:
+        """Return the watch of this Hub's services; the first who asks has it compared with the database."""
+        spawner = self._spawner
+        watch = engine.service_watch(spawner.hub_id)
+        if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
+            watch.on_synced = reconciler(spawner, engine, watch, self.workload(engine)).begin
+        return watch
+
+    def workload(self, engine: Engine, *, registry_auth: str = "") -> ServiceWorkload:
+        """Return a service, whose nodes show this to the image's registry."""
+        spawner = self._spawner
+        told = Told(log=spawner.log, heard=engine.service_watch(spawner.hub_id))
+        return ServiceWorkload(engine.client, engine.swarm, told, registry_auth=registry_auth)
