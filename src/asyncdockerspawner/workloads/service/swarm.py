@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.errors import PullReason
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.observed import Observed
@@ -17,6 +18,8 @@ from asyncdockerspawner.workloads.service import read
 Filters = Mapping[str, Sequence[str]]
 UNRESOLVED_SECONDS = 60.0
 """As long is a registry not asked again that could not be asked about an image: many start from one."""
+_ANSWERED = {PullReason.DENIED, PullReason.UNKNOWN, PullReason.PLATFORM}
+"""What a registry itself says, at once, and maybe of one user's credentials alone."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,10 +80,8 @@ class Swarm:
                 image, registry_auth=registry_auth, timeout=timeout
             )
         except errors.EngineError as exc:
-            self._unresolved = {
-                each: at for each, at in self._unresolved.items() if now - at < UNRESOLVED_SECONDS
-            }
-            self._unresolved[image] = now
+            if not isinstance(exc, errors.PullError) or exc.reason not in _ANSWERED:
+                self._remember_unresolved(image, now)
             _log.warning(
                 "Cannot ask the registry for the digest of %s: each node asks it for itself (%s)",
                 image,
@@ -88,6 +89,10 @@ class Swarm:
             )
             return None
         return resolved(found)
+
+    def _remember_unresolved(self, image: str, now: float) -> None:
+        recent = {each: at for each, at in self._unresolved.items() if now - at < UNRESOLVED_SECONDS}
+        self._unresolved = {**recent, image: now}
 
 
 def resolved(answer: JsonObject) -> Resolved | None:
