@@ -228,6 +228,12 @@ def test_what_is_on_a_node_that_is_down_does_not_live() -> None:
     assert read.lives(task("pending", node=""), NODES)
 
 
+def test_a_task_is_asked_about_at_its_node_where_that_can_answer() -> None:
+    assert read.is_reached(task("running"), NODES)
+    assert not read.is_reached(task("running", node="n2"), NODES)
+    assert not read.is_reached(task("pending", node=""), NODES)
+
+
 def test_tasks_are_sorted_by_their_service() -> None:
     one, other = task("running"), {**task("running", at=1), "ServiceID": "other"}
     assert read.by_service([one, other, one]) == {"svc": [one, one], "other": [other]}

@@ -45,8 +45,8 @@ class Engine:
         self.pulls = Pulls(self.client.images)
         self.start_slots = StartSlots(self.client.system)
         self.swarm = Swarm(self.client)
-        self._watches: dict[str, Watch] = {}
-        self._service_watches: dict[str, Watch] = {}
+        self._watches: dict[tuple[str, str], Watch] = {}
+        """Kind of object and Hub → its watch."""
 
     @property
     def docker(self) -> aiodocker.Docker:
@@ -55,16 +55,18 @@ class Engine:
 
     def watch(self, hub_id: str) -> Watch:
         """Return the watch of this Hub's containers."""
-        if hub_id not in self._watches:
-            self._watches[hub_id] = watch = Watch(ContainerSource(self.client), hub_id)
+        key = ("container", hub_id)
+        if key not in self._watches:
+            self._watches[key] = watch = Watch(ContainerSource(self.client), hub_id)
             self.client.connection.listeners.append(watch.own_requests.asked)
-        return self._watches[hub_id]
+        return self._watches[key]
 
     def service_watch(self, hub_id: str) -> Watch:
         """Return the watch of this Hub's services in the swarm that the Engine manages."""
-        if hub_id not in self._service_watches:
-            self._service_watches[hub_id] = Watch(ServiceSource(self.client, self.swarm), hub_id)
-        return self._service_watches[hub_id]
+        key = ("service", hub_id)
+        if key not in self._watches:
+            self._watches[key] = Watch(ServiceSource(self.client, self.swarm), hub_id)
+        return self._watches[key]
 
     @contextmanager
     def optional(self, cost: str) -> Iterator[None]:
@@ -79,7 +81,7 @@ class Engine:
     async def aclose(self) -> None:
         """End background work and close every connection."""
         # The watch first: it gives the janitor work.
-        for watch in (*self._watches.values(), *self._service_watches.values()):
+        for watch in self._watches.values():
             await watch.aclose()
         await self.pulls.aclose()
         await self.janitor.aclose()

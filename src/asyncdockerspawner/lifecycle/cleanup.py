@@ -98,7 +98,7 @@ def _want_what_is_created(janitor: Janitor, workload: Workload, wanted: Wanted, 
         assert creating is not None  # noqa: S101 - asked before
         try:
             return await asyncio.shield(creating)
-        except errors.EngineError:
+        except errors.AsyncDockerSpawnerError:
             # Whatever came last: once an answer was lost, the Engine may have acted, or be about to.
             if not spawn.create_lost:
                 return ""

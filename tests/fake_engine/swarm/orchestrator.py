@@ -126,10 +126,11 @@ def update(swarm: Swarm, service: Service, spec: Json, auth: str | None) -> None
 
 async def _roll(swarm: Swarm, service: Service, spec: Json) -> None:
     """Replace the tasks one after the other: each is ended before the next begins."""
-    for task in swarm.tasks_of(service):
-        if task.desired == "shutdown" or task.spec == spec["TaskTemplate"] or task.slot > service.replicas:
+    for task in _replaceable(swarm, service):
+        if task.spec == spec["TaskTemplate"] or task.slot > service.replicas:
             continue
-        want(swarm, task, "shutdown")
+        if rank(task.desired) <= rank("running"):
+            want(swarm, task, "shutdown")
         while not task.ended and not (task.node is None or task.node.state == "down"):
             await swarm.change()
         if service.spec is not spec or service.id not in swarm.services:
@@ -144,6 +145,21 @@ async def _roll(swarm: Swarm, service: Service, spec: Json) -> None:
     swarm.touch(service)
     told = {"updatestate.old": "updating", "updatestate.new": "completed"}
     swarm.event("service", service, service.name, "update", **told)
+
+
+def _replaceable(swarm: Swarm, service: Service) -> list[Task]:
+    """Return the tasks that are to live, and the last of a slot in which none is, but nothing is to follow.
+
+    Source: swarmkit, `manager/orchestrator/restart`, UpdatableTasksInSlot.
+    """
+    tasks = swarm.tasks_of(service)
+    living = [each for each in tasks if rank(each.desired) <= rank("running")]
+    lived_on = {each.slot for each in living}
+    last = {each.slot: each for each in tasks if each.slot not in lived_on}
+    ended = [
+        each for each in last.values() if (each.spec.get("RestartPolicy") or {}).get("Condition") == "none"
+    ]
+    return [*living, *ended]
 
 
 def remove(swarm: Swarm, service: Service) -> None:

@@ -78,6 +78,12 @@ def lives(task: JsonObject, nodes: Mapping[str, Node]) -> bool:
     return _state(task) not in ENDED and not (at is not None and at.down)
 
 
+def is_reached(task: JsonObject, nodes: Mapping[str, Node]) -> bool:
+    """Tell whether the manager can ask a task's node about it."""
+    at = nodes.get(str(task.get("NodeID") or ""))
+    return at is not None and not at.down
+
+
 def observed(
     service_id: str,
     service: JsonObject | None,

@@ -152,8 +152,12 @@ class ServiceWorkload:
         """Return the last lines of stdout and stderr of its newest task, from whatever node that is on."""
         try:
             service = await self._client.services.inspect(ref)
-            task = read.newest(await self._swarm.tasks_of(service)) if service is not None else None
-            return await self._client.tasks.logs(str(task["ID"]), tail=count) if task is not None else ""
+            tasks = await self._swarm.tasks_of(service) if service is not None else ()
+            task, nodes = read.newest(tasks), await self._swarm.nodes_of(tasks)
+            if task is None or not read.is_reached(task, nodes):
+                # The manager would wait for its node.
+                return ""
+            return await self._client.tasks.logs(str(task["ID"]), tail=count)
         except (errors.EngineError, TimeoutError):
             return ""
 
@@ -173,11 +177,12 @@ class ServiceWorkload:
         """Have the service started anew, on whatever node takes it; False where it cannot be changed."""
 
         def anew(spec: JsonObject) -> JsonObject:
+            # In the usual order the swarm waits a minute for the end of what it cannot reach any more:
+            # DelayStart in swarmkit's manager/orchestrator/restart.
+            order = {**(spec.get("UpdateConfig") or {}), "Order": "start-first"}
             template = spec["TaskTemplate"]
-            return {
-                **spec,
-                "TaskTemplate": {**template, "ForceUpdate": int(template.get("ForceUpdate") or 0) + 1},
-            }
+            again = {**template, "ForceUpdate": int(template.get("ForceUpdate") or 0) + 1}
+            return {**spec, "UpdateConfig": order, "TaskTemplate": again}
 
         return await self._updated(ref, anew) is not None
 

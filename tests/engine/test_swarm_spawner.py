@@ -1,0 +1,325 @@
+"""What SwarmSpawner does beside what all servers have in common, over the fake Engine's swarm."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tornado import web
+
+from asyncdockerspawner import SwarmSpawner
+from asyncdockerspawner.lifecycle import placement
+from tests.fake_engine import FakeEngine
+from tests.fake_engine.swarm.client import FakeSwarm
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import MakeWorld, World
+
+pytestmark = pytest.mark.fake_engine
+
+
+@pytest.fixture
+def swarm(fake: FakeEngine) -> FakeSwarm:
+    fake.swarm.become("manager")
+    return fake.swarm
+
+
+class Sites:
+    """Makes worlds whose servers are services."""
+
+    def __init__(self, make: MakeWorld) -> None:
+        self._make = make
+
+    def __call__(self, **options: Any) -> World:
+        values: dict[str, Any] = {"pull_policy": "skip", "use_internal_ip": False, "resolve_image": False}
+        world = self._make(**values, **options)
+        world.settings["spawner_class"] = SwarmSpawner
+        return world
+
+
+@pytest.fixture
+def make_services(swarm: FakeSwarm, make: MakeWorld) -> Sites:
+    return Sites(make)
+
+
+@pytest.fixture
+def name(fake_site: Site) -> str:
+    """The name of the default server's service."""
+    return f"t{fake_site.hub_id}-alice"
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "LOOK_SECONDS", 0.01)
+
+
+async def test_a_server_is_a_service_that_answers_and_leaves_nothing(
+    make_services: Sites, swarm: FakeSwarm, name: str
+) -> None:
+    world = make_services()
+    spawner = await world.spawn()
+    (service,) = swarm.state()["services"]
+    assert service["Spec"]["Name"] == name
+    assert spawner.object_id == service["ID"]
+    assert await spawner.poll() is None
+    await world.user.stop("")
+    state = swarm.state()
+    assert (state["services"], state["tasks"]) == ([], [])
+    assert await spawner.poll() == 0
+
+
+async def test_a_start_asks_the_manager_for_no_more_than_it_needs(
+    make_services: Sites, fake: FakeEngine, swarm: FakeSwarm
+) -> None:
+    world = make_services()
+    with swarm.holding("running"):
+        spawning = asyncio.create_task(world.spawn())
+        await until(lambda: fake.requests("GET", "/nodes"))
+    await spawning
+    asked = [each["route"] for each in fake.requests()]
+    assert asked.count("POST /services/create") == 1
+    assert not [each for each in asked if "containers" in each or "networks" in each]
+    await world.user.stop("")
+
+
+async def test_its_secrets_and_configs_go_with_it(make_services: Sites, swarm: FakeSwarm) -> None:
+    async def key(spawner: SwarmSpawner) -> bytes:
+        return f"of {spawner.user.name}".encode()
+
+    secrets = {"key": {"content": key, "uid": 1000, "mode": 0o400}}
+    world = make_services(secrets=secrets, configs={"/etc/x": "y"})
+    await world.spawn()
+    state = swarm.state()
+    container = state["services"][0]["Spec"]["TaskTemplate"]["ContainerSpec"]
+    (secret,) = container["Secrets"]
+    assert secret["File"] == {"Name": "key", "UID": "1000", "GID": "0", "Mode": 0o400}
+    assert container["Configs"][0]["File"]["Name"] == "/etc/x"
+    assert [len(state[kind]) for kind in ("secrets", "configs")] == [1, 1]
+    await world.user.stop("")
+    state = swarm.state()
+    assert [state[kind] for kind in ("services", "secrets", "configs")] == [[], [], []]
+
+
+async def test_secrets_of_a_service_that_is_refused_are_removed(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    world = make_services(secrets={"key": "x"}, network_name="nowhere")
+    with pytest.raises(web.HTTPError) as raised:
+        await world.spawn()
+    assert "its network is none of the swarm's" in str(raised.value.__cause__)
+    assert "network_name" in str(raised.value.__cause__)
+    assert fake.requests("POST", "/secrets/create")
+    await until(lambda: not swarm.state()["secrets"])
+
+
+async def test_a_secret_is_in_no_error_and_no_log(
+    make_services: Sites, fake: FakeEngine, log: pytest.LogCaptureFixture
+) -> None:
+    fake.rule("POST", "/secrets/create", status=500, message="no")
+    world = make_services(secrets={"key": "very-secret"})
+    with pytest.raises(web.HTTPError) as raised:
+        await world.spawn()
+    assert "very-secret" not in f"{raised.value!r}{raised.value.__cause__!r}{log.text}"
+
+
+async def test_who_waits_for_a_node_reads_why_and_is_given_up_after_a_while(
+    make_services: Sites, swarm: FakeSwarm, quick_looks: None
+) -> None:
+    world = make_services(placement_timeout=0.5, extra_placement_spec={"constraints": ["node.labels.x==1"]})
+    reason = "scheduling constraints not satisfied on 2 nodes"
+    with pytest.raises(web.HTTPError) as raised:
+        await world.spawn()
+    told = str(getattr(raised.value, "jupyterhub_message", ""))
+    assert f"waits for a node: {reason}" in told
+    assert "extra_placement_spec" not in told
+    assert "extra_placement_spec" in str(raised.value.__cause__)
+    await until(lambda: not swarm.state()["services"])
+
+
+async def test_a_node_that_comes_free_ends_the_wait(
+    make_services: Sites, swarm: FakeSwarm, quick_looks: None
+) -> None:
+    world = make_services(extra_placement_spec={"constraints": ["node.labels.x==1"]})
+    spawning = asyncio.create_task(world.spawn())
+    await until(lambda: any("no suitable" in each["Status"].get("Err", "") for each in swarm.tasks()))
+    limit = world.spawner().start_timeout
+    swarm.change_node("node-2", labels={"x": "1"})
+    spawner = await spawning
+    # The Hub asks for its limit while the start is under way.
+    assert (limit, spawner.start_timeout) == (330, 30)
+    await world.user.stop("")
+
+
+async def test_a_rejected_task_ends_the_start_at_once_with_the_reason(
+    make_services: Sites, swarm: FakeSwarm
+) -> None:
+    reason = 'invalid mount config for type "bind": bind source path does not exist: /x'
+    world = make_services(environment={"FAKE_REJECTED": reason})
+    with pytest.raises(web.HTTPError) as raised:
+        await world.spawn()
+    told = str(getattr(raised.value, "jupyterhub_message", ""))
+    assert "a path that is mounted does not exist there" in told
+    await until(lambda: not swarm.state()["services"])
+
+
+async def test_a_server_starts_where_its_volume_is(make_services: Sites, swarm: FakeSwarm) -> None:
+    world = make_services(volumes={"home-{username}": "/home"})
+    swarm.change_node("node-1", availability="drain")
+    await world.spawn()
+    await world.user.stop("")
+    swarm.change_node("node-1", availability="active")
+    # The other one is emptier now.
+    swarm.populate(4, name=lambda number: f"other-{number}")
+    for _ in range(2):
+        world = world.restarted()
+        await world.spawn()
+        (task,) = swarm.tasks(world.spawner().object_name)
+        assert task["NodeID"] == next(
+            each["ID"] for each in swarm.state()["nodes"] if each["Description"]["Hostname"] == "node-2"
+        )
+        await world.user.stop("")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"), [({"availability": "drain"}, "drained"), ({"state": "down"}, "which is down")]
+)
+async def test_a_server_whose_files_are_on_a_node_that_is_away_is_not_started_elsewhere(
+    make_services: Sites, swarm: FakeSwarm, change: dict[str, Any], told: str
+) -> None:
+    world = make_services(volumes={"home-{username}": "/home"})
+    await world.spawn()
+    (task,) = swarm.tasks(world.spawner().object_name)
+    node = next(each for each in swarm.state()["nodes"] if each["ID"] == task["NodeID"])
+    await world.user.stop("")
+    host = node["Description"]["Hostname"]
+    swarm.change_node(host, **change)
+    with pytest.raises(web.HTTPError, match=f"your files are on node {host}, which is .*") as raised:
+        await world.spawn()
+    assert told in str(raised.value.__cause__)
+    assert swarm.state()["services"] == []
+
+
+async def test_named_servers_of_one_user_start_where_their_common_volume_is(
+    make_services: Sites, swarm: FakeSwarm
+) -> None:
+    world = make_services(volumes={"home-{username}": "/home"})
+    await world.spawn()
+    await world.spawn("lab")
+    assert len({each["NodeID"] for each in swarm.tasks()}) == 1
+    await world.user.stop("")
+    await world.user.stop("lab")
+
+
+async def test_volumes_that_all_nodes_share_pin_nothing(make_services: Sites, swarm: FakeSwarm) -> None:
+    world = make_services(
+        volumes={"home-{username}": "/home"}, volume_driver_options={"type": "nfs", "device": ":/{username}"}
+    )
+    spawner = await world.spawn()
+    assert "volume_nodes" not in spawner.orm_spawner.state
+    await world.user.stop("")
+
+
+async def test_an_image_is_named_by_its_digest_where_the_registry_knows_it(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    world = make_services(placement_timeout=5)
+    world.settings["config"].DockerSpawner.resolve_image = True
+    fake.add_pullable("reg.example/lab:1")
+    world.settings["config"].DockerSpawner.image = "reg.example/lab:1"
+    await world.spawn()
+    container = swarm.state()["services"][0]["Spec"]["TaskTemplate"]["ContainerSpec"]
+    assert container["Image"].startswith("reg.example/lab:1@sha256:")
+    await world.user.stop("")
+
+
+async def test_a_server_whose_node_is_lost_is_reported(make_services: Sites, swarm: FakeSwarm) -> None:
+    world = make_services()
+    spawner = await world.spawn()
+    told = asyncio.Event()
+    spawner.add_poll_callback(told.set)
+    swarm.change_node(_host(swarm, spawner), state="down")
+    await asyncio.wait_for(told.wait(), 10)
+    await world.user.stop("")
+    assert "is down" in spawner._user_server.record.last_end
+    assert swarm.state()["services"] == []
+
+
+async def test_a_server_whose_node_is_lost_goes_on_at_another_with_move(
+    make_services: Sites, swarm: FakeSwarm
+) -> None:
+    world = make_services(on_node_loss="move")
+    spawner = await world.spawn()
+    before = spawner.server.url, _host(swarm, spawner)
+    swarm.change_node(before[1], state="down")
+    await until(lambda: spawner.server.url != before[0])
+    assert await spawner.poll() is None
+    assert _host(swarm, spawner) != before[1]
+    await world.user.stop("")
+    assert swarm.state()["services"] == []
+
+
+async def test_a_server_with_files_on_its_node_is_not_moved(make_services: Sites, swarm: FakeSwarm) -> None:
+    world = make_services(on_node_loss="move", volumes={"home-{username}": "/home"})
+    spawner = await world.spawn()
+    told = asyncio.Event()
+    spawner.add_poll_callback(told.set)
+    swarm.change_node(_host(swarm, spawner), state="down")
+    await asyncio.wait_for(told.wait(), 10)
+    await world.user.stop("")
+    assert "its files are on that node alone" in spawner._user_server.record.last_end
+
+
+async def test_a_hub_that_starts_again_finds_its_services(make_services: Sites, swarm: FakeSwarm) -> None:
+    world = make_services()
+    await world.spawn()
+    world = world.restarted()
+    spawner = world.new_spawner()
+    world.user.spawners[""] = spawner
+    assert await spawner.poll() is None
+    assert (await spawner.get_url()).startswith("http://")
+    await spawner.stop()
+    assert swarm.state()["services"] == []
+
+
+async def test_what_a_hub_has_left_of_secrets_is_removed_when_it_starts_again(
+    make_services: Sites, swarm: FakeSwarm, fake_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncdockerspawner.lifecycle.reconcile.GRACE_SECONDS", 0)
+    marks = {"asyncdockerspawner.hub": fake_site.hub_id, "asyncdockerspawner.spawn": "long-ago"}
+    body = {"Name": "left", "Data": "eA==", "Labels": marks}
+    fake_site.http.post("/secrets/create", json=body).raise_for_status()
+    world = make_services(secrets={"key": "x"})
+    await world.spawn()
+    await until(lambda: len(swarm.state()["secrets"]) == 1)
+    assert swarm.state()["secrets"][0]["Labels"]["asyncdockerspawner.spawn"] != "long-ago"
+    await world.user.stop("")
+
+
+async def test_an_engine_that_manages_no_swarm_is_told_with_what_to_do(
+    make_services: Sites, swarm: FakeSwarm
+) -> None:
+    world = make_services()
+    swarm.become("worker")
+    with pytest.raises(web.HTTPError) as raised:
+        await world.spawn()
+    assert "docker swarm init" in str(raised.value.__cause__)
+
+
+async def test_a_service_of_that_name_that_is_somebody_elses_stays(
+    make_services: Sites, swarm: FakeSwarm, fake_site: Site, name: str
+) -> None:
+    body = {"Name": name, "TaskTemplate": {"ContainerSpec": {"Image": "stub:1"}}}
+    fake_site.http.post("/services/create", json=body).raise_for_status()
+    world = make_services()
+    with pytest.raises(web.HTTPError) as raised:
+        await world.spawn()
+    assert "is taken" in str(raised.value.__cause__)
+    assert [each["Spec"]["Name"] for each in swarm.state()["services"]] == [name]
+
+
+def _host(swarm: FakeSwarm, spawner: Any) -> str:
+    """The host name of the node that runs the spawner's newest task."""
+    newest = max(swarm.tasks(spawner.object_name), key=lambda each: str(each["CreatedAt"]))
+    nodes = swarm.state()["nodes"]
+    return str(next(each["Description"]["Hostname"] for each in nodes if each["ID"] == newest["NodeID"]))
