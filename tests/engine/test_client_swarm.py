@@ -144,14 +144,21 @@ async def test_the_last_lines_of_a_task_come_through_the_manager(
         await client.tasks.logs("none", tail=1)
 
 
-async def test_logs_of_a_node_that_is_away_are_not_waited_for(
-    client: Client, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("asyncdockerspawner.client.tasks.LOGS_TIMEOUT", 0.2)
+async def test_a_node_that_is_away_gives_no_lines(client: Client, fake: FakeEngine) -> None:
     on_the_worker = {"Placement": {"Constraints": ["node.role==worker"]}}
     await client.services.create(spec("alice", LABELS, task=on_the_worker))
     task = await task_in(client, LABELS, "running")
-    fake.swarm.change_node("node-2", state="down")
+    fake.swarm.change_node("worker", state="down")
+    assert await client.tasks.logs(task["ID"], tail=10) == ""
+
+
+async def test_logs_that_do_not_end_are_not_waited_for(
+    client: Client, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncdockerspawner.client.tasks.LOGS_TIMEOUT", 0.2)
+    await client.services.create(spec("alice", LABELS, container={"Env": ["FAKE_STDOUT=a\nb"]}))
+    task = await task_in(client, LABELS, "running")
+    fake.rule("GET", "^/tasks/.*/logs$", slow_drip=60)
     with pytest.raises(errors.EngineTimeout):
         await client.tasks.logs(task["ID"], tail=10)
 
@@ -160,7 +167,7 @@ async def test_nodes_are_listed_and_found_by_name(client: Client, fake: FakeEngi
     manager, worker = await client.nodes.list()
     assert (manager["Spec"]["Role"], worker["Spec"]["Role"]) == ("manager", "worker")
     assert await client.nodes.inspect(worker["Description"]["Hostname"]) == worker
-    fake.swarm.change_node("node-2", state="down")
+    fake.swarm.change_node("worker", state="down")
     found = await client.nodes.inspect(worker["ID"])
     assert found is not None
     assert found["Status"]["State"] == "down"
@@ -199,9 +206,11 @@ async def test_a_registry_tells_digest_and_platforms_to_whom_it_lets_in(
     login = {"username": "u", "password": "p", "serveraddress": "registry.test"}
     platforms = [{"architecture": "arm64", "os": "linux"}]
     fake.add_pullable("registry.test/private:1", auth=login, platforms=platforms)
-    with pytest.raises(errors.PullError, match="unauthorized") as caught:
-        await client.distribution.inspect("registry.test/private:1")
-    assert (caught.value.reason, caught.value.operation) == (errors.PullReason.DENIED, "resolve image")
+    wrong = encoded({**login, "password": "x"})
+    for auth, told in (("", "no basic auth credentials"), (wrong, "unauthorized")):
+        with pytest.raises(errors.PullError, match=told) as caught:
+            await client.distribution.inspect("registry.test/private:1", registry_auth=auth)
+        assert (caught.value.reason, caught.value.operation) == (errors.PullReason.DENIED, "resolve image")
     found = await client.distribution.inspect("registry.test/private:1", registry_auth=encoded(login))
     assert found["Descriptor"]["digest"].startswith("sha256:")
     assert found["Platforms"] == platforms
@@ -234,7 +243,7 @@ async def test_what_happens_to_services_and_nodes_is_heard(client: Client, fake:
     async with client.events.services_and_nodes() as events:
         made = await client.services.create(spec("alice", LABELS))
         await task_in(client, LABELS, "running")
-        fake.swarm.change_node("node-2", state="down")
+        fake.swarm.change_node("worker", state="down")
         await client.services.remove(made)
         heard = [await anext(events) for _ in range(3)]
     node = (await client.nodes.list())[1]["ID"]
@@ -243,7 +252,7 @@ async def test_what_happens_to_services_and_nodes_is_heard(client: Client, fake:
         (SwarmKind.NODE, node, "update"),
         (SwarmKind.SERVICE, made, "remove"),
     ]
-    assert heard[1].attributes == {"name": "node-2", "state.old": "ready", "state.new": "down"}
+    assert heard[1].attributes == {"name": "worker", "state.old": "ready", "state.new": "down"}
     assert 0 < heard[0].time < heard[2].time
 
 

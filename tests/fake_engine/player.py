@@ -99,6 +99,8 @@ class Player:
         text = value.replace(self.tag, "<tag>")
         text = re.sub(r"\b[0-9a-f]{64}\b", "<id>", text)
         text = re.sub(r"\b(?:[0-9a-f]{12}|[0-9a-f]{20})\b", "<id12>", text)
+        text = re.sub(r"\b[0-9a-z]{25}\b", "<id25>", text)
+        text = re.sub(r"version=\d+", "version=<n>", text)
         text = re.sub(r"^/.*(?=/volumes/)", "<root>", text)
         return re.sub(r"(?<=127\.0\.0\.1:)\d{4,5}", "<port>", text)
 

@@ -9,6 +9,7 @@ from tests.fake_engine import lifetime, listeners, policy
 from tests.fake_engine.answers import Refused
 from tests.fake_engine.lifetime import Linger
 from tests.fake_engine.state import Container, EngineState
+from tests.fake_engine.swarm.overlay import TASK_LABEL
 
 
 async def of_container(engine: EngineState, container: Container, grace: float, linger: Linger) -> None:
@@ -74,10 +75,10 @@ async def _cleared(engine: EngineState, container: Container, *, live_restore: b
     lifetime.found_dead(engine, container, code)
     container.by_hand = True
     engine.container_event(container, "die", exitCode=str(code))
+    if not live_restore:
+        engine.container_event(container, "stop")
+    if container.host_config["AutoRemove"] or TASK_LABEL in container.labels:
+        lifetime.forget(engine, container)
     # The swarm's tasks wait for it, though nobody else can.
     async with container.changed:
         container.changed.notify_all()
-    if not live_restore:
-        engine.container_event(container, "stop")
-    if container.host_config["AutoRemove"]:
-        lifetime.forget(engine, container)

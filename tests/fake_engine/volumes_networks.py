@@ -171,8 +171,10 @@ class Networks:
     async def inspect(self, request: web.Request) -> web.Response:
         """`GET /networks/REF`."""
         network = self._engine.network(request.match_info["ref"])
-        inside = self._inside(network) or (None if network["Scope"] == "swarm" else {})
-        told = {**_shown(network), "Containers": inside}
+        told = {**_shown(network), "Containers": self._inside(network)}
+        if network["Scope"] == "swarm":
+            more, peers = swarm_networks.seen_by_manager(self._swarm, network)
+            told |= {"Containers": {**told["Containers"], **more} or None, **peers}
         return answer(self._engine.dialect.network(told))
 
     def _inside(self, network: Json) -> Json:

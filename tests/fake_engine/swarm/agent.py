@@ -55,10 +55,14 @@ async def run(swarm: Swarm, task: Task, node: Node) -> None:
     await asyncio.sleep(max(task.pause - (time.monotonic() - begun), 0))
     task.desired = "running"
     await step(swarm, task, "starting", "starting")
-    await _start(task, node, container)
-    task.ports = _ports(task, container)
-    await step(swarm, task, "running", "started")
+    await _start(node, container)
+    if container.running:
+        task.ports = _ports(task, container)
+        await step(swarm, task, "running", "started")
     await lifetime.exited(container, 0, None)
+    if container.removed:
+        # Somebody has, or the manager itself when it was started again.
+        raise Failed("failed", f"No such container: {task.name}")
     code = int(container.state["ExitCode"])
     if code:
         raise Failed("failed", f"task: non-zero exit ({code})")
@@ -117,13 +121,19 @@ def _container(swarm: Swarm, task: Task, node: Node, image: Image, spec: Json) -
         "HostConfig": {key: value for key, value in host.items() if value},
         **({"Hostname": spec["Hostname"]} if spec.get("Hostname") else {}),
     }
-    validation.check_host_config(body["HostConfig"])
+    validation.check_host_config({**body["HostConfig"], "Mounts": _found_there(spec)})
     made = making.container(node.engine, task.name, image, body)
     if networks:
         pairs = zip(networks, task.attachments, strict=True)
         made.networks = {network["Name"]: _endpoint(attached) for network, attached in pairs}
     node.engine.container_event(made, "create")
     return made
+
+
+def _found_there(spec: Json) -> list[Json]:
+    """The mounts whose source has to be there."""
+    mounts = spec.get("Mounts") or ()
+    return [each for each in mounts if not (each.get("BindOptions") or {}).get("CreateMountpoint")]
 
 
 def _network(swarm: Swarm, node: Node, attached: Json) -> Json:
@@ -178,7 +188,8 @@ def _trait(spec: Json, word: str) -> str:
     return str(next(named, "") or (spec.get("Labels") or {}).get(f"fake.{word}") or "")
 
 
-async def _start(task: Task, node: Node, container: Container) -> None:
+async def _start(node: Node, container: Container) -> None:
+    """Start it and wait until it is healthy; one that is not is stopped, and told by its exit code alone."""
     try:
         await lifetime.start(node.engine, container, _at_once)
     except Refused as refused:
@@ -186,8 +197,6 @@ async def _start(task: Task, node: Node, container: Container) -> None:
     await asyncio.sleep(float(container.trait("starting") or 0))
     if container.trait("unhealthy") == "1":
         await lifetime.stop(node.engine, container, 1, _at_once)
-        code = container.state["ExitCode"]
-        raise Failed("failed", f"task: non-zero exit ({code}): dockerexec: unhealthy container")
 
 
 async def _at_once() -> None:

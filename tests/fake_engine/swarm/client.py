@@ -16,7 +16,7 @@ class Control(Protocol):
 
 
 class FakeSwarm:
-    """What happens to the swarm by itself. Its nodes are `node-1`, the manager, and `node-2`, a worker."""
+    """What happens to the swarm by itself. Its nodes are called `manager` and `worker`."""
 
     def __init__(self, control: Control) -> None:
         self._control = control

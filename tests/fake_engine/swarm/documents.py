@@ -55,7 +55,7 @@ def _task_status(found: Task) -> Json:
     told: Json = {"Timestamp": found.since, "State": found.state, "Message": found.message}
     if found.error:
         told["Err"] = found.error
-    if found.container is not None:
+    if found.container is not None and rank(found.state) >= rank("starting"):
         state = found.container.state
         told["ContainerStatus"] = {
             "ContainerID": found.container.id,

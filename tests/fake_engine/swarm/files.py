@@ -71,7 +71,8 @@ class Files:
         """`GET /secrets`."""
         self._swarm.check()
         kept = self._swarm.files[self._kind].values()
-        return answer([self._shown(each) for each in filters.chosen(request, kept, filters.FILES)])
+        matchers = filters.SECRETS if self._kind == "secret" else filters.FILES
+        return answer([self._shown(each) for each in filters.chosen(request, kept, matchers)])
 
     async def inspect(self, request: web.Request) -> web.Response:
         """`GET /secrets/REF`."""

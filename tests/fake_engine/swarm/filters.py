@@ -45,9 +45,9 @@ NODES: Matchers[Node] = {
 FILES: Matchers[SwarmFile] = {
     "id": lambda each, wanted: _begins(each.id, wanted),
     "name": lambda each, wanted: _begins(str(each.spec["Name"]), wanted),
-    "names": lambda each, wanted: each.spec["Name"] in wanted,
     "label": lambda each, wanted: has_labels(each.spec["Labels"], wanted),
 }
+SECRETS: Matchers[SwarmFile] = {**FILES, "names": lambda each, wanted: each.spec["Name"] in wanted}
 
 
 def tasks(swarm: Swarm, request: web.Request) -> list[Task]:

@@ -12,6 +12,7 @@ from tests.fake_engine.images import make
 from tests.fake_engine.shapes import Json
 from tests.fake_engine.state import EngineState, Image, with_tag
 from tests.fake_engine.swarm.state import Node
+from tests.fake_engine.validation import check_reference
 
 
 def _without_digest(ref: str) -> str:
@@ -50,11 +51,16 @@ def _read(auth: str) -> Json:
 
 def described(engine: EngineState, ref: str, auth: str) -> Json:
     """`GET /distribution/REF/json`. Raises Refused in the registry's words."""
+    check_reference(ref)
     name = _without_digest(ref)
     plan, host = engine.pullable.get(name), name.partition("/")[0]
     if plan is None and engine.image(name) is None:
         _refuse(host)
     if plan is not None and not _let_in(plan, auth):
+        if not auth:
+            repository, _, tag = name.partition("/")[2].rpartition(":")
+            where = f"http://{host}/v2/{repository}/manifests/{tag}"
+            raise Refused(500, f'Head "{where}": no basic auth credentials')
         raise Refused(401, "unauthorized: authentication required")
     platforms = (plan or {}).get("platforms") or [{"architecture": "amd64", "os": "linux"}]
     return {

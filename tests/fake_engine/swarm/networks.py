@@ -62,6 +62,24 @@ def remove(swarm: Swarm, network: Json) -> None:
     swarm.touch()
 
 
+def seen_by_manager(swarm: Swarm, network: Json) -> tuple[Json, Json]:
+    """What else is in a network on this node, and which nodes it is on, once it is there itself."""
+    own = next(iter(swarm.nodes.values()))
+    address = network.get("_balancers", {}).get(own.id)
+    if address is None:
+        return {}, {}
+    name = network["Name"]
+    balancer = {
+        "Name": f"{name}-endpoint",
+        "EndpointID": new_id(),
+        "MacAddress": "02:42:00:00:00:00",
+        "IPv4Address": address,
+        "IPv6Address": "",
+    }
+    peers = [{"Name": number[:12], "IP": swarm.nodes[number].address} for number in network["_balancers"]]
+    return {f"lb-{name}": balancer}, {"Peers": peers}
+
+
 def described(network: Json) -> Json:
     """A network as tasks tell of it."""
     labels = {"Labels": network["Labels"]} if network["Labels"] else {"Labels": {}}

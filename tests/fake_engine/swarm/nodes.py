@@ -13,7 +13,7 @@ from tests.fake_engine.state import EngineState
 from tests.fake_engine.swarm import agent, documents, filters, networks, orchestrator
 from tests.fake_engine.swarm.state import Node, Swarm
 
-MANAGER, WORKER = "node-1", "node-2"
+MANAGER, WORKER = "manager", "worker"
 _WORDS = {
     "state", "availability", "labels", "engine_labels", "nano_cpus", "memory", "generic", "volume_drivers",
 }  # fmt: skip

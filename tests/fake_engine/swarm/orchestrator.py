@@ -10,6 +10,8 @@ from tests.fake_engine.swarm import agent, allocator, scheduler
 from tests.fake_engine.swarm.state import Node, Service, Swarm, Task, rank
 
 DEFAULT_DELAY = 5 * 10**9
+DEFAULT_MONITOR = 5 * 10**9
+"""Nanoseconds in which a task that an update has made may fail."""
 HISTORY = 5
 """Tasks of a slot that are kept, the present one included."""
 
@@ -112,7 +114,7 @@ def update(swarm: Swarm, service: Service, spec: Json, auth: str | None) -> None
     swarm.event("service", service, service.name, "update", **(told if replicas[0] != replicas[1] else {}))
     slots = {each.slot for each in swarm.tasks_of(service)}
     for task in swarm.tasks_of(service):
-        if task.slot > service.replicas:
+        if task.slot > service.replicas and agent.is_live(task):
             want(swarm, task, "remove")
     for slot in range(1, service.replicas + 1):
         if slot not in slots:
@@ -138,6 +140,10 @@ async def _roll(swarm: Swarm, service: Service, spec: Json) -> None:
         fresh = begin(swarm, service, task.slot)
         while rank(fresh.state) < rank("running"):
             await swarm.change()
+    monitor = (spec.get("UpdateConfig") or {}).get("Monitor") or DEFAULT_MONITOR
+    await asyncio.sleep(monitor / 10**9)
+    if service.spec is not spec or service.id not in swarm.services:
+        return
     started = (service.update_status or {}).get("StartedAt")
     service.update_status = {
         "State": "completed", "StartedAt": started, "CompletedAt": now(), "Message": "update completed",

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from tests.fake_engine.answers import Refused
+from tests.fake_engine.lifetime import PREDEFINED
 from tests.fake_engine.shapes import Json
 from tests.fake_engine.swarm.constraints import parsed
 from tests.fake_engine.swarm.state import Swarm, new_id
@@ -71,6 +72,9 @@ def _network(swarm: Swarm, asked: Json) -> Json:
         network = swarm.engine.network(asked.get("Target") or "")
     except Refused as refused:
         raise Refused(500, refused.message) from refused
+    if network["Scope"] != "swarm" and network["Name"] not in PREDEFINED:
+        why = "Only networks scoped to the swarm can be used, such as those created with the overlay driver."
+        raise Refused(403, f"The network {network['Name']} cannot be used with services. {why}")
     return {**_without_nothing(asked), "Target": network["Id"]}
 
 
@@ -139,8 +143,28 @@ def _check(swarm: Swarm, body: Json, task: Json) -> None:
     ingress = [each for each in endpoint.get("Ports") or () if each.get("PublishMode") != "host"]
     if ingress and endpoint.get("Mode") == "dnsrr":
         raise _invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
+    _check_ingress(swarm, task, name, ingress)
     for kind, word in (("secret", "Secrets"), ("config", "Configs")):
         _check_files(swarm, kind, container.get(word) or ())
+
+
+def _check_ingress(swarm: Swarm, task: Json, name: str, ports: list[Json]) -> None:
+    for each in task.get("Networks") or ():
+        network = swarm.engine.network(each["Target"])
+        if network["Ingress"]:
+            why = f'Service cannot be explicitly attached to the ingress network "{network["Name"]}"'
+            raise _invalid(why)
+    taken = {
+        (port["PublishedPort"], port["Protocol"]): service
+        for service in swarm.services.values()
+        for port in (service.spec.get("EndpointSpec") or {}).get("Ports") or ()
+        if port["PublishMode"] == "ingress" and port.get("PublishedPort") and service.name != name
+    }
+    for port in ports:
+        number = port.get("PublishedPort")
+        if other := taken.get((number, port.get("Protocol") or "tcp")):
+            why = f"is already in use by service '{other.name}' ({other.id}) as an ingress port"
+            raise _invalid(f"port '{number}' {why}")
 
 
 def _check_resources(resources: Json) -> None:
