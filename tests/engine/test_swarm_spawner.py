@@ -144,7 +144,7 @@ async def test_a_node_that_comes_free_ends_the_wait(
     spawning = asyncio.create_task(world.spawn())
     await until(lambda: any("no suitable" in each["Status"].get("Err", "") for each in swarm.tasks()))
     limit = world.spawner().start_timeout
-    swarm.change_node("node-2", labels={"x": "1"})
+    swarm.change_node("worker", labels={"x": "1"})
     spawner = await spawning
     # The Hub asks for its limit while the start is under way.
     assert (limit, spawner.start_timeout) == (330, 30)
@@ -165,10 +165,10 @@ async def test_a_rejected_task_ends_the_start_at_once_with_the_reason(
 
 async def test_a_server_starts_where_its_volume_is(make_services: Sites, swarm: FakeSwarm) -> None:
     world = make_services(volumes={"home-{username}": "/home"})
-    swarm.change_node("node-1", availability="drain")
+    swarm.change_node("manager", availability="drain")
     await world.spawn()
     await world.user.stop("")
-    swarm.change_node("node-1", availability="active")
+    swarm.change_node("manager", availability="active")
     # The other one is emptier now.
     swarm.populate(4, name=lambda number: f"other-{number}")
     for _ in range(2):
@@ -176,7 +176,7 @@ async def test_a_server_starts_where_its_volume_is(make_services: Sites, swarm: 
         await world.spawn()
         (task,) = swarm.tasks(world.spawner().object_name)
         assert task["NodeID"] == next(
-            each["ID"] for each in swarm.state()["nodes"] if each["Description"]["Hostname"] == "node-2"
+            each["ID"] for each in swarm.state()["nodes"] if each["Description"]["Hostname"] == "worker"
         )
         await world.user.stop("")
 
