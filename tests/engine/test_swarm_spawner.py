@@ -323,3 +323,86 @@ def _host(swarm: FakeSwarm, spawner: Any) -> str:
     newest = max(swarm.tasks(spawner.object_name), key=lambda each: str(each["CreatedAt"]))
     nodes = swarm.state()["nodes"]
     return str(next(each["Description"]["Hostname"] for each in nodes if each["ID"] == newest["NodeID"]))
+
+
+async def test_a_service_that_dockerspawner_has_made_is_adopted(
+    make_services: Sites, swarm: FakeSwarm, fake_site: Site, name: str
+) -> None:
+    world = make_services()
+    spawner = await world.spawn()
+    (made,) = swarm.state()["services"]
+    await world.user.stop("")
+    spec = made["Spec"]
+    template = spec["TaskTemplate"]
+    # It labels nothing of its own, and lets the swarm start again what has ended.
+    container = {**template["ContainerSpec"], "Labels": {}, "Secrets": [], "Configs": []}
+    template = {**template, "ContainerSpec": container, "RestartPolicy": {"Condition": "any"}}
+    body = {**spec, "Labels": {}, "TaskTemplate": template}
+    theirs = fake_site.http.post("/services/create", json=body).raise_for_status().json()["ID"]
+    world.user.orm_user.orm_spawners[""].state = {"object_id": theirs, "object_name": name}
+    world = world.restarted()
+    spawner = world.new_spawner()
+    world.user.spawners[""] = spawner
+    await until(lambda: [each["Status"]["State"] for each in swarm.tasks(name)] == ["running"])
+    assert await spawner.poll() is None
+    assert (await spawner.get_url()).startswith("http://")
+    assert await spawner.poll() is None
+    await spawner.stop()
+    assert swarm.state()["services"] == []
+
+
+async def test_a_service_without_our_label_is_removed_but_never_changed(
+    make_services: Sites, swarm: FakeSwarm, fake_site: Site, name: str
+) -> None:
+    body = {"Name": name, "TaskTemplate": {"ContainerSpec": {"Image": "stub:1"}}}
+    theirs = fake_site.http.post("/services/create", json=body).raise_for_status().json()["ID"]
+    workload = make_services().new_spawner()._managed.workload
+    assert not await workload.move(theirs)
+    await workload.stop(theirs)
+    (service,) = swarm.state()["services"]
+    assert service["Spec"]["Mode"] == {"Replicated": {"Replicas": 1}}
+    await workload.remove(theirs, force=True)
+    assert swarm.state()["tasks"] == []
+
+
+async def doomed(make_services: Sites, swarm: FakeSwarm, **options: Any) -> tuple[World, str]:
+    """Return a world with a user whose volume is on the worker, and that volume's name."""
+    swarm.change_node("manager", availability="drain")
+    world = make_services(
+        volumes={"{prefix}-{username}": "/home"}, delete_volumes_on_user_delete=True, **options
+    )
+    await world.spawn()
+    await world.user.stop("")
+    swarm.change_node("manager", availability="active")
+    (volume,) = swarm.state()["volumes"]["worker"]
+    return world, volume
+
+
+async def test_a_volume_on_another_node_is_removed_by_a_short_service_there(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    world, volume = await doomed(make_services, swarm, volume_removal_image="stub:1-docker")
+    fake.add_image("stub:1-docker")
+    fake.add_pullable("stub:1-docker")
+    deleting = asyncio.create_task(world.spawner().delete_forever())
+    await until(lambda: swarm.state()["services"])
+    (service,) = swarm.state()["services"]
+    template = service["Spec"]["TaskTemplate"]
+    assert template["ContainerSpec"]["Command"] == ["docker", "volume", "rm", "--force", volume]
+    assert template["ContainerSpec"]["Mounts"][0]["Source"] == "/var/run/docker.sock"
+    assert template["RestartPolicy"]["Condition"] == "none"
+    await until(lambda: [each["Status"]["State"] for each in swarm.tasks()] == ["running"])
+    swarm.die(service["Spec"]["Name"], 0)
+    await deleting
+    assert swarm.state()["services"] == []
+
+
+@pytest.mark.parametrize("image", ["", "stub:1"])
+async def test_a_volume_on_another_node_stays_where_no_image_may_remove_it(
+    make_services: Sites, swarm: FakeSwarm, log: pytest.LogCaptureFixture, image: str
+) -> None:
+    world, volume = await doomed(make_services, swarm, volume_removal_image=image)
+    await world.spawner().delete_forever()
+    assert f"The volume {volume} of a deleted user or server stays for now" in log.text
+    assert "volume_removal_image" in log.text
+    assert swarm.state()["services"] == []

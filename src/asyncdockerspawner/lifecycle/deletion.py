@@ -13,15 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.volumes import Volume, Volumes
+from asyncdockerspawner.client.volumes import Volume
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.recent import Recent
-from asyncdockerspawner.lifecycle import ownership
+from asyncdockerspawner.lifecycle import ownership, placement
 from asyncdockerspawner.lifecycle.cleanup import SWEEP_SECONDS
 from asyncdockerspawner.lifecycle.protocols import Log, Rows
 from asyncdockerspawner.lifecycle.server import Server, volumes_of
 from asyncdockerspawner.lifecycle.wanted import End, Wanted, want_within
 from asyncdockerspawner.names import labels, volume_owners
+from asyncdockerspawner.workloads.protocol import VolumeVerbs
 
 GONE_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 """Seconds between looks whether the Hub has deleted a user, once it has deleted the default server."""
@@ -90,7 +91,7 @@ class _Doomed:
     named: Sequence[str]
     """Volumes that this server is known to have used, should they carry no label: DockerSpawner's do not."""
     rows: Rows
-    verbs: Volumes
+    verbs: VolumeVerbs
     janitor: Janitor
     known: Recent
     log: Log
@@ -164,7 +165,7 @@ def _doomed(server: Server, scopes: Scopes) -> _Doomed:
         named=_named(server, scopes),
         rows=rows,
         janitor=server.engine.janitor,
-        verbs=server.engine.client.volumes,
+        verbs=server.workload.volumes(placement.volume_nodes(server)),
         known=server.engine.volumes,
         log=server.log,
     )

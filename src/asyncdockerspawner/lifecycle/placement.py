@@ -77,10 +77,7 @@ def node_of(server: Server, volumes: list[str]) -> str:
 
     Raises NotPlaced where they are on different ones.
     """
-    known = dict[str, str]()
-    for state in server.hub.rows().sister_states().values():
-        known |= state.get("volume_nodes") or {}
-    known |= server.record.volume_nodes
+    known = volume_nodes(server)
     nodes = {known[name]: name for name in volumes if known.get(name)}
     if len(nodes) > 1:
         told = ", ".join(f"{name} on {node}" for node, name in nodes.items())
@@ -90,6 +87,14 @@ def node_of(server: Server, volumes: list[str]) -> str:
             "set `pin_to_volumes = False` meanwhile, or use a driver that all nodes share.",
         )
     return next(iter(nodes), "")
+
+
+def volume_nodes(server: Server) -> dict[str, str]:
+    """Return volume → node of all that saved states of the user's servers know to be on one alone."""
+    known = dict[str, str]()
+    for state in server.hub.rows().sister_states().values():
+        known |= state.get("volume_nodes") or {}
+    return known | server.record.volume_nodes
 
 
 def is_to_move(server: Server, observed: Observed) -> bool:

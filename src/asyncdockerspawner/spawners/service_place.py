@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING
 
 from asyncdockerspawner.hub import records
 from asyncdockerspawner.spawners.policy import reconciler
+from asyncdockerspawner.workloads.service.volumes import Removals
 from asyncdockerspawner.workloads.service.workload import ServiceWorkload, Told
 
 if TYPE_CHECKING:
     from asyncdockerspawner.engine.engine import Engine
     from asyncdockerspawner.engine.watch import Watch
-    from asyncdockerspawner.spawners.overrides import Overridable
+    from asyncdockerspawner.spawners.swarm import SwarmSpawner
 
 
 class ServicePlace:
     """Where a spawner's server runs as a service: a `lifecycle.server.Place`."""
 
-    def __init__(self, spawner: Overridable) -> None:
+    def __init__(self, spawner: SwarmSpawner) -> None:
         self._spawner = spawner
 
     @property
@@ -37,4 +38,9 @@ class ServicePlace:
         """Return a service, whose nodes show this to the image's registry."""
         spawner = self._spawner
         told = Told(log=spawner.log, heard=engine.service_watch(spawner.hub_id))
-        return ServiceWorkload(engine.client, engine.swarm, told, registry_auth=registry_auth)
+        removals = Removals(
+            hub_id=spawner.hub_id, image=spawner.volume_removal_image, users_image=spawner.image
+        )
+        return ServiceWorkload(
+            engine.client, engine.swarm, told, registry_auth=registry_auth, removals=removals
+        )

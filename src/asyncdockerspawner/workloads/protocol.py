@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from asyncdockerspawner.client.execs import Ended
+from asyncdockerspawner.client.volumes import Volume
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.launch import LaunchInputs
@@ -57,8 +58,24 @@ class Workload(Protocol):
     async def move(self, ref: str) -> bool:
         """Have the object started anew on another machine; False where it stays where it is."""
 
+    def volumes(self, nodes: Mapping[str, str]) -> VolumeVerbs:
+        """Return what reaches named volumes; `nodes`: volume → node, of those that are on one alone."""
+
     async def clear_strays(self, hub_id: str, spawn_ids: Collection[str]) -> None:
         """Remove what this Hub's spawns, but these, have left beside their objects."""
+
+
+class VolumeVerbs(Protocol):
+    """What is asked of a user's volumes, wherever they are."""
+
+    async def list(self, labels: Mapping[str, str]) -> list[Volume]:
+        """Return those that carry every one of these labels, as far as that can be asked."""
+
+    async def inspect(self, name: str) -> Volume | None:
+        """Return a volume, or None where there is none."""
+
+    async def remove(self, name: str) -> None:
+        """Remove a volume; one that is gone is as good. Raises EngineRefused where it stays."""
 
 
 class ContainerVerbs(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.execs import Ended
+from asyncdockerspawner.client.volumes import Volumes
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.workloads.container import drift, endpoint, read
 from asyncdockerspawner.workloads.container.body import ContainerBody, build_container
@@ -195,6 +196,10 @@ class ContainerWorkload:
     async def move(self, ref: str) -> bool:
         """Tell that a container stays where its Engine is."""
         return False
+
+    def volumes(self, nodes: Mapping[str, str]) -> Volumes:
+        """Return the Engine's own verbs: all volumes are on its machine."""
+        return self._client.volumes
 
     async def clear_strays(self, hub_id: str, spawn_ids: Collection[str]) -> None:
         """Do nothing: a container has nothing beside it."""

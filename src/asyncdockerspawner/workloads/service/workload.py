@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from asyncdockerspawner.workloads.protocol import ContainerVerbs, Log
 from asyncdockerspawner.workloads.service import endpoint, files, read, words
 from asyncdockerspawner.workloads.service.body import ServiceBody, build_service
 from asyncdockerspawner.workloads.service.swarm import Filters, Swarm, filters_of
+from asyncdockerspawner.workloads.service.volumes import NodeVolumes, Removals, clear_removals
 
 GONE_TIMEOUT = 60.0
 """As long, beyond its grace, may a removed service's processes take to end."""
@@ -53,12 +54,19 @@ class ServiceWorkload:
     """A server as a service. `registry_auth` goes to the nodes with it, so that they can pull its image."""
 
     def __init__(
-        self, client: Client, swarm: Swarm, told: Told | None = None, *, registry_auth: str = ""
+        self,
+        client: Client,
+        swarm: Swarm,
+        told: Told | None = None,
+        *,
+        registry_auth: str = "",
+        removals: Removals | None = None,
     ) -> None:
         self._client = client
         self._swarm = swarm
         self._told = told
         self._registry_auth = registry_auth
+        self._removals = removals or Removals(hub_id="")
 
     @property
     def container(self) -> ContainerVerbs:
@@ -186,8 +194,13 @@ class ServiceWorkload:
 
         return await self._updated(ref, anew) is not None
 
+    def volumes(self, nodes: Mapping[str, str]) -> NodeVolumes:
+        """Return what reaches volumes on all nodes, as far as `volume_removal_image` goes."""
+        return NodeVolumes(self._client, self._swarm, nodes, self._removals)
+
     async def clear_strays(self, hub_id: str, spawn_ids: Collection[str]) -> None:
-        """Remove this Hub's secrets and configs that are of none of these spawns."""
+        """Remove this Hub's secrets and configs that are of none of these spawns, and unended removals."""
+        await clear_removals(self._client, hub_id)
         await files.remove_labelled(self._client, {labels.HUB: hub_id}, but=spawn_ids)
 
     async def _updated(self, ref: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject | None:
