@@ -14,11 +14,16 @@ import pytest
 from tests.fake_engine import FakeEngine
 from tests.support.hub_api import HubAPI
 from tests.support.hub_site import LOG_CHARACTERS, HubSite, MakeHub, new_hub_id, prefix_of
+from tests.support.workloads import Containers, Services
 from tests.testbed.engine import ensure_engine
 from tests.testbed.hub import HubProcess
 from tests.testbed.images import ensure_stub_image
 from tests.testbed.own_engine import OwnEngine, own_engine
 from tests.testbed.singleuser import ensure_singleuser_image
+from tests.testbed.swarm import Swarm
+
+OUTLIVING = {"fake", "live_engine", "stopping_engine", "swarm", "lone_swarm"}
+"""Fixtures of what Hubs run on."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -74,12 +79,19 @@ def stopping_engine(tmp_path: Path) -> Iterator[OwnEngine]:
         yield started
 
 
+def swarm_values(swarm: Swarm) -> dict[str, Any]:
+    """Give the options of a Hub on this machine, which reaches servers at their nodes' ports."""
+    return {"client_kwargs": {"base_url": swarm.manager.url}, "use_internal_ip": False}
+
+
 @pytest.fixture
 async def make_hub(
     request: pytest.FixtureRequest, tmp_path: Path, engine: httpx.Client, stub_image: str
 ) -> AsyncIterator[MakeHub]:
     """Hubs that are stopped at the end; what they left at the Engine is removed."""
-    for outliving in {"fake", "live_engine", "stopping_engine"} & set(request.fixturenames):
+    for outliving in {"fake", "live_engine", "stopping_engine", "swarm", "lone_swarm"} & set(
+        request.fixturenames
+    ):
         request.getfixturevalue(outliving)  # it has to be there until the Hubs have ended
     made: list[HubSite] = []
 
@@ -89,25 +101,30 @@ async def make_hub(
         cleanup_servers: bool = True,
         fake: FakeEngine | None = None,
         own: OwnEngine | None = None,
+        swarm: Swarm | None = None,
         hub_id: str | None = None,
         **options: Any,
     ) -> HubSite:
         hub_id = hub_id or new_hub_id()
-        values = {"hub_id": hub_id, "prefix": prefix_of(hub_id), "image": stub_image, "remove": True}
+        values: dict[str, Any] = {"hub_id": hub_id, "prefix": prefix_of(hub_id), "image": stub_image}
         if fake is not None:
             values |= {"client_kwargs": {"base_url": fake.url}, "image": "stub:1"}
         if own is not None:
             values["client_kwargs"] = {"base_url": own.url}
+        # A service is always removed.
+        values |= {"remove": True} if swarm is None else swarm_values(swarm)
         lines = [f"c.DockerSpawner.{key} = {value!r}" for key, value in {**values, **options}.items()]
         process = HubProcess(
             tmp_path / hub_id,
             config="\n".join([*lines, config, ""]),
             cleanup_servers=cleanup_servers,
             preloaded=True,
+            spawner_class="docker" if swarm is None else "asyncdockerspawner.SwarmSpawner",
+            host_address="" if swarm is None else swarm.host_address,
         )
         api = HubAPI(process.url, process.token, deadline=90)
-        there = fake.http if fake else own.http if own else engine
-        site = HubSite(process, api, there, hub_id, fake)
+        there = fake.http if fake else own.http if own else swarm.http if swarm else engine
+        site = HubSite(process, api, there, hub_id, fake, workload=Services if swarm else Containers)
         made.append(site)
         process.start()
         return site

@@ -19,6 +19,7 @@ from tests.support.hub_api import HubAPI, Json
 from tests.support.workloads import Containers
 from tests.testbed.hub import HubProcess
 from tests.testbed.own_engine import OwnEngine
+from tests.testbed.swarm import Swarm
 
 SHELL = ["/bin/busybox", "sh", "-c"]
 DIES = [*SHELL, "echo 'cannot open the notebook cupboard' >&2; exit 7"]
@@ -44,19 +45,26 @@ class HubSite:
     hub_id: str
     fake: FakeEngine | None = None
     sessions: list[httpx.AsyncClient] = field(default_factory=list)
+    workload: type[Containers] = Containers
+    """The kind of object that its servers are."""
 
     @property
     def prefix(self) -> str:
         """What the names of this Hub's containers and volumes begin with."""
         return prefix_of(self.hub_id)
 
+    @property
+    def objects(self) -> Containers:
+        """What answers tests about its servers' objects."""
+        return self.workload(self.engine)
+
     def containers(self) -> list[Json]:
-        """Every container with this Hub's label, running or not."""
-        return Containers(self.engine).all(self.hub_id)
+        """Every container, or service, with this Hub's label, running or not."""
+        return self.objects.all(self.hub_id)
 
     def names(self) -> list[str]:
         """The containers' names, without what all of them begin with."""
-        found = map(Containers(self.engine).name, self.containers())
+        found = map(self.objects.name, self.containers())
         return sorted(name.removeprefix(f"{self.prefix}-") for name in found)
 
     def volumes(self) -> list[str]:
@@ -67,7 +75,7 @@ class HubSite:
     def remove_all(self) -> None:
         """Remove what is left at the Engine."""
         for one in self.containers():
-            Containers(self.engine).remove(one["Id"])
+            self.objects.remove(one.get("Id") or one["ID"])
         for name in self.volumes():
             self.engine.delete(f"/volumes/{name}", params={"force": 1})
 
@@ -134,6 +142,7 @@ class MakeHub(Protocol):
         cleanup_servers: bool = True,
         fake: FakeEngine | None = None,
         own: OwnEngine | None = None,
+        swarm: Swarm | None = None,
         hub_id: str | None = None,
         **options: Any,
     ) -> HubSite: ...

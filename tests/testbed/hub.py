@@ -69,6 +69,7 @@ class HubProcess:
     listens on the address that containers reach, the proxy on 127.0.0.1 only. `config` is Python text that
     follows ours. Start it from the main thread: its processes end with the thread that started them. One that
     is `preloaded` begins with its imports done, in this interpreter. `program` is what the interpreter runs.
+    `host_address` is this machine's as containers see it; without one, as those of the tests' Engine do.
     """
 
     program: Sequence[str] = ("-m", "jupyterhub")
@@ -84,12 +85,13 @@ class HubProcess:
         python: str = sys.executable,
         env: dict[str, str] | None = None,
         preloaded: bool = False,
+        host_address: str = "",
     ) -> None:
         self.directory = directory
         self.config = config
         self.spawner_class = spawner_class
         self.cleanup_servers = cleanup_servers
-        self.host_address = ensure_engine().host_address()
+        self.host_address = host_address or ensure_engine().host_address()
         self._python = python
         self._preloaded = preloaded
         self._env = {key: value for key, value in os.environ.items() if not key.startswith(LEAK)} | (

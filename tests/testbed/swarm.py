@@ -131,10 +131,19 @@ class Swarm:
         finally:
             self.start(node)
 
+    @contextlib.contextmanager
+    def shut_down(self, node: SwarmNode) -> Iterator[None]:
+        """Have the node's dockerd end as a service manager ends it; at the end the node is ready again."""
+        node.shut_down()
+        try:
+            yield
+        finally:
+            self.start(node)
+
     def restart(self, node: SwarmNode) -> None:
         """Restart the node's dockerd as a service manager does, and wait until the node is ready."""
-        node.shut_down()
-        self.start(node)
+        with self.shut_down(node):
+            pass
 
     def start(self, node: SwarmNode) -> None:
         """Start the node's dockerd and wait until the node is ready."""
