@@ -170,7 +170,12 @@ class Swarm:
                 _sweep_node(http)
         networks = self._get("/networks", filters='{"type": ["custom"], "scope": ["swarm"]}')
         for made in (each for each in networks if each["Name"] not in {NETWORK, "ingress"}):
-            self.http.delete(f"/networks/{made['Id']}").raise_for_status()
+            self.sweep_network(made["Id"])
+
+    def sweep_network(self, ref: str) -> None:
+        """Remove a network, once the tasks that have used it are gone."""
+        if not wait_until(lambda: self.http.delete(f"/networks/{ref}").is_success, EMPTY_SECONDS):
+            raise TestbedError(f"The network {ref} is still in use.")
 
     def close(self) -> None:
         """Close connections."""
