@@ -406,3 +406,18 @@ async def test_a_volume_on_another_node_stays_where_no_image_may_remove_it(
     assert f"The volume {volume} of a deleted user or server stays for now" in log.text
     assert "volume_removal_image" in log.text
     assert swarm.state()["services"] == []
+
+
+async def test_as_many_start_at_a_time_as_fit_all_nodes_that_take_servers(
+    make_services: Sites, swarm: FakeSwarm
+) -> None:
+    for name in ("manager", "worker"):
+        swarm.change_node(name, nano_cpus=8 * 10**9)
+    world = make_services()
+    spawner = await world.spawn()
+    assert spawner.engine.swarm_slots.limit is not None
+    assert spawner.engine.swarm_slots.limit >= 32
+    assert spawner.engine.start_slots.limit is None
+    await world.user.stop("")
+    swarm.change_node("worker", availability="drain")
+    assert await spawner.engine.swarm.cpus() == 8

@@ -28,8 +28,11 @@ async def settle(engine: Engine) -> None:
             await engine.janitor.settled(name)
     calls, streams = engine.client.connection._connectors
     end = time.monotonic() + 5
-    # The watch may be asking something just now.
-    while calls._acquired and time.monotonic() < end:  # noqa: ASYNC110 - aiohttp tells nobody of a release
+    # The watch may be asking something just now, and reads lists of tasks as they come; aiohttp tells nobody
+    # of a release.
+    while (calls._acquired or len(streams._acquired) > len(engine._watches)) and (  # noqa: ASYNC110
+        time.monotonic() < end
+    ):
         await asyncio.sleep(0.01)
     assert len(calls._acquired) == 0
     assert len(streams._acquired) <= len(engine._watches)

@@ -206,11 +206,11 @@ def test_the_routing_mesh_publishes_it_on_every_node() -> None:
 def test_a_node_is_read_with_the_address_at_which_its_ports_are() -> None:
     worker = {
         "ID": "n1",
-        "Description": {"Hostname": "one"},
+        "Description": {"Hostname": "one", "Resources": {"NanoCPUs": 8 * 10**9}},
         "Status": {"State": "ready", "Addr": "198.18.0.12"},
         "Spec": {"Availability": "active"},
     }
-    assert read.node(worker) == Node("n1", "one", "198.18.0.12")
+    assert read.node(worker) == Node("n1", "one", "198.18.0.12", cpus=8)
     manager = {
         **worker,
         "Status": {"State": "ready", "Addr": "127.0.0.1"},

@@ -24,6 +24,8 @@ from asyncdockerspawner.workloads.service.swarm import Swarm
 if TYPE_CHECKING:
     import aiodocker
 
+NODES_SECONDS = 60.0
+"""After so long, a swarm may have other nodes."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +47,7 @@ class Engine:
         self.pulls = Pulls(self.client.images)
         self.start_slots = StartSlots(self.client.system)
         self.swarm = Swarm(self.client)
+        self.swarm_slots = StartSlots(self.swarm, measured_for=NODES_SECONDS)
         self._watches: dict[tuple[str, str], Watch] = {}
         """Kind of object and Hub → its watch."""
 

@@ -14,9 +14,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.system import System
 
 STARTS_PER_CPU = 2
 """Measured on two CPUs: fewer or more make no crowd faster, and fewer leave the Engine idle now and then."""
@@ -32,6 +32,16 @@ REPORT_SECONDS = 1.0
 """Between two reports of its position to one that waits."""
 
 _log = logging.getLogger(__name__)
+
+
+class Machines(Protocol):
+    """Where servers are started: an Engine's machine, or the nodes of a swarm."""
+
+    async def cpus(self) -> int:
+        """Return how many CPUs there are. Raises EngineError."""
+
+    async def ping(self) -> None:
+        """Ask the Engine the cheapest question. Raises EngineError where there is no answer."""
 
 
 class Slot:
@@ -60,8 +70,9 @@ class Slot:
 class StartSlots:
     """Slots in the order of asking; `limit` says how many: None before the first start, 0 without a limit."""
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    def __init__(self, machines: Machines, *, measured_for: float = math.inf) -> None:
+        self._machines = machines
+        self._measured_for = measured_for
         self._configured: int | None = None
         self._measuring = asyncio.Lock()
         self._measured_until = -math.inf
@@ -165,19 +176,23 @@ class StartSlots:
             _log.log(level, message, limit, str(exc) or "no answer in time")
             self._measured_until = time.monotonic() + REMEASURE_SECONDS
             return limit
-        self._measured_until = math.inf
+        self._measured_until = time.monotonic() + self._measured_for
         limit = max(SMALLEST_LIMIT, round(cpus * STARTS_PER_CPU * (1 + distance / CPU_SECONDS)))
-        _log.info(
-            "At most %d servers are started at a time (%d CPUs, %.0f ms away)", limit, cpus, distance * 1e3
-        )
+        if limit != self.limit:
+            _log.info(
+                "At most %d servers are started at a time (%d CPUs, %.0f ms away)",
+                limit,
+                cpus,
+                distance * 1e3,
+            )
         return limit
 
     async def _measured(self) -> tuple[int, float]:
         """Ask the Engine for its CPUs; returns them, and its distance in seconds."""
         begin = time.monotonic()
-        cpus = await self._system.cpus()
+        cpus = await self._machines.cpus()
         begin, distance = time.monotonic(), time.monotonic() - begin
         # A filter before the Engine, which may not let it through, is as far away.
         with suppress(errors.Forbidden):
-            await self._system.ping()
+            await self._machines.ping()
         return cpus, min(distance, time.monotonic() - begin)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.engine.start_slots import StartSlots
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.lifecycle.policy import Policy
 from asyncdockerspawner.lifecycle.protocols import Link, Log, Overrides, Rows
@@ -34,6 +35,9 @@ class Place(Protocol):
 
     def watch(self, engine: Engine) -> Watch:
         """Return what is known of this Hub's objects there."""
+
+    def start_slots(self, engine: Engine) -> StartSlots:
+        """Return the queue of those who start servers there."""
 
     def workload(self, engine: Engine) -> Workload:
         """Return what it runs as there."""
@@ -120,6 +124,11 @@ class Server:
     def workload(self) -> Workload:
         """What it runs as."""
         return self._place.workload(self.engine)
+
+    @property
+    def start_slots(self) -> StartSlots:
+        """The queue that its starts stand in."""
+        return self._place.start_slots(self.engine)
 
     @property
     def object_name(self) -> str:

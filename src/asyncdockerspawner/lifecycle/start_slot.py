@@ -75,7 +75,7 @@ async def behind(server: Server) -> None:
 
 
 async def _acquire(server: Server, spawn: Spawn) -> None:
-    slots, slot = server.engine.start_slots, spawn.slot
+    slots, slot = server.start_slots, spawn.slot
     if spawn.slots is not slots:
         # The start goes to another Engine than it was to.
         spawn.release_slot()

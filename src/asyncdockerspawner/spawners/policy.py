@@ -14,6 +14,7 @@ from asyncdockerspawner.workloads.container.workload import ContainerWorkload, S
 
 if TYPE_CHECKING:
     from asyncdockerspawner.engine.engine import Engine
+    from asyncdockerspawner.engine.start_slots import StartSlots
     from asyncdockerspawner.engine.watch import Watch
     from asyncdockerspawner.spawners.overrides import Overridable
     from asyncdockerspawner.workloads.protocol import Workload
@@ -79,6 +80,10 @@ class ContainerPlace:
         if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
             watch.on_synced = reconciler(spawner, engine, watch, self.workload(engine)).begin
         return watch
+
+    def start_slots(self, engine: Engine) -> StartSlots:
+        """Return the queue for the Engine's machine."""
+        return engine.start_slots
 
     def workload(self, engine: Engine) -> ContainerWorkload:
         """Return a container."""

@@ -11,6 +11,7 @@ from asyncdockerspawner.workloads.service.workload import ServiceWorkload, Told
 
 if TYPE_CHECKING:
     from asyncdockerspawner.engine.engine import Engine
+    from asyncdockerspawner.engine.start_slots import StartSlots
     from asyncdockerspawner.engine.watch import Watch
     from asyncdockerspawner.spawners.swarm import SwarmSpawner
 
@@ -33,6 +34,10 @@ class ServicePlace:
         if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
             watch.on_synced = reconciler(spawner, engine, watch, self.workload(engine)).begin
         return watch
+
+    def start_slots(self, engine: Engine) -> StartSlots:
+        """Return the queue for the swarm's nodes."""
+        return engine.swarm_slots
 
     def workload(self, engine: Engine, *, registry_auth: str = "") -> ServiceWorkload:
         """Return a service, whose nodes show this to the image's registry."""

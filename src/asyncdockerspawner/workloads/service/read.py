@@ -39,6 +39,7 @@ class Node:
     takes_tasks: bool = True
     """It is neither down nor drained nor paused."""
     drained: bool = False
+    cpus: int = 0
 
 
 def node(document: JsonObject) -> Node:
@@ -49,13 +50,15 @@ def node(document: JsonObject) -> Node:
     if address in _NO_ADDRESS:
         # A manager may be listed under an address that is none; what others reach it at is told beside.
         address = str((document.get("ManagerStatus") or {}).get("Addr") or "").rpartition(":")[0].strip("[]")
+    description = document.get("Description") or {}
     return Node(
         id=str(document["ID"]),
-        name=str((document.get("Description") or {}).get("Hostname") or ""),
+        name=str(description.get("Hostname") or ""),
         address=address,
         down=state == "down",
         takes_tasks=state == "ready" and availability == "active",
         drained=availability == "drain",
+        cpus=int((description.get("Resources") or {}).get("NanoCPUs") or 0) // 10**9,
     )
 
 

@@ -48,6 +48,14 @@ class Swarm:
         self.nodes = {each.id: each for each in found}
         return self.nodes
 
+    async def cpus(self) -> int:
+        """Return the CPUs of all nodes that take servers; at least 1."""
+        return max(sum(each.cpus for each in (await self.ask_nodes()).values() if each.takes_tasks), 1)
+
+    async def ping(self) -> None:
+        """Ask the manager the cheapest question."""
+        await self._client.system.ping()
+
     async def find(self, ref: str) -> Observed | None:
         """Return what a service is like now, by id or name, or None where there is no such service."""
         service = await self._client.services.inspect(ref)
