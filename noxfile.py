@@ -76,7 +76,7 @@ PURE = [
     "workloads/container/drift", "workloads/container/endpoint", "workloads/container/read",
     "workloads/exit_status", "workloads/launch", "workloads/moments", "workloads/observed",
     "workloads/redact", "workloads/service/body", "workloads/service/endpoint", "workloads/service/read",
-    "workloads/service/words", "workloads/source",
+    "workloads/service/versions", "workloads/service/words", "workloads/source",
     "hub/spawn_log", "rebase/recipe", "engine/table",
 ]  # fmt: skip
 REACHED = {"lifecycle": 94, "engine": 98, "workloads": 95}

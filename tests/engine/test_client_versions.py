@@ -72,6 +72,7 @@ async def test_fifty_first_calls_ask_for_the_version_once(fake: FakeEngine) -> N
 
 async def test_a_version_that_is_set_is_not_asked_for(fake: FakeEngine) -> None:
     async with opened(fake.url, version="1.41") as client:
+        assert await client.connection.version() == (1, 41)
         await client.containers.inspect("none")
         async with client.events.containers():
             pass
@@ -92,6 +93,7 @@ async def test_a_version_that_is_set_is_not_asked_for(fake: FakeEngine) -> None:
 async def test_the_newest_version_that_both_know_is_spoken(oldest: str, newest: str, spoken: str) -> None:
     engine = VersionsServer(newest, oldest)
     async with speaking(engine) as client:
+        assert f"v{text(await client.connection.version())}" == spoken
         await client.system.info()
     assert engine.paths == [VERSION, f"/{spoken}/info"]
 

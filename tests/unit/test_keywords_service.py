@@ -43,6 +43,10 @@ def test_a_container_has_the_engines_own_keys_too(words: dict[str, Any], expecte
     assert container_spec(words) == expected
 
 
+def test_a_task_has_a_container_whatever_is_taken_back() -> None:
+    assert task_template({"container_spec": None, "resources": None}) == {"Resources": None}
+
+
 def test_a_task_is_made_of_parts_in_either_words() -> None:
     found = task_template(
         {
@@ -70,6 +74,7 @@ def test_a_task_is_made_of_parts_in_either_words() -> None:
         ({"mem_limit": None}, {"Limits": {"MemoryBytes": None}}),
         ({"Limits": {"MemoryBytes": "4m", "Pids": 3, "NanoCPUs": None}}, None),
         ({"Limits": None, "cpu_limit": 10**9}, {"Limits": {"NanoCPUs": 10**9}}),
+        ({"SwapBytes": None, "MemorySwappiness": "5"}, {"SwapBytes": None, "MemorySwappiness": 5}),
         ({"SwapBytes": 5, "cpu_reservation": "10"}, {"SwapBytes": 5, "Reservations": {"NanoCPUs": 10}}),
     ],
 )
@@ -88,6 +93,8 @@ def test_resources_have_the_engines_own_keys_too(words: dict[str, Any], expected
         ({"cpu_limt": 1}, "did you mean 'cpu_limit'?"),
         ({"generic_resources": [{}]}, "must be a dict"),
         ([], "must be a dict"),
+        ({"Limits": [1]}, "extra_resources_spec.Limits is [1], but it must be a dict"),
+        ({"SwapBytes": {}}, "SwapBytes is {}, but it must be a whole number"),
     ],
 )
 def test_resources_that_mean_nothing_are_refused(words: Any, said: str) -> None:
@@ -119,6 +126,10 @@ def test_placements_that_mean_nothing_are_refused(words: Any, said: str) -> None
     with pytest.raises(BadOption) as caught:
         service_parts.placement(words, "o")
     assert said in str(caught.value)
+
+
+def test_a_restart_policy_may_leave_its_condition_to_us() -> None:
+    assert service_parts.restart_policy({"max_attempts": 3}, "o") == {"MaxAttempts": 3}
 
 
 def test_ports_in_the_engines_words() -> None:
@@ -191,6 +202,7 @@ def test_one_replica_is_what_a_server_has(mode: Any) -> None:
         ({"mac_address": "x"}, "'mac_address', which a service does not have"),
         ({"Cmd": ["a"]}, "'Cmd', which a service does not have"),
         ({"label": {}}, "did you mean 'labels'?"),
+        ({"environment": {"A": b"\xff"}}, "extra_create_kwargs.environment has bytes that are no UTF-8"),
     ],
 )
 def test_create_words_that_a_service_has_not_are_refused(words: dict[str, Any], said: str) -> None:

@@ -155,6 +155,10 @@ def test_what_asks_for_nothing_is_taken(words: dict[str, Any]) -> None:
         ({"MaskedPaths": ["/a"]}, "MaskedPaths is nothing that a service of a swarm has: remove it"),
         ({"shm_sise": "1g"}, "did you mean 'shm_size'?"),
         ({"tmpfs": {"/t": "exec"}}, "extra_host_config.tmpfs['/t'] has 'exec'"),
+        ({"RestartPolicy": "always"}, "`restart_policy` of `extra_task_spec`"),
+        ({"CpuQuota": "much"}, "extra_host_config.cpu_quota is 'much'"),
+        ({"ShmSize": "much"}, "extra_host_config.ShmSize is 'much'"),
+        ({"LogConfig": "local"}, "extra_host_config.LogConfig is 'local', but it must be a dict"),
         ({"binds": {"./v": "/w"}}, "extra_host_config.binds['./v:/w:rw']"),
     ],
 )

@@ -13,30 +13,16 @@ from hypothesis import strategies as st
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.body import Body
-from asyncdockerspawner.workloads.launch import LaunchInputs, SwarmFile, SwarmInputs
+from asyncdockerspawner.workloads.launch import SwarmFile, SwarmInputs
 from asyncdockerspawner.workloads.service.body import ServiceBody, build_service
+from tests.support.service_launch import LABELS
+from tests.support.service_launch import service_launch as launch
 
 GIB = 2**30
-OURS = {"asyncdockerspawner.user": "alice"}
-
-
-def inputs(swarm: SwarmInputs | None = None, **changes: Any) -> LaunchInputs:
-    values: dict[str, Any] = {
-        "name": "jupyter-alice",
-        "image": "img:1",
-        "command": None,
-        "environment": {"A": "1"},
-        "labels": OURS,
-        "port": 8888,
-        "publish_on": None,
-        "network_name": "hub",
-        "swarm": swarm or SwarmInputs(),
-    }
-    return LaunchInputs(**{**values, **changes})
 
 
 def task_of(swarm: SwarmInputs | None = None, **changes: Any) -> dict[str, Any]:
-    return dict(build_service(inputs(swarm, **changes))["TaskTemplate"])
+    return dict(build_service(launch(swarm, **changes))["TaskTemplate"])
 
 
 def container_of(swarm: SwarmInputs | None = None, **changes: Any) -> dict[str, Any]:
@@ -44,19 +30,19 @@ def container_of(swarm: SwarmInputs | None = None, **changes: Any) -> dict[str, 
 
 
 def endpoint_of(publish_on: str | None, **spec: Any) -> dict[str, Any]:
-    body = build_service(inputs(SwarmInputs(extra_endpoint=spec), publish_on=publish_on))
+    body = build_service(launch(SwarmInputs(extra_endpoint=spec), publish_on=publish_on))
     return dict(body["EndpointSpec"])
 
 
 def test_the_usual_body_holds_what_is_needed_and_no_more() -> None:
-    assert build_service(inputs()) == {
+    assert build_service(launch()) == {
         "Name": "jupyter-alice",
-        "Labels": OURS,
+        "Labels": LABELS,
         "TaskTemplate": {
             "ContainerSpec": {
                 "Image": "img:1",
                 "Env": ["A=1"],
-                "Labels": {**OURS, "asyncdockerspawner.name": "jupyter-alice"},
+                "Labels": {**LABELS, "asyncdockerspawner.name": "jupyter-alice"},
             },
             "RestartPolicy": {"Condition": "none"},
             "Networks": [{"Target": "hub"}],
@@ -199,14 +185,21 @@ def test_none_takes_a_computed_value_back() -> None:
     assert "Resources" not in task
 
 
+def test_a_part_that_is_taken_back_is_as_if_nobody_had_asked_for_it() -> None:
+    swarm = SwarmInputs(extra_task={"resources": None, "container_spec": None, "restart_policy": None})
+    body = build_service(launch(swarm, mem_limit=GIB, extra_create={"endpoint_spec": None}, publish_on=""))
+    assert body["EndpointSpec"] == {"Mode": "dnsrr"}
+    assert set(body["TaskTemplate"]) == {"ContainerSpec", "Networks"}
+
+
 def test_our_labels_win_on_the_service_and_on_its_containers() -> None:
     mine = {"asyncdockerspawner.user": "mallory", "asyncdockerspawner.name": "other", "l": "1"}
     body = build_service(
-        inputs(SwarmInputs(extra_container={"labels": mine}), extra_create={"labels": {**mine, "s": "1"}})
+        launch(SwarmInputs(extra_container={"labels": mine}), extra_create={"labels": {**mine, "s": "1"}})
     )
-    assert body["Labels"] == {**mine, **OURS, "s": "1"}
+    assert body["Labels"] == {**mine, **LABELS, "s": "1"}
     found = body["TaskTemplate"]["ContainerSpec"]["Labels"]
-    assert found == {"l": "1", **OURS, labels.NAME: "jupyter-alice"}
+    assert found == {"l": "1", **LABELS, labels.NAME: "jupyter-alice"}
 
 
 def test_mounts_of_all_options_go_together_and_the_sites_wins_a_path() -> None:
@@ -241,7 +234,7 @@ def test_mounts_of_all_options_go_together_and_the_sites_wins_a_path() -> None:
 
 def test_two_options_that_want_one_path_are_told() -> None:
     with pytest.raises(BadOption, match=r"^`volumes` and `mounts`: two mounts are at /w"):
-        build_service(inputs(binds={"v": {"bind": "/w"}}, mounts=[{"target": "/w", "type": "tmpfs"}]))
+        build_service(launch(binds={"v": {"bind": "/w"}}, mounts=[{"target": "/w", "type": "tmpfs"}]))
 
 
 def test_files_of_the_swarm_are_referred_to() -> None:
@@ -266,6 +259,12 @@ def test_files_of_the_swarm_are_referred_to() -> None:
         },
     ]
     assert container["Configs"][0]["ConfigName"] == "spawn-2"
+
+
+def test_what_docker_py_writes_as_null_takes_nothing_back() -> None:
+    swarm = SwarmInputs(extra_container={"privileges": types.Privileges(selinux_user="u")})
+    found = container_of(swarm, extra_host={"security_opt": ["label=type:t"]})["Privileges"]
+    assert found == {"SELinuxContext": {"User": "u", "Type": "t"}}
 
 
 def test_healthcheck_and_grace_are_the_containers() -> None:
@@ -297,6 +296,7 @@ def test_healthcheck_and_grace_are_the_containers() -> None:
             {"extra_resources": {"cpu_limit": 2}},
             "Limits.NanoCPUs of the service's resources is 2, but a swarm",
         ),
+        ({"extra_host": {"Memory": "lots"}}, {}, "Limits.MemoryBytes of the service's resources is 'lots'"),
         (
             {"extra_host": {"mem_reservation": 5}},
             {},
@@ -315,7 +315,7 @@ def test_what_a_swarm_would_refuse_is_told_before(
     changes: dict[str, Any], swarm: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(BadOption) as caught:
-        build_service(inputs(SwarmInputs(**swarm), **changes))
+        build_service(launch(SwarmInputs(**swarm), **changes))
     assert said in str(caught.value)
 
 
@@ -328,7 +328,7 @@ def test_the_least_of_each_is_taken() -> None:
 
 
 def body(**changes: Any) -> ServiceBody:
-    return ServiceBody(build_service(inputs(**changes)))
+    return ServiceBody(build_service(launch(**changes)))
 
 
 def test_it_is_a_body() -> None:
@@ -362,7 +362,7 @@ def test_what_it_mounts_is_told_by_where_it_lives() -> None:
 def test_a_label_is_put_on_the_service_and_on_its_containers() -> None:
     before = body()
     after = before.labelled({"a": "b"})
-    assert after.document["Labels"] == {**OURS, "a": "b"}
+    assert after.document["Labels"] == {**LABELS, "a": "b"}
     assert after.document["TaskTemplate"]["ContainerSpec"]["Labels"]["a"] == "b"
     assert "a" not in before.document["Labels"]
     assert ServiceBody({}).labelled({"a": "b"}).document == {
@@ -375,22 +375,22 @@ def test_a_label_is_put_on_the_service_and_on_its_containers() -> None:
 def test_any_name_is_taken_or_refused_in_our_words(name: str) -> None:
     fits = re.fullmatch("[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?", name)
     if fits:
-        assert build_service(inputs(name=name))["Name"] == name
+        assert build_service(launch(name=name))["Name"] == name
     else:
         with pytest.raises(BadOption, match="name_template"):
-            build_service(inputs(name=name))
+            build_service(launch(name=name))
 
 
 def test_only_nodes_that_the_image_is_made_for_are_asked_to_run_it() -> None:
     platforms = [{"OS": "linux", "Architecture": "amd64"}]
-    assert "Placement" not in build_service(inputs())["TaskTemplate"]
-    known = build_service(inputs(swarm=SwarmInputs(platforms=platforms)))
+    assert "Placement" not in build_service(launch())["TaskTemplate"]
+    known = build_service(launch(swarm=SwarmInputs(platforms=platforms)))
     assert known["TaskTemplate"]["Placement"] == {"Platforms": platforms}
 
 
 def test_volumes_that_a_node_has_to_make_can_be_labelled() -> None:
     mounted = {"home-ann": {"bind": "/home", "mode": "rw"}, "/data": {"bind": "/data", "mode": "ro"}}
-    body = ServiceBody(build_service(inputs(binds=mounted)))
+    body = ServiceBody(build_service(launch(binds=mounted)))
     marked = body.with_volume_labels({"home-ann": {"user": "ann"}, "/data": {"user": "ann"}})
     mounts = {each["Target"]: each for each in marked.document["TaskTemplate"]["ContainerSpec"]["Mounts"]}
     assert mounts["/home"]["VolumeOptions"] == {"Labels": {"user": "ann"}}

@@ -181,6 +181,11 @@ class Connection:
         finally:
             transport.cut(response)
 
+    async def version(self) -> api_version.Version:
+        """Return the version of the API that is spoken."""
+        await self._negotiate()
+        return api_version.version(self.docker.api_version.removeprefix("v"))
+
     async def close(self) -> None:
         """Close every connection; answers under way are cut off."""
         for docker, connector in zip((self.docker, self._streams), self._connectors, strict=True):

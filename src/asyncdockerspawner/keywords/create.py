@@ -65,9 +65,12 @@ def keywords_of(body: Mapping[str, Any]) -> JsonObject:
 
 def env_strings(value: Any, option: str = f"{OPTION}.environment") -> list[str]:
     """Write an environment as the Engine reads it; None declares a variable without a value."""
-    if isinstance(value, Mapping):
+    if not isinstance(value, Mapping):
+        return texts(value, option)
+    try:
         return [text(name) if item is None else f"{name}={text(item)}" for name, item in value.items()]
-    return texts(value, option)
+    except UnicodeDecodeError as exc:
+        raise BadOption(f"{option} has bytes that are no UTF-8.") from exc
 
 
 def command_words(value: Any, option: str) -> list[str]:

@@ -9,6 +9,8 @@ from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 
 DEFAULT_CPU_PERIOD = 100_000
+BILLIONTHS = 1_000_000_000
+"""In which a swarm counts CPUs."""
 
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?"
 _SIZE = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[kmgtp]?)(i?b)?", re.IGNORECASE)

@@ -24,7 +24,7 @@ from asyncdockerspawner.keywords.convert import (
 )
 from asyncdockerspawner.keywords.create import command_words, env_strings, healthcheck, labels, user
 from asyncdockerspawner.keywords.limits import whole_number
-from asyncdockerspawner.keywords.merge import deep_merge
+from asyncdockerspawner.keywords.merge import deep_merge, without_empty
 from asyncdockerspawner.keywords.service_mounts import service_mounts
 
 CREATE = create.OPTION
@@ -40,7 +40,9 @@ def container_spec(value: Any, option: str = CONTAINER) -> JsonObject:
 
 def task_template(value: Any, option: str = TASK) -> JsonObject:
     """Convert docker-py's keywords for a service's tasks."""
-    return convert(pairs(value, option), TASK_WORDS, TASK_KEYS, option)
+    found = convert(pairs(value, option), TASK_WORDS, TASK_KEYS, option)
+    # None takes values back; without a container, there is no task.
+    return {key: item for key, item in found.items() if key != "ContainerSpec" or item is not None}
 
 
 def create_service(keywords: Mapping[str, Any]) -> JsonObject:
@@ -109,7 +111,8 @@ def _privileges(value: Any, option: str) -> JsonObject:
     for key, words in (("CredentialSpec", credentials), ("SELinuxContext", selinux)):
         if part := {words[word]: given[word] for word in words if word in given}:
             found[key] = {**found.get(key, {}), **part}
-    return found
+    # docker-py writes what it was not given as null, which would unset it here.
+    return dict(without_empty(found))
 
 
 def _sysctls(value: Any, option: str) -> JsonObject:

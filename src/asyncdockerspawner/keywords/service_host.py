@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords.convert import pairs, texts
 from asyncdockerspawner.keywords.host import KEYWORDS, OPTION, host_config
-from asyncdockerspawner.keywords.limits import DEFAULT_CPU_PERIOD
+from asyncdockerspawner.keywords.limits import BILLIONTHS, DEFAULT_CPU_PERIOD, whole_number
 from asyncdockerspawner.keywords.merge import deep_merge
 from asyncdockerspawner.keywords.service_mounts import (
     memory_mounts,
@@ -94,34 +95,35 @@ def _nested(path: tuple[str, ...], value: Any) -> JsonObject:
 def _one_cpu_limit(config: JsonObject) -> JsonObject:
     """Return the limit of CPUs in the one way that a service has."""
     found = {key: value for key, value in config.items() if key not in {"CpuQuota", "CpuPeriod"}}
-    if quota := config.get("CpuQuota"):
-        found["NanoCpus"] = int(quota * 1_000_000_000 / (config.get("CpuPeriod") or DEFAULT_CPU_PERIOD))
+    if config.get("CpuQuota"):
+        quota = whole_number(config["CpuQuota"], option=f"{OPTION}.cpu_quota")
+        period = whole_number(config.get("CpuPeriod") or DEFAULT_CPU_PERIOD, option=f"{OPTION}.cpu_period")
+        found["NanoCpus"] = quota * BILLIONTHS // period
     return found
 
 
 def _asks_nothing(key: str, value: Any, network_name: str) -> bool:
     if key == "NetworkMode":
-        return value in {network_name, "default"}
+        return value in (network_name, "default")
     if key == "RestartPolicy":
-        return (value.get("Name") or "no") == "no"
+        return isinstance(value, Mapping) and (value.get("Name") or "no") == "no"
     # Services are removed when their server stops.
     return key == "AutoRemove"
 
 
-def _hosts(value: list[str], option: str) -> JsonObject:
-    del option
-    parts = (each.partition(":") for each in value)
+def _hosts(value: Any, option: str) -> JsonObject:
+    parts = (each.partition(":") for each in texts(value, option))
     return {"ContainerSpec": {"Hosts": [f"{address} {name}" for name, _, address in parts]}}
 
 
-def _log_config(value: JsonObject, option: str) -> JsonObject:
-    del option
-    return {"LogDriver": {"Name": value.get("Type"), "Options": value.get("Config")}}
+def _log_config(value: Any, option: str) -> JsonObject:
+    driver = pairs(value, option)
+    return {"LogDriver": {"Name": driver.get("Type"), "Options": driver.get("Config")}}
 
 
-def _security(value: list[str], option: str) -> JsonObject:
+def _security(value: Any, option: str) -> JsonObject:
     found: JsonObject = {}
-    for each in value:
+    for each in texts(value, option):
         part = _privileges(each)
         if not part:
             raise BadOption(

@@ -9,7 +9,7 @@ from typing import Any
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.binds import PROPAGATIONS, as_bind, is_volume, parted
-from asyncdockerspawner.keywords.convert import items
+from asyncdockerspawner.keywords.convert import items, pairs
 from asyncdockerspawner.keywords.limits import byte_size
 from asyncdockerspawner.keywords.mount import engine_mount
 
@@ -34,15 +34,18 @@ def mounts_of_binds(binds: object, option: str) -> list[JsonObject]:
     return without_doubles(found, option)
 
 
-def memory_mounts(tmpfs: Mapping[str, str], option: str) -> list[JsonObject]:
+def memory_mounts(tmpfs: Any, option: str) -> list[JsonObject]:
     """Convert a HostConfig's `Tmpfs`: path → options as of the command `mount`."""
-    return [_of_tmpfs(path, options, f"{option}[{path!r}]") for path, options in tmpfs.items()]
+    return [
+        _of_tmpfs(str(path), str(options or ""), f"{option}[{path!r}]")
+        for path, options in pairs(tmpfs, option).items()
+    ]
 
 
-def shared_memory(size: int, option: str) -> list[JsonObject]:
+def shared_memory(size: Any, option: str) -> list[JsonObject]:
     """Return the mount that gives a service so many bytes of shared memory; it has no other way to it."""
-    del option
-    return [{"Type": "tmpfs", "Target": "/dev/shm", "TmpfsOptions": {"SizeBytes": size}}]  # noqa: S108
+    part = {"SizeBytes": byte_size(size, option=option)}
+    return [{"Type": "tmpfs", "Target": "/dev/shm", "TmpfsOptions": part}]  # noqa: S108
 
 
 def without_doubles(mounts: list[JsonObject], option: str) -> list[JsonObject]:

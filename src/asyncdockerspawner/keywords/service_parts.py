@@ -24,7 +24,8 @@ _AMOUNTS = {
     "generic_resources": ("Reservations", "GenericResources"),
 }
 """docker-py's keyword → the Engine's section and key."""
-_SECTIONS = ("Limits", "Reservations", "SwapBytes", "MemorySwappiness")
+_SECTIONS = ("Limits", "Reservations")
+_NUMBERS = ("SwapBytes", "MemorySwappiness")
 _SPREAD = "spread"
 _MODES = ("vip", "dnsrr")
 _CONDITIONS = ("none", "on-failure", "any")
@@ -41,9 +42,11 @@ def resources(value: Any, option: str) -> JsonObject:
             part: JsonObject = {section: {key: amount}}
         elif keyword in _SECTIONS:
             part = {keyword: _section(item, f"{option}.{keyword}")}
+        elif keyword in _NUMBERS:
+            part = {keyword: None if item is None else whole_number(item, option=f"{option}.{keyword}")}
         else:
-            raise unknown_keyword(option, keyword, (*_AMOUNTS, *_SECTIONS))
-        for section in found.keys() & part.keys():
+            raise unknown_keyword(option, keyword, (*_AMOUNTS, *_SECTIONS, *_NUMBERS))
+        for section in found.keys() & part.keys() & set(_SECTIONS):
             if twice := set(found[section] or ()) & set(part[section] or ()):
                 name = f"{section}.{min(twice)}"
                 raise BadOption(f"{option} sets {name} twice, by docker-py's word and by the Engine's key.")
@@ -52,12 +55,12 @@ def resources(value: Any, option: str) -> JsonObject:
 
 
 def _section(value: Any, option: str) -> Any:
-    if not isinstance(value, Mapping):
-        return value
+    if value is None:
+        return None
     keys = {key for _, key in _AMOUNTS.values()}
     return {
         key: _amount(key, item, f"{option}.{key}") if key in keys and item is not None else item
-        for key, item in value.items()
+        for key, item in pairs(value, option).items()
     }
 
 

@@ -12,6 +12,7 @@ from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import service, service_host, service_parts
 from asyncdockerspawner.keywords.create import env_strings, healthcheck
+from asyncdockerspawner.keywords.limits import BILLIONTHS, whole_number
 from asyncdockerspawner.keywords.merge import Joins, deep_merge, without_empty
 from asyncdockerspawner.keywords.service_mounts import (
     mounts_of_binds,
@@ -25,8 +26,6 @@ from asyncdockerspawner.workloads.launch import LaunchInputs, SwarmFile
 
 LONGEST_NAME = 63
 """Characters of a service's name: it is a part of names of hosts."""
-BILLIONTHS = 1_000_000_000
-"""In which a swarm counts CPUs."""
 LEAST_CPUS = 1_000_000
 """Billionths, below which a swarm takes no limit."""
 LEAST_MEMORY = 4 * 2**20
@@ -50,7 +49,7 @@ def build_service(inputs: LaunchInputs) -> JsonObject:
     container["Mounts"] = with_driver(
         container.get("Mounts") or (), swarm.volume_driver, swarm.volume_driver_options
     )
-    body["EndpointSpec"] = _endpoint(body["EndpointSpec"])
+    body["EndpointSpec"] = _endpoint(body["EndpointSpec"] or {})
     _check_amounts(task.get("Resources") or {})
     return dict(without_empty(body))
 
@@ -221,8 +220,9 @@ def _check_amounts(resources: JsonObject) -> None:
             ("NanoCPUs", LEAST_CPUS, "0.001 CPUs, which is 1_000_000: they are counted in billionths"),
             ("MemoryBytes", LEAST_MEMORY, "4 MiB"),
         ):
-            if (amount := amounts.get(key) or 0) and amount < least:
-                raise _too_little(f"{section}.{key} of the service's resources is {amount}", words)
+            where = f"{section}.{key} of the service's resources"
+            if amounts.get(key) and whole_number(amounts[key], option=where) < least:
+                raise _too_little(f"{where} is {amounts[key]}", words)
 
 
 def _too_little(given: str, least: str) -> BadOption:

@@ -16,7 +16,7 @@ from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed, Phase
 from asyncdockerspawner.workloads.protocol import ContainerVerbs, Log
-from asyncdockerspawner.workloads.service import endpoint, files, read, words
+from asyncdockerspawner.workloads.service import endpoint, files, read, versions, words
 from asyncdockerspawner.workloads.service.body import ServiceBody, build_service
 from asyncdockerspawner.workloads.service.swarm import Filters, Swarm, filters_of
 from asyncdockerspawner.workloads.service.volumes import NodeVolumes, Removals, clear_removals
@@ -99,6 +99,7 @@ class ServiceWorkload:
     async def create(self, name: str, body: JsonObject) -> str:
         """Create the service, which starts it. Raises NameConflict, BadOption."""
         begin = time.monotonic()
+        versions.check(body, await self._client.connection.version())
         spec = {**body, "Name": name}
         try:
             made = await self._client.services.create(spec, registry_auth=self._registry_auth)
