@@ -30,7 +30,8 @@ def docker_pys(method: str) -> dict[str, Any]:
     kinds = {"create_endpoint_config": EndpointConfig, "create_networking_config": NetworkingConfig}
     found = inspect.signature(kinds.get(method) or getattr(docker.APIClient, method)).parameters.values()
     named = [each for each in found if each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-    return {each.name: each.default for each in named if each.name not in {"self", "version"}}
+    hidden = {"self", "version"} if method in kinds else {"self"}
+    return {each.name: each.default for each in named if each.name not in hidden}
 
 
 @pytest.mark.parametrize("method", ONE_REQUEST)

@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncdockerspawner import errors, lifecycle
 from asyncdockerspawner.client.client import Client
-from asyncdockerspawner.docker_py import special
+from asyncdockerspawner.docker_py import services, special
 from asyncdockerspawner.docker_py.failures import Unsupported, as_docker_py
 from asyncdockerspawner.docker_py.pure import PureClient
 from asyncdockerspawner.docker_py.table import REQUESTS
@@ -117,6 +117,13 @@ _SPECIAL: Mapping[str, Callable[..., Answer]] = {
             special.put_archive,
             special.remove_volume,
             special.wait,
+            services.create_config,
+            services.create_secret,
+            services.create_service,
+            services.inspect_distribution,
+            services.service_logs,
+            services.update_node,
+            services.update_service,
         )
     },
 }

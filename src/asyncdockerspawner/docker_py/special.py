@@ -8,20 +8,24 @@ none here: a pull gives its lines as a list once it is done, anything else refus
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client import output, translate
-from asyncdockerspawner.client.connection import Connection
 from asyncdockerspawner.client.images import full_name
 from asyncdockerspawner.docker_py import pure
-from asyncdockerspawner.docker_py.arguments import filter_lists, name_of, path_part, seconds
-from asyncdockerspawner.docker_py.failures import Unsupported
+from asyncdockerspawner.docker_py.arguments import name_of, path_part, seconds
+from asyncdockerspawner.docker_py.asking import (
+    connection_of,
+    filters_given,
+    given,
+    read_whole,
+    refuse_generators,
+)
 from asyncdockerspawner.images import references
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.create import env_strings
@@ -54,12 +58,17 @@ async def containers(
 ) -> list[JsonObject]:
     """List containers: those that run, or `all`."""
     limit = 1 if latest else limit
-    wanted = {**(filters or {}), **_given(since=since, before=before)}
-    answer = await _connection(server).request(
+    wanted = {**(filters or {}), **given(since=since, before=before)}
+    answer = await connection_of(server).request(
         "GET",
         "containers/json",
         operation="list containers",
-        params={"all": all, "size": size, **_given(limit=limit if limit > 0 else None), **_filters(wanted)},
+        params={
+            "all": all,
+            "size": size,
+            **given(limit=limit if limit > 0 else None),
+            **filters_given(wanted),
+        },
     )
     found: list[JsonObject] = answer.data
     if quiet:
@@ -75,9 +84,9 @@ async def images(
     filters: Mapping[str, Any] | None = None,
 ) -> list[Any]:
     """List images; `quiet`, only their ids."""
-    wanted = {**(filters or {}), **_given(reference=name)}
-    answer = await _connection(server).request(
-        "GET", "images/json", operation="list images", params={"all": all, **_filters(wanted)}
+    wanted = {**(filters or {}), **given(reference=name)}
+    answer = await connection_of(server).request(
+        "GET", "images/json", operation="list images", params={"all": all, **filters_given(wanted)}
     )
     return [each["Id"] for each in answer.data] if quiet else list(answer.data)
 
@@ -90,15 +99,15 @@ async def networks(
 ) -> list[JsonObject]:
     """List networks; names and ids are parts of them, as everywhere with the Engine."""
     wanted = {**(filters or {}), **({"name": names} if names else {}), **({"id": ids} if ids else {})}
-    answer = await _connection(server).request(
-        "GET", "networks", operation="list networks", params=_filters(wanted)
+    answer = await connection_of(server).request(
+        "GET", "networks", operation="list networks", params=filters_given(wanted)
     )
     return list(answer.data)
 
 
 async def remove_volume(server: Server, name: str, force: bool = False) -> None:
     """Remove a volume. Raises EngineRefused, status 409, where it is in use."""
-    await _connection(server).request(
+    await connection_of(server).request(
         "DELETE",
         f"volumes/{path_part(name, 'name')}",
         operation="remove volume",
@@ -125,7 +134,7 @@ async def connect_container_to_network(
     endpoint = pure.PureClient(server.engine.settings).create_endpoint_config(
         aliases, links, ipv4_address, ipv6_address, link_local_ips, driver_opt, mac_address
     )
-    await _connection(server).request(
+    await connection_of(server).request(
         "POST",
         f"networks/{path_part(net_id, 'net_id')}/connect",
         operation="connect network",
@@ -136,7 +145,7 @@ async def connect_container_to_network(
 
 async def port(server: Server, container: Any, private_port: int | str) -> list[dict[str, str]] | None:
     """Return where a container's port is published: `[{"HostIp", "HostPort"}, …]`, or None."""
-    answer = await _connection(server).request(
+    answer = await connection_of(server).request(
         "GET",
         f"containers/{path_part(container, 'container')}/json",
         operation="inspect container",
@@ -156,13 +165,13 @@ async def wait(
     Raises EngineTimeout after `timeout` seconds. Without that it waits as long as the container runs, and the
     caller bounds it.
     """
-    raw = await _read(
+    raw = await read_whole(
         server,
         "POST",
         f"containers/{path_part(container, 'container')}/wait",
         subject=name_of(container, "container"),
         operation="wait for container",
-        params=_given(condition=condition),
+        params=given(condition=condition),
         timeout=timeout,
         read=translate.json_of,
     )
@@ -182,9 +191,9 @@ async def logs(
     until: datetime | float | None = None,
 ) -> bytes:
     """Return what a container wrote, both streams in one; with `follow`, once it has ended."""
-    _refuse_generators("logs", stream=stream)
+    refuse_generators("logs", stream=stream)
     lines = tail if isinstance(tail, int) and not isinstance(tail, bool) and tail >= 0 else "all"
-    found: bytes = await _read(
+    found: bytes = await read_whole(
         server,
         "GET",
         f"containers/{path_part(container, 'container')}/logs",
@@ -196,7 +205,7 @@ async def logs(
             "timestamps": timestamps,
             "follow": bool(follow),
             "tail": str(lines),
-            **_given(since=seconds(since, "since"), until=seconds(until, "until")),
+            **given(since=seconds(since, "since"), until=seconds(until, "until")),
         },
         idle=None if follow else QUIET_TIMEOUT,
         read=output.joined,
@@ -219,7 +228,7 @@ async def exec_create(
     detach_keys: str | None = None,
 ) -> JsonObject:
     """Prepare a command in a running container: `{"Id": …}`."""
-    answer = await _connection(server).request(
+    answer = await connection_of(server).request(
         "POST",
         f"containers/{path_part(container, 'container')}/exec",
         operation="create exec",
@@ -232,7 +241,7 @@ async def exec_create(
             "Tty": tty,
             "Privileged": privileged,
             "User": str(user),
-            **_given(
+            **given(
                 Env=None if environment is None else env_strings(environment, "environment"),
                 WorkingDir=workdir,
                 DetachKeys=detach_keys,
@@ -255,7 +264,7 @@ async def exec_start(
 
     It waits as long as the command runs, and the caller bounds it.
     """
-    _refuse_generators("exec_start", stream=stream, socket=socket)
+    refuse_generators("exec_start", stream=stream, socket=socket)
     path, subject = f"exec/{path_part(exec_id, 'exec_id')}/start", name_of(exec_id, "exec_id")
     words: JsonObject = {
         "operation": "start exec",
@@ -263,9 +272,9 @@ async def exec_start(
         "body": {"Detach": detach, "Tty": tty},
     }
     if detach:
-        await _connection(server).request("POST", path, **words, decoded=False)
+        await connection_of(server).request("POST", path, **words, decoded=False)
         return ""
-    raw: bytes = await _read(server, "POST", path, **words, read=bytes)
+    raw: bytes = await read_whole(server, "POST", path, **words, read=bytes)
     if demux:
         out, err = (raw, b"") if tty else output.parted(raw)
         return out or None, err or None
@@ -277,7 +286,7 @@ async def put_archive(server: Server, container: Any, path: str, data: Any) -> b
     content = data.read() if hasattr(data, "read") else data
     if not isinstance(content, bytes | bytearray | memoryview):
         raise errors.BadOption(f"data is {type(data).__name__}, but it must be bytes, or have read() them.")
-    answer = await _connection(server).request(
+    answer = await connection_of(server).request(
         "PUT",
         f"containers/{path_part(container, 'container')}/archive",
         operation="put archive",
@@ -319,46 +328,3 @@ async def pull(
         return lines
     texts = [json.dumps(line) + "\r\n" for line in lines]
     return [text.encode() for text in texts] if stream else "".join(texts)
-
-
-async def _read(
-    server: Server,
-    verb: str,
-    path: str,
-    *,
-    subject: str,
-    operation: str,
-    read: Callable[[bytes], Any],
-    params: Mapping[str, Any] | None = None,
-    body: JsonObject | None = None,
-    idle: float | None = None,
-    timeout: float | None = None,
-) -> Any:
-    """Read an answer that takes its time, on the pool in which nobody waits for it."""
-    async with _connection(server).stream(
-        verb, path, operation=operation, subject=subject, params=params, body=body, idle=idle
-    ) as chunks:
-        # In here, so that what cannot be read, or takes too long, becomes an error of ours.
-        async with asyncio.timeout(timeout):
-            return read(b"".join([chunk async for chunk in chunks]))
-
-
-def _connection(server: Server) -> Connection:
-    return server.engine.client.connection
-
-
-def _given(**words: Any) -> JsonObject:
-    return {word: value for word, value in words.items() if value is not None}
-
-
-def _filters(wanted: Mapping[str, Any]) -> JsonObject:
-    return _given(filters=filter_lists(wanted))
-
-
-def _refuse_generators(method: str, **words: bool) -> None:
-    for word, value in words.items():
-        if value:
-            raise Unsupported(
-                f"docker({method!r}, {word}=True) would give a generator that holds up the Hub: leave "
-                f"{word} out, or use spawner.engine.docker, which is an aiodocker.Docker."
-            )

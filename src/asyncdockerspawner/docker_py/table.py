@@ -31,6 +31,11 @@ def _document(answer: Answer) -> Any:
     return answer.data
 
 
+def _done(answer: Answer) -> bool:
+    del answer
+    return True
+
+
 def _created(answer: Answer) -> bool:
     return answer.status == 201
 
@@ -99,6 +104,16 @@ def _written(value: Any, word: str) -> Any:
 
 def _get(path: str, *required: str, **rest: Any) -> Request:
     return Request("GET", path, required, answer=_document, **rest)
+
+
+def _list(path: str, **rest: Any) -> Request:
+    words = {"filters": None, **rest}
+    keys = {word: word for word in words}
+    return _get(path, optional=words, query=keys)
+
+
+def _remove(path: str, word: str) -> Request:
+    return Request("DELETE", path, (word,), answer=_done)
 
 
 def _post(path: str, *required: str, **rest: Any) -> Request:
@@ -211,6 +226,29 @@ REQUESTS: Mapping[str, Request] = {
         body={"container": "Container", "force": "Force"},
         operation="disconnect network",
     ),
+    # A swarm
+    "services": _list("services", status=None),
+    "inspect_service": _get(
+        "services/{service}",
+        "service",
+        optional={"insert_defaults": None},
+        query={"insert_defaults": "insertDefaults"},
+    ),
+    "remove_service": _remove("services/{service}", "service"),
+    "tasks": _list("tasks"),
+    "inspect_task": _get("tasks/{task}", "task"),
+    "nodes": _list("nodes"),
+    "inspect_node": _get("nodes/{node_id}", "node_id"),
+    "remove_node": Request(
+        "DELETE", "nodes/{node_id}", ("node_id",), {"force": False}, query={"force": "force"}, answer=_done
+    ),
+    "secrets": _list("secrets"),
+    "inspect_secret": _get("secrets/{id}", "id"),
+    "remove_secret": _remove("secrets/{id}", "id"),
+    "configs": _list("configs"),
+    "inspect_config": _get("configs/{id}", "id"),
+    "remove_config": _remove("configs/{id}", "id"),
+    "inspect_swarm": _get("swarm"),
     # The Engine
     "info": _get("info"),
     "version": _get("version", optional={"api_version": True}),

@@ -92,7 +92,9 @@ def _task_template(task: Json, networks: list[Json]) -> Json:
 
 
 def _mode(body: Json) -> Json:
-    replicated = (body.get("Mode") or {}).get("Replicated") or {}
+    # Go takes keys in any case, and docker-py writes this one in its own.
+    mode = {key.title(): value for key, value in (body.get("Mode") or {}).items()}
+    replicated = mode.get("Replicated") or {}
     return {"Replicated": {"Replicas": replicated.get("Replicas", 1)}}
 
 
