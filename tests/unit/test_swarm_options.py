@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from docker.types import DriverConfig, Mount
 from traitlets import TraitError
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.spawners.launch_inputs import launch_inputs
-from asyncdockerspawner.spawners.service_inputs import files_wanted, swarm_inputs
+from asyncdockerspawner.spawners.service_inputs import files_wanted, service_inputs, swarm_inputs
 from asyncdockerspawner.spawners.swarm import SwarmSpawner
 from asyncdockerspawner.workloads.launch import SwarmInputs
 from asyncdockerspawner.workloads.service.body import build_service
@@ -146,6 +147,41 @@ async def test_the_other_values_are_taken_as_they_are() -> None:
     )
 
 
+class MountsVolumesItself(Spawner):
+    """As public configurations have it for DockerSpawner's, whose own mounts could not be volumes."""
+
+    @property
+    def mounts(self) -> Any:
+        return [
+            Mount(target=bind["bind"], source=source, type="volume", read_only=bind["mode"] == "ro")
+            for source, bind in self.volume_binds.items()
+        ]
+
+
+class HasADriverOfItsOwn(Spawner):
+    """Names the driver in its own way."""
+
+    @property
+    def mount_driver_config(self) -> Any:
+        return DriverConfig("nfs", {"o": f"user={self.user.name}"}) if self.user.name != "bob" else None
+
+
+async def test_a_subclass_that_mounts_volumes_itself_is_not_asked_for_them_twice() -> None:
+    made = make(MountsVolumesItself, {"volumes": {"v-{username}": "/w"}, "read_only_volumes": {"r": "/r"}})[0]
+    mounts = build_service(await service_inputs(made))["TaskTemplate"]["ContainerSpec"]["Mounts"]
+    assert [(each["Type"], each["Source"], each["Target"], each["ReadOnly"]) for each in mounts] == [
+        ("volume", "v-alice", "/w", False),
+        ("volume", "r", "/r", True),
+    ]
+
+
+async def test_a_subclass_that_names_the_driver_is_asked_for_it() -> None:
+    found = await swarm_inputs(make(HasADriverOfItsOwn)[0])
+    assert (found.volume_driver, found.volume_driver_options) == ("nfs", {"o": "user=alice"})
+    none = await swarm_inputs(make(HasADriverOfItsOwn, {"volume_driver": "x"}, username="bob")[0])
+    assert (none.volume_driver, none.volume_driver_options) == ("", {})
+
+
 async def test_files_are_texts_bytes_or_functions() -> None:
     async def key(made: Any) -> bytes:
         return bytes(made.user.name, "utf-8")
@@ -246,11 +282,10 @@ async def test_what_a_user_asks_for_reaches_nothing_of_a_service() -> None:
     asked.user_options = HOSTILE
 
     async def body(made: Any) -> Any:
-        inputs = await launch_inputs(made)
-        return build_service(inputs), await swarm_inputs(made), await files_wanted(made)
+        return build_service(await service_inputs(made)), await files_wanted(made)
 
     ours, theirs = await body(plain), await body(asked)
-    for document in (ours[0], theirs[0]):
+    for document, _ in (ours, theirs):
         for marks in (document["Labels"], document["TaskTemplate"]["ContainerSpec"]["Labels"]):
             marks.pop("asyncdockerspawner.spawn")
     assert ours == theirs

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle import resolved
+from asyncdockerspawner.spawners.launch_inputs import is_overridden, launch_inputs
 from asyncdockerspawner.spawners.site_values import dictionary, rendered
-from asyncdockerspawner.workloads.launch import SwarmInputs
+from asyncdockerspawner.workloads.launch import LaunchInputs, SwarmInputs
 from asyncdockerspawner.workloads.service.files import FilesWanted, FileWanted
 
 if TYPE_CHECKING:
@@ -19,8 +21,16 @@ TOO_LARGE = {"secrets": 500 * 1024, "configs": 1000 * 1024}
 _MOST = {"uid": 2**32 - 1, "gid": 2**32 - 1, "mode": 0o7777}
 
 
+async def service_inputs(spawner: SwarmSpawner) -> LaunchInputs:
+    """Take every value that decides what is created, but for the node and the files of the swarm."""
+    inputs = replace(await launch_inputs(spawner), swarm=await swarm_inputs(spawner))
+    # DockerSpawner's SwarmSpawner has a property there that gives the volumes: they are all that is mounted.
+    return replace(inputs, binds={}) if is_overridden(spawner, "mounts") else inputs
+
+
 async def swarm_inputs(spawner: SwarmSpawner) -> SwarmInputs:
-    """Take every value that only a service is made from, but for its node and the files of the swarm."""
+    """Take the values that only a service has."""
+    driver = await _volume_driver(spawner)
     return SwarmInputs(
         extra_container=await dictionary(spawner, "extra_container_spec"),
         extra_task=await dictionary(spawner, "extra_task_spec"),
@@ -30,10 +40,17 @@ async def swarm_inputs(spawner: SwarmSpawner) -> SwarmInputs:
         networks=tuple(spawner.extra_networks),
         mem_guarantee=spawner.mem_guarantee,
         cpu_guarantee=spawner.cpu_guarantee,
-        volume_driver=spawner.volume_driver,
-        volume_driver_options=await dictionary(spawner, "volume_driver_options"),
+        volume_driver=str(driver.get("Name") or ""),
+        volume_driver_options=driver.get("Options") or {},
         stop_grace=spawner.stop_timeout,
     )
+
+
+async def _volume_driver(spawner: SwarmSpawner) -> Mapping[str, Any]:
+    """Return name and options of the driver of named volumes, as the Engine has them."""
+    if is_overridden(spawner, "mount_driver_config"):
+        return spawner.mount_driver_config or {}
+    return {"Name": spawner.volume_driver, "Options": await dictionary(spawner, "volume_driver_options")}
 
 
 async def files_wanted(spawner: SwarmSpawner) -> FilesWanted:

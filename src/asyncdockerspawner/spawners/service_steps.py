@@ -14,7 +14,6 @@ from asyncdockerspawner.images import references
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import Server
 from asyncdockerspawner.spawners import service_inputs, volumes
-from asyncdockerspawner.spawners.launch_inputs import launch_inputs
 from asyncdockerspawner.spawners.steps import registry_credentials
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.service import read
@@ -34,7 +33,7 @@ async def task(spawner: SwarmSpawner) -> JsonObject | None:
 
 async def object_body(spawner: SwarmSpawner) -> ServiceBody:
     """Return what the service is made from, from the values that stand now; without what is made for it."""
-    return _workload(spawner).body(await _inputs(spawner))
+    return _workload(spawner).body(await service_inputs.service_inputs(spawner))
 
 
 async def create_object(spawner: SwarmSpawner) -> JsonObject:
@@ -42,7 +41,7 @@ async def create_object(spawner: SwarmSpawner) -> JsonObject:
     server = spawner._managed
     with lifecycle.step(server):
         await lifecycle.claim(server)
-        inputs = await _inputs(spawner)
+        inputs = await service_inputs.service_inputs(spawner)
         body = _workload(spawner).body(inputs)
         marks = lifecycle.volume_labels(server.renew(), body, lambda: volumes.scopes(spawner))
         inputs = _at_node(inputs, await _node(spawner, server, body))
@@ -63,11 +62,6 @@ async def start_object(spawner: SwarmSpawner) -> None:
     with lifecycle.step(server):
         await lifecycle.claim(server)
         await lifecycle.placed(server)
-
-
-async def _inputs(spawner: SwarmSpawner) -> LaunchInputs:
-    common = await launch_inputs(spawner)
-    return replace(common, swarm=await service_inputs.swarm_inputs(spawner))
 
 
 def _workload(spawner: SwarmSpawner, registry_auth: str = "") -> ServiceWorkload:
