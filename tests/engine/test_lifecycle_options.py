@@ -167,6 +167,14 @@ async def test_ports_that_a_site_binds_are_published_though_the_image_exposes_no
     await world.user.stop("")
 
 
+async def test_an_images_healthcheck_can_be_turned_off(make_world: MakeWorld, site: Site) -> None:
+    world = make_world(healthcheck="none")
+    found = site.inspect((await world.spawn()).object_id)
+    assert found["Config"]["Healthcheck"] == {"Test": ["NONE"]}
+    assert "Health" not in found["State"]
+    await world.user.stop("")
+
+
 @ON_THE_REAL
 @pytest.mark.parametrize("way", ["mounts", "extra_host_config"])
 async def test_names_are_filled_into_the_options_of_volume_drivers_and_not_into_the_engines_templates(

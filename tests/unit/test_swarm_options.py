@@ -166,6 +166,17 @@ class HasADriverOfItsOwn(Spawner):
         return DriverConfig("nfs", {"o": f"user={self.user.name}"}) if self.user.name != "bob" else None
 
 
+async def test_the_engines_templates_stay_in_names_of_volumes_and_paths() -> None:
+    made = spawner(
+        {"volumes": {"{{.Node.Hostname}}-{username}": "/w", "/data/{{.Node.ID}}/{username}": "/{username}"}}
+    )
+    mounts = build_service(await service_inputs(made))["TaskTemplate"]["ContainerSpec"]["Mounts"]
+    assert [(each["Type"], each["Source"], each["Target"]) for each in mounts] == [
+        ("volume", "{{.Node.Hostname}}-alice", "/w"),
+        ("bind", "/data/{{.Node.ID}}/alice", "/alice"),
+    ]
+
+
 async def test_a_subclass_that_mounts_volumes_itself_is_not_asked_for_them_twice() -> None:
     made = make(MountsVolumesItself, {"volumes": {"v-{username}": "/w"}, "read_only_volumes": {"r": "/r"}})[0]
     mounts = build_service(await service_inputs(made))["TaskTemplate"]["ContainerSpec"]["Mounts"]

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords.limits import whole_number
 from asyncdockerspawner.keywords.merge import plain
 from asyncdockerspawner.keywords.spelling import unknown_keyword
 
@@ -34,6 +35,11 @@ def text(value: Any) -> str:
 def texts(value: Any, option: str) -> list[str]:
     """Read a list of strings; one string alone is a list of one."""
     return [value] if isinstance(value, str) else [str(each) for each in items(value, option)]
+
+
+def count(value: Any, option: str) -> int:
+    """Read a whole number."""
+    return whole_number(value, option=option)
 
 
 def pairs(value: Any, option: str) -> Mapping[Any, Any]:

@@ -14,6 +14,7 @@ from asyncdockerspawner.keywords.convert import (
     NOTHING,
     Table,
     convert,
+    count,
     pairs,
     port_key,
     renamed,
@@ -22,7 +23,6 @@ from asyncdockerspawner.keywords.convert import (
     unchanged,
 )
 from asyncdockerspawner.keywords.host import host_config
-from asyncdockerspawner.keywords.limits import whole_number
 from asyncdockerspawner.keywords.spelling import elsewhere
 
 OPTION = "extra_create_kwargs"
@@ -109,10 +109,6 @@ def user(value: Any, option: str) -> str:
     return str(value)
 
 
-def _count(value: Any, option: str) -> int:
-    return whole_number(value, option=option)
-
-
 def healthcheck(value: Any, option: str) -> JsonObject:
     """Convert a healthcheck; its times are nanoseconds."""
     found = renamed(value, _HEALTHCHECK, option)
@@ -168,7 +164,7 @@ KEYWORDS: Table = {
     "runtime": ("Runtime", unchanged),
     "stdin_open": ("OpenStdin", unchanged),
     "stop_signal": ("StopSignal", unchanged),
-    "stop_timeout": ("StopTimeout", _count),
+    "stop_timeout": ("StopTimeout", count),
     "tty": ("Tty", unchanged),
     "use_config_proxy": (NOTHING, _no_proxy),
     "user": ("User", user),

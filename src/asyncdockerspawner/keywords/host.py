@@ -12,6 +12,7 @@ from asyncdockerspawner.keywords.convert import (
     NOTHING,
     Table,
     convert,
+    count,
     items,
     pairs,
     port_key,
@@ -19,7 +20,7 @@ from asyncdockerspawner.keywords.convert import (
     texts,
     unchanged,
 )
-from asyncdockerspawner.keywords.limits import byte_size, whole_number
+from asyncdockerspawner.keywords.limits import byte_size
 from asyncdockerspawner.keywords.mount import engine_mounts
 
 OPTION = "extra_host_config"
@@ -101,7 +102,8 @@ def _tmpfs(value: Any, option: str) -> JsonObject:
     return {path: options for path, _, options in (each.partition(":") for each in texts(value, option))}
 
 
-def _sysctls(value: Any, option: str) -> JsonObject:
+def sysctls(value: Any, option: str) -> JsonObject:
+    """Read kernel parameters: all are texts."""
     return {str(key): str(item) for key, item in pairs(value, option).items()}
 
 
@@ -140,10 +142,6 @@ def _size(value: Any, option: str) -> int:
     return 0 if value == "" else byte_size(value, option=option)
 
 
-def _count(value: Any, option: str) -> int:
-    return whole_number(value, option=option)
-
-
 def _gone(value: Any, option: str) -> Any:
     del value
     raise BadOption(f"{option}: today's Docker Engines have no such setting; remove it.")
@@ -165,19 +163,19 @@ _DEVICE_REQUEST = {
 KEYWORDS: Table = {
     "auto_remove": ("AutoRemove", unchanged),
     "binds": ("Binds", _binds),
-    "blkio_weight": ("BlkioWeight", _count),
+    "blkio_weight": ("BlkioWeight", count),
     "blkio_weight_device": ("BlkioWeightDevice", unchanged),
     "cap_add": ("CapAdd", texts),
     "cap_drop": ("CapDrop", texts),
     "cgroup_parent": ("CgroupParent", unchanged),
     "cgroupns": ("CgroupnsMode", unchanged),
-    "cpu_count": ("CpuCount", _count),
-    "cpu_percent": ("CpuPercent", _count),
-    "cpu_period": ("CpuPeriod", _count),
-    "cpu_quota": ("CpuQuota", _count),
-    "cpu_rt_period": ("CpuRealtimePeriod", _count),
-    "cpu_rt_runtime": ("CpuRealtimeRuntime", _count),
-    "cpu_shares": ("CpuShares", _count),
+    "cpu_count": ("CpuCount", count),
+    "cpu_percent": ("CpuPercent", count),
+    "cpu_period": ("CpuPeriod", count),
+    "cpu_quota": ("CpuQuota", count),
+    "cpu_rt_period": ("CpuRealtimePeriod", count),
+    "cpu_rt_runtime": ("CpuRealtimeRuntime", count),
+    "cpu_shares": ("CpuShares", count),
     "cpuset_cpus": ("CpusetCpus", unchanged),
     "cpuset_mems": ("CpusetMems", unchanged),
     "device_cgroup_rules": ("DeviceCgroupRules", texts),
@@ -202,15 +200,15 @@ KEYWORDS: Table = {
     "lxc_conf": (NOTHING, _gone),
     "mem_limit": ("Memory", _size),
     "mem_reservation": ("MemoryReservation", _size),
-    "mem_swappiness": ("MemorySwappiness", _count),
+    "mem_swappiness": ("MemorySwappiness", count),
     "memswap_limit": ("MemorySwap", _size),
     "mounts": ("Mounts", engine_mounts),
-    "nano_cpus": ("NanoCpus", _count),
+    "nano_cpus": ("NanoCpus", count),
     "network_mode": ("NetworkMode", unchanged),
     "oom_kill_disable": ("OomKillDisable", unchanged),
-    "oom_score_adj": ("OomScoreAdj", _count),
+    "oom_score_adj": ("OomScoreAdj", count),
     "pid_mode": ("PidMode", unchanged),
-    "pids_limit": ("PidsLimit", _count),
+    "pids_limit": ("PidsLimit", count),
     "port_bindings": ("PortBindings", _ports),
     "privileged": ("Privileged", unchanged),
     "publish_all_ports": ("PublishAllPorts", unchanged),
@@ -220,7 +218,7 @@ KEYWORDS: Table = {
     "security_opt": ("SecurityOpt", texts),
     "shm_size": ("ShmSize", _size),
     "storage_opt": ("StorageOpt", unchanged),
-    "sysctls": ("Sysctls", _sysctls),
+    "sysctls": ("Sysctls", sysctls),
     "tmpfs": ("Tmpfs", _tmpfs),
     "ulimits": ("Ulimits", _ulimits),
     "userns_mode": ("UsernsMode", unchanged),

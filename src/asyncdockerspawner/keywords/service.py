@@ -16,6 +16,7 @@ from asyncdockerspawner.keywords.convert import (
     NOTHING,
     Table,
     convert,
+    count,
     items,
     pairs,
     renamed,
@@ -23,6 +24,7 @@ from asyncdockerspawner.keywords.convert import (
     unchanged,
 )
 from asyncdockerspawner.keywords.create import command_words, env_strings, healthcheck, labels, user
+from asyncdockerspawner.keywords.host import sysctls
 from asyncdockerspawner.keywords.limits import whole_number
 from asyncdockerspawner.keywords.merge import deep_merge, without_empty
 from asyncdockerspawner.keywords.service_mounts import service_mounts
@@ -115,14 +117,6 @@ def _privileges(value: Any, option: str) -> JsonObject:
     return dict(without_empty(found))
 
 
-def _sysctls(value: Any, option: str) -> JsonObject:
-    return {str(key): str(item) for key, item in pairs(value, option).items()}
-
-
-def _whole(value: Any, option: str) -> int:
-    return whole_number(value, option=option)
-
-
 def _seconds(value: Any, option: str) -> int:
     return whole_number(value, option=option) * NANOSECONDS
 
@@ -160,9 +154,9 @@ CONTAINER_WORDS: Table = {
     "privileges": ("Privileges", _privileges),
     "read_only": ("ReadOnly", unchanged),
     "secrets": ("Secrets", _secrets),
-    "stop_grace_period": ("StopGracePeriod", _whole),
+    "stop_grace_period": ("StopGracePeriod", count),
     "stop_signal": ("StopSignal", unchanged),
-    "sysctls": ("Sysctls", _sysctls),
+    "sysctls": ("Sysctls", sysctls),
     "tty": ("TTY", unchanged),
     "user": ("User", user),
     "workdir": ("Dir", unchanged),
@@ -177,7 +171,7 @@ CONTAINER_KEYS = frozenset(key for key, _ in CONTAINER_WORDS.values()) | {"OomSc
 
 TASK_WORDS: Table = {
     "container_spec": ("ContainerSpec", container_spec),
-    "force_update": ("ForceUpdate", _whole),
+    "force_update": ("ForceUpdate", count),
     "log_driver": ("LogDriver", service_parts.driver),
     "networks": ("Networks", service_parts.networks),
     "placement": ("Placement", service_parts.placement),

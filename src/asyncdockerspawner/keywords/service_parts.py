@@ -11,7 +11,7 @@ from typing import Any
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import constraints
-from asyncdockerspawner.keywords.convert import Table, convert, items, pairs, renamed, texts
+from asyncdockerspawner.keywords.convert import Table, convert, count, items, pairs, renamed, texts
 from asyncdockerspawner.keywords.limits import byte_size, whole_number
 from asyncdockerspawner.keywords.merge import deep_merge
 from asyncdockerspawner.keywords.spelling import unknown_keyword
@@ -119,15 +119,11 @@ def _platform(value: Any, option: str) -> JsonObject:
     return {"Architecture": parts[0], "OS": parts[1]}
 
 
-def _count(value: Any, option: str) -> int:
-    return whole_number(value, option=option)
-
-
 PLACEMENT: Table = {
     "constraints": ("Constraints", _constraints),
     "preferences": ("Preferences", _preferences),
     "platforms": ("Platforms", _platforms),
-    "maxreplicas": ("MaxReplicas", _count),
+    "maxreplicas": ("MaxReplicas", count),
     # Values that are checked or merged have one form.
     "Constraints": ("Constraints", _constraints),
     "Preferences": ("Preferences", _preferences),
