@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from asyncdockerspawner.client.translate import UnreadableAnswer
 from asyncdockerspawner.jsontypes import JsonObject
 
+IDLE_TIMEOUT = 60.0
+"""Seconds: a list that says nothing for so long has broken off."""
 _BETWEEN = re.compile(r"[\s,\[\]]*")
 
 

@@ -11,13 +11,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.arrays import elements
+from asyncdockerspawner.client.arrays import IDLE_TIMEOUT, elements
 from asyncdockerspawner.client.connection import Connection, segment
 from asyncdockerspawner.client.output import end_of
 from asyncdockerspawner.jsontypes import JsonObject
 
-IDLE_TIMEOUT = 60.0
-"""A list that says nothing for so long has broken off."""
 LOGS_TIMEOUT = 10.0
 """The manager asks the task's node, and waits for one that is away."""
 

@@ -6,7 +6,7 @@ Sources: Docker Engine API v1.41, "Inspect a service", "List tasks", "List nodes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,9 @@ class Node:
     cpus: int = 0
 
 
+NOWHERE = Node("")
+
+
 def node(document: JsonObject) -> Node:
     """Read an entry of `GET /nodes`."""
     status, spec = document.get("Status") or {}, document.get("Spec") or {}
@@ -62,17 +65,21 @@ def node(document: JsonObject) -> Node:
     )
 
 
-def newest(tasks: Iterable[JsonObject]) -> JsonObject | None:
+def newest(tasks: Sequence[JsonObject]) -> JsonObject | None:
     """Return the task that counts: former ones stay listed for a while."""
-    return max(tasks, key=lambda task: nanoseconds(str(task.get("CreatedAt") or "")), default=None)
+    if len(tasks) < 2:
+        return tasks[0] if tasks else None
+    return max(tasks, key=created)
 
 
-def by_service(tasks: Iterable[JsonObject]) -> dict[str, list[JsonObject]]:
-    """Sort tasks by the id of their service."""
-    found = dict[str, list[JsonObject]]()
-    for task in tasks:
-        found.setdefault(str(task.get("ServiceID") or ""), []).append(task)
-    return found
+def created(task: JsonObject) -> int:
+    """Return when a task was made, in nanoseconds since 1970."""
+    return nanoseconds(str(task.get("CreatedAt") or ""))
+
+
+def has_failed(task: JsonObject) -> bool:
+    """Tell whether a task has ended badly, so that one that follows it is a restart."""
+    return _state(task) in _FAILED
 
 
 def lives(task: JsonObject, nodes: Mapping[str, Node]) -> bool:
@@ -96,45 +103,51 @@ def observed(
 ) -> Observed:
     """Read a service; `service` is the body of `GET /services/ID`, None where only its tasks were asked for.
 
+    In a list, which is read often, no environment is.
     `ingress` is where the routing mesh is known to publish it, should `service` not tell.
     """
-    task = newest(tasks)
-    spec = _container_spec(
-        (service or {}).get("Spec", {}).get("TaskTemplate") or (task or {}).get("Spec") or {}
-    )
+    known = newest(tasks)
+    task: JsonObject = known or {}
+    own = (service or {}).get("Spec") or {}
+    spec = _container_spec(own.get("TaskTemplate") or task.get("Spec") or {})
     marks = spec.get("Labels") or {}
-    owner = labels.owner_of(marks)
-    at = nodes.get(str((task or {}).get("NodeID") or ""), Node(""))
-    phase, last_exit = _life(task, at)
-    told = words.waiting(_state(task or {}), _err(task or {}))
+    at = nodes.get(str(task.get("NodeID") or ""), NOWHERE)
+    phase, last_exit = _life(known, at)
+    networks = _networks(task)
     ports = ingress_of(service) if service is not None else ingress or {}
-    addresses = Addresses(
-        networks=_networks(task or {}), published={**ports, **_host_ports(task or {}, at.address)}
-    )
     return Observed(
         id=service_id,
-        name=str((service or {}).get("Spec", {}).get("Name") or marks.get(labels.NAME) or ""),
+        name=str(own.get("Name") or marks.get(labels.NAME) or ""),
         hub_id=str(marks.get(labels.HUB) or ""),
-        owner=owner,
+        owner=labels.owner_of(marks),
         phase=phase,
         last_exit=last_exit,
-        restarts=sum(_state(each) in _FAILED for each in tasks if each is not task),
-        last_change=nanoseconds(str(((task or {}).get("Status") or {}).get("Timestamp") or "")),
+        restarts=sum(has_failed(each) for each in tasks if each is not known),
+        last_change=nanoseconds(str((task.get("Status") or {}).get("Timestamp") or "")),
         image=str(spec.get("Image") or "").partition("@")[0],
-        environment=dict(str(entry).partition("=")[::2] for entry in spec.get("Env") or ()),
-        network_mode="host" if "host" in addresses.networks else "",
-        addresses=addresses,
+        environment=_environment(spec) if service is not None else None,
+        network_mode="host" if "host" in networks else "",
+        addresses=Addresses(networks=networks, published={**ports, **_host_ports(task, at.address)}),
         removal=True,
         mount_points=tuple(str(each.get("Target")) for each in spec.get("Mounts") or ()),
-        placement=Placement(
-            node=at.id,
-            node_name=at.name,
-            tied_to=tuple(_tied_to(spec)),
-            waits_for=told.text if phase is Phase.PENDING else "",
-            cure=told.cure if phase is Phase.PENDING else "",
-            node_is_lost=phase is Phase.ENDED and _node_is_lost(task or {}, at),
-        ),
+        placement=_placement(spec, task, at, phase),
     )
+
+
+def _placement(spec: Mapping[str, Any], task: JsonObject, at: Node, phase: Phase) -> Placement:
+    told = words.waiting(_state(task), _err(task)) if phase is Phase.PENDING else words.Told("")
+    return Placement(
+        node=at.id,
+        node_name=at.name,
+        tied_to=tuple(_tied_to(spec)),
+        waits_for=told.text,
+        cure=told.cure,
+        node_is_lost=phase is Phase.ENDED and _node_is_lost(task, at),
+    )
+
+
+def _environment(spec: Mapping[str, Any]) -> dict[str, str]:
+    return dict(str(entry).partition("=")[::2] for entry in spec.get("Env") or ())
 
 
 def ingress_of(service: JsonObject) -> dict[str, list[Binding]]:

@@ -6,6 +6,7 @@ import asyncio
 import builtins
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.events import SwarmEvent, SwarmKind
@@ -13,17 +14,53 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.service import read
-from asyncdockerspawner.workloads.service.swarm import Swarm
+from asyncdockerspawner.workloads.service.swarm import Filters, Swarm
 from asyncdockerspawner.workloads.source import Happened, Hint
 
 AT_A_TIME = 100
 """Tasks that are read without a pause."""
 SHORTEST, LONGEST = 5.0, 30.0
 """Seconds between two lists."""
-SECONDS_A_TASK = 50e-6
+SECONDS_A_TASK = 100e-6
 """Of a CPU, to decode and read a task on a slow machine: lists are to cost 1 % of one."""
 _SHARE = 0.01
 _HAPPENED = {"create": Happened.CREATED, "update": Happened.CHANGED, "remove": Happened.REMOVED}
+
+
+@dataclass(slots=True)
+class _Newest:
+    """The newest task of a service among those that have come."""
+
+    observed: Observed | None = None
+    created: int = -1
+    has_failed: bool = False
+    failures: int = 0
+
+    def takes(self, task: JsonObject) -> bool:
+        """Take a task in; tell whether it is the newest by now."""
+        has_failed, created = read.has_failed(task), read.created(task)
+        self.failures += has_failed
+        if created < self.created:
+            return False
+        self.created, self.has_failed = created, has_failed
+        return True
+
+    @property
+    def result(self) -> Observed:
+        """The service, with what the tasks before have told."""
+        assert self.observed is not None  # noqa: S101 - only what was read is asked for
+        before = self.failures - self.has_failed
+        return replace(self.observed, restarts=before) if before else self.observed
+
+
+async def in_pieces(documents: AsyncIterator[JsonObject]) -> AsyncIterator[JsonObject]:
+    """Give them with pauses in between: thousands keep nobody waiting."""
+    number = 0
+    async for each in documents:
+        yield each
+        number += 1
+        if number % AT_A_TIME == 0:
+            await asyncio.sleep(0)
 
 
 class ServiceSource:
@@ -52,21 +89,14 @@ class ServiceSource:
     async def list(self, hub_id: str, also: Collection[str]) -> builtins.list[Observed]:
         """List this Hub's services by their tasks, and those of the ids in `also` one by one."""
         wanted = {"label": [f"{labels.HUB}={hub_id}"]}
-        documents = dict[str, JsonObject]()
-        if self._is_first:
-            # Later ones without a task are just being created; who does that knows of them.
-            documents = {str(each["ID"]): each for each in await self._client.services.list(wanted)}
-        tasks: dict[str, builtins.list[JsonObject]] = {each: [] for each in documents}
-        tasks.update(await self._tasks_by_service(wanted))
-        nodes = await self._swarm.ask_nodes()
-        found = []
-        for number, (service_id, mine) in enumerate(tasks.items(), 1):
-            found.append(self._read(service_id, documents.get(service_id), mine, nodes))
-            if number % AT_A_TIME == 0:
-                await asyncio.sleep(0)
-        self._ingress = {each: ports for each, ports in self._ingress.items() if each in tasks}
+        await self._swarm.ask_nodes()
+        # Later ones without a task are just being created; who does that knows of them.
+        found = await self._without_tasks(wanted) if self._is_first else {}
+        found.update(await self._by_tasks(wanted))
+        self._ingress = {each: ports for each, ports in self._ingress.items() if each in found}
         self._is_first = False
-        return [*found, *[each for ref in sorted(also) if (each := await self._swarm.find(ref)) is not None]]
+        others = [each for ref in sorted(also) if (each := await self._swarm.find(ref)) is not None]
+        return [*found.values(), *others]
 
     async def find(self, object_id: str) -> Observed | None:
         """Ask for a service and its tasks."""
@@ -81,20 +111,29 @@ class ServiceSource:
         """Return the pause that keeps lists at 1 % of a CPU. Who waits for a service asks about it alone."""
         return min(max(self._tasks * SECONDS_A_TASK / _SHARE, SHORTEST), LONGEST)
 
-    async def _tasks_by_service(
-        self, wanted: Mapping[str, Sequence[str]]
-    ) -> dict[str, builtins.list[JsonObject]]:
-        found: dict[str, builtins.list[JsonObject]] = {}
-        number = 0
-        async with self._client.tasks.one_by_one(wanted) as tasks:
-            async for task in tasks:
-                found.setdefault(str(task.get("ServiceID") or ""), []).append(task)
-                number += 1
-                if number % AT_A_TIME == 0:
-                    # Thousands of them keep nobody waiting.
-                    await asyncio.sleep(0)
-        self._tasks = number
+    async def _without_tasks(self, wanted: Filters) -> dict[str, Observed]:
+        """Read the services alone, as those are that have no task yet."""
+        found = dict[str, Observed]()
+        async with self._client.services.one_by_one(wanted) as services:
+            async for service in in_pieces(services):
+                service_id = str(service["ID"])
+                found[service_id] = self._read(service_id, service, (), {})
         return found
+
+    async def _by_tasks(self, wanted: Filters) -> dict[str, Observed]:
+        """Read the services by their tasks, each as it comes: thousands of documents are much memory."""
+        found, number = dict[str, _Newest](), 0
+        async with self._client.tasks.one_by_one(wanted) as tasks:
+            async for task in in_pieces(tasks):
+                number += 1
+                service_id = str(task.get("ServiceID") or "")
+                if service_id not in found:
+                    found[service_id] = _Newest()
+                newest = found[service_id]
+                if newest.takes(task):
+                    newest.observed = self._read(service_id, None, [task], self._swarm.nodes)
+        self._tasks = number
+        return {each: newest.result for each, newest in found.items() if newest.observed is not None}
 
     def _read(
         self,
