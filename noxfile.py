@@ -332,6 +332,8 @@ def bench(session: nox.Session) -> None:
     """Measure this spawner and DockerSpawner 14 in one run on one Engine."""
     install(session, "test")
     session.run("python", "-m", "benchmarks", *session.posargs, interrupt_timeout=PATIENCE)
+    if not session.posargs:
+        session.run("python", "-m", "benchmarks.swarm", interrupt_timeout=PATIENCE)
 
 
 @nox.session
