@@ -421,3 +421,29 @@ async def test_as_many_start_at_a_time_as_fit_all_nodes_that_take_servers(
     await world.user.stop("")
     swarm.change_node("worker", availability="drain")
     assert await spawner.engine.swarm.cpus() == 8
+
+
+async def test_a_service_of_a_failed_start_is_kept_without_a_task_and_replaced_by_the_next(
+    make_services: Sites, swarm: FakeSwarm, name: str
+) -> None:
+    world = make_services(keep_failed=True, environment={"FAKE_HTTP": "0"}, http_timeout=1)
+    with pytest.raises(web.HTTPError):
+        await world.spawn()
+    await until(lambda: not swarm.tasks())
+    (kept,) = swarm.state()["services"]
+    assert kept["Spec"]["Mode"] == {"Replicated": {"Replicas": 0}}
+    world.settings["config"].DockerSpawner.environment = {}
+    await world.restarted().spawn()
+    (service,) = swarm.state()["services"]
+    assert service["ID"] != kept["ID"]
+    assert [each["Status"]["State"] for each in swarm.tasks(name)] == ["running"]
+
+
+async def test_what_needs_a_container_is_refused_by_the_options_name(
+    make_services: Sites, swarm: FakeSwarm
+) -> None:
+    world = make_services(post_start_cmd="true", post_start_required=True)
+    with pytest.raises(web.HTTPError) as raised:
+        await world.spawn()
+    assert "post_start_cmd" in str(raised.value.__cause__)
+    await until(lambda: not swarm.state()["services"])

@@ -27,7 +27,10 @@ CONTAINER = {
         {"Type": "tmpfs", "Target": "/dev/shm"},
     ],
 }
-SERVICE = {"ID": "svc", "Spec": {"Name": "jupyter-ann", "TaskTemplate": {"ContainerSpec": CONTAINER}}}
+SERVICE: dict[str, Any] = {
+    "ID": "svc",
+    "Spec": {"Name": "jupyter-ann", "TaskTemplate": {"ContainerSpec": CONTAINER}},
+}
 NODES = {
     "n1": Node("n1", "one", "198.18.0.11"),
     "n2": Node("n2", "two", "198.18.0.12", down=True, takes_tasks=False),
@@ -73,6 +76,13 @@ def test_a_service_without_a_task_is_about_to_have_one() -> None:
     assert found.placement is not None
     assert found.placement.waits_for == "the swarm to take it up"
     assert found.starts_itself
+
+
+def test_a_service_that_was_stopped_and_is_kept_does_not_run() -> None:
+    stopped = {**SERVICE, "Spec": {**SERVICE["Spec"], "Mode": {"Replicated": {"Replicas": 0}}}}
+    found = observed("svc", stopped, [], NODES)
+    assert found.phase is Phase.ENDED
+    assert poll_status(found) == 0
 
 
 def test_a_task_that_runs_is_running() -> None:

@@ -113,6 +113,8 @@ def observed(
     marks = spec.get("Labels") or {}
     at = nodes.get(str(task.get("NodeID") or ""), NOWHERE)
     phase, last_exit = _life(known, at)
+    if known is None and _is_stopped(own):
+        phase, last_exit = Phase.ENDED, ExitStatus(code=0)
     networks = _networks(task)
     ports = ingress_of(service) if service is not None else ingress or {}
     return Observed(
@@ -132,6 +134,11 @@ def observed(
         mount_points=tuple(str(each.get("Target")) for each in spec.get("Mounts") or ()),
         placement=_placement(spec, task, at, phase),
     )
+
+
+def _is_stopped(own: Mapping[str, Any]) -> bool:
+    """Tell whether a service is to have no task, as one that was stopped and is kept."""
+    return ((own.get("Mode") or {}).get("Replicated") or {}).get("Replicas") == 0
 
 
 def _placement(spec: Mapping[str, Any], task: JsonObject, at: Node, phase: Phase) -> Placement:
