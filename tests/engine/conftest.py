@@ -15,8 +15,9 @@ from tests.fake_engine import FakeEngine
 from tests.support import guards
 from tests.support.engines import end_engines
 from tests.support.site import Site, real_client, site_over
-from tests.support.workloads import Containers
+from tests.support.workloads import Containers, Services
 from tests.support.world import MakeWorld, close_databases, new_world, open_databases
+from tests.testbed.swarm import Swarm
 
 
 @pytest.fixture
@@ -35,7 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue  # it says so itself: it has a server of its own in an Engine's place
         if item.get_closest_marker("swarm"):
             continue
-        site = getattr(item, "callspec", None) and item.callspec.params.get("site")  # type: ignore[attr-defined]
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        site = params.get("site")
+        if site == "real" and params.get("workload") is Services:
+            item.add_marker("swarm")
+            continue
         uses = {"fake", "fake_engine"} & set(getattr(item, "fixturenames", ()))
         item.add_marker("fake_engine" if site == "fake" or (uses and site is None) else "real_engine")
 
@@ -55,9 +60,10 @@ def fake(fake_engine: FakeEngine) -> FakeEngine:
 
 
 @pytest.fixture
-def workload() -> type[Containers]:
-    """The kind of object that servers are in this test."""
-    return Containers
+def workload(request: pytest.FixtureRequest) -> type[Containers]:
+    """The kind of object that servers are in this test: containers, unless it is for each kind."""
+    kind: type[Containers] = getattr(request, "param", Containers)
+    return kind
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -66,6 +72,13 @@ def site(request: pytest.FixtureRequest, workload: type[Containers]) -> Iterator
     if request.param == "fake":
         fake: FakeEngine = request.getfixturevalue("fake")
         yield site_over(fake, workload=workload)
+        return
+    if workload is Services:
+        swarm: Swarm = request.getfixturevalue("swarm")
+        made = Site(swarm.manager.url, swarm.http, workload=workload)
+        yield made
+        for service in made.containers():
+            made.remove(service["Id"])
         return
     url, http = real_client()
     made = Site(url, http, workload=workload)

@@ -14,6 +14,7 @@ from tests.support.engines import settle
 from tests.support.site import Site
 from tests.support.starts import cancelled, direct, nothing_left
 from tests.support.waiting import until
+from tests.support.workloads import EACH_KIND
 from tests.support.world import MakeWorld
 
 MOMENTS = [0.010 + 0.010 * step for step in range(25)]
@@ -21,13 +22,14 @@ CROWD_SECONDS = 60.0
 """For many removals at a time."""
 
 
+@EACH_KIND
 async def test_a_start_cancelled_at_any_moment_leaves_nothing(make_world: MakeWorld, site: Site) -> None:
     # One task prepares them all, so no start slot would ever come free.
     world = make_world("silent", concurrent_starts=0)
     spawners = [await direct(world, f"s{number}") for number in range(len(MOMENTS))]
     if site.fake is not None:
         # Longer than the limit: nobody is to wait for it.
-        site.fake.rule("DELETE", "^/containers/", delay_before=4)
+        site.fake.rule("DELETE", "^/(containers|services)/", delay_before=4)
     unwound = [await cancelled(spawner, moment) for spawner, moment in zip(spawners, MOMENTS, strict=True)]
     assert max(unwound) < 3
     assert await nothing_left(site, CROWD_SECONDS)
@@ -37,6 +39,7 @@ async def test_a_start_cancelled_at_any_moment_leaves_nothing(make_world: MakeWo
         assert await spawner.poll() == 0
 
 
+@EACH_KIND
 async def test_many_starts_cancelled_together_leave_nothing(make_world: MakeWorld, site: Site) -> None:
     # One task prepares them all, so no start slot would ever come free.
     world = make_world("silent", concurrent_starts=0)
@@ -61,6 +64,7 @@ async def test_a_resumed_container_survives_a_cancelled_start(
     assert site.inspect(made)["State"]["Running"] is False
 
 
+@EACH_KIND
 async def test_the_next_spawn_waits_for_the_clean_up_of_the_last(make_world: MakeWorld, site: Site) -> None:
     world = make_world("silent")
     spawner = await direct(world)
@@ -69,15 +73,16 @@ async def test_the_next_spawn_waits_for_the_clean_up_of_the_last(make_world: Mak
     spawned = await world.restarted().spawn()
     assert [one["Id"] for one in site.containers()] == [spawned.object_id]
     await spawned.user.stop("")
-    assert site.containers() == []
+    assert await nothing_left(site)
 
 
+@EACH_KIND
 async def test_a_start_that_takes_too_long_is_stopped_and_removed(make_world: MakeWorld, site: Site) -> None:
-    world = make_world(start_timeout=1)
+    world = make_world(**site.workload.impatient)
     if site.fake is None:
-        world = make_world(start_timeout=1, extra_host_config=never)
+        world = make_world(**site.workload.impatient, extra_host_config=never)
     else:
-        site.fake.rule("POST", "/containers/create", delay_after=3)
+        site.fake.rule(*site.workload.creating, delay_after=3)
     with pytest.raises(TimeoutError):
         await world.spawn()
     assert await nothing_left(site)
@@ -161,6 +166,7 @@ async def test_changes_in_the_sites_hook_and_in_get_env_reach_the_container(
     await world.user.stop("")
 
 
+@EACH_KIND
 async def test_a_stop_without_an_engine_is_done_when_it_is_back(make_world: MakeWorld, site: Site) -> None:
     if site.fake is None:
         # A real Engine cannot be taken away from the others who use it; the socket in between can.

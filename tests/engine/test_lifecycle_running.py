@@ -14,6 +14,7 @@ from tests.fake_engine import FakeEngine
 from tests.support.engines import all_heard, settle
 from tests.support.site import SHELL, Site
 from tests.support.waiting import until
+from tests.support.workloads import EACH_KIND
 from tests.support.world import MakeWorld
 
 LIVES_ON = {"cmd": [*SHELL, "/serve & while :; do /bin/busybox sleep 0.1; done"]}
@@ -64,6 +65,7 @@ async def test_the_next_start_shows_why_the_last_server_ended(make_world: MakeWo
     await again.user.stop("")
 
 
+@EACH_KIND
 async def test_a_removal_from_outside_is_told_too(make_world: MakeWorld, site: Site) -> None:
     spawner = await make_world().spawn()
     told = await heard(spawner)
@@ -73,6 +75,7 @@ async def test_a_removal_from_outside_is_told_too(make_world: MakeWorld, site: S
     await spawner.user.stop("")
 
 
+@EACH_KIND
 async def test_a_stop_that_the_hub_asked_for_is_not_told_as_a_death(
     make_world: MakeWorld, site: Site
 ) -> None:
@@ -169,6 +172,7 @@ async def test_polls_ask_nothing_while_the_watch_is_in_step(fake: FakeEngine, ma
     await world.user.stop("")
 
 
+@EACH_KIND
 async def test_an_absence_of_the_engine_stops_nobody(
     fake: FakeEngine, fake_site: Site, make: MakeWorld
 ) -> None:
@@ -199,6 +203,7 @@ async def test_an_end_that_was_missed_is_noticed_after_the_absence(fake: FakeEng
     await world.user.stop("")
 
 
+@EACH_KIND
 async def test_poll_at_a_hub_start_without_an_engine_takes_servers_for_running(
     fake: FakeEngine, make: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

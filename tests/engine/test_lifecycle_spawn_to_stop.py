@@ -13,9 +13,12 @@ from traitlets.log import get_logger
 
 from tests.fake_engine import FakeEngine
 from tests.support.site import Site, site_over
+from tests.support.starts import nothing_left
+from tests.support.workloads import EACH_KIND
 from tests.support.world import MakeWorld, World, new_world
 
 
+@EACH_KIND
 async def test_a_server_starts_answers_and_leaves_nothing(make_world: MakeWorld, site: Site) -> None:
     world = make_world()
     spawner = await world.spawn()
@@ -23,7 +26,7 @@ async def test_a_server_starts_answers_and_leaves_nothing(make_world: MakeWorld,
     assert await spawner.poll() is None
     assert spawner.orm_spawner.state["object_id"] == site.containers()[0]["Id"]
     await world.user.stop("")
-    assert site.containers() == []
+    assert await nothing_left(site)
     assert spawner.orm_spawner.state == {}
     assert await spawner.poll() == 0
 
@@ -39,6 +42,7 @@ async def test_a_container_says_whose_it_is(make_world: MakeWorld, site: Site) -
     await world.user.stop("lab")
 
 
+@EACH_KIND
 async def test_named_servers_run_beside_each_other(make_world: MakeWorld, site: Site) -> None:
     world = make_world()
     await asyncio.gather(world.spawn(), world.spawn("one"), world.spawn("two"))
@@ -47,7 +51,7 @@ async def test_named_servers_run_beside_each_other(make_world: MakeWorld, site: 
     await world.user.stop("one")
     assert site.names() == [base, f"{base}--two"]
     await asyncio.gather(world.user.stop(""), world.user.stop("two"))
-    assert site.containers() == []
+    assert await nothing_left(site)
 
 
 async def test_a_kept_container_is_resumed_with_its_token(make_world: MakeWorld, site: Site) -> None:
@@ -75,7 +79,8 @@ async def test_a_kept_container_is_found_by_its_name_when_the_state_is_lost(
     await world.user.stop("")
 
 
-async def test_a_leftover_is_replaced_where_containers_are_removed(make_world: MakeWorld, site: Site) -> None:
+@EACH_KIND
+async def test_a_leftover_is_replaced_where_servers_are_removed(make_world: MakeWorld, site: Site) -> None:
     world = make_world()
     old = (await world.spawn()).object_id
     world.user.orm_user.orm_spawners[""].state = {}
@@ -128,9 +133,8 @@ async def test_a_container_of_dockerspawner_is_adopted(make_world: MakeWorld, si
         site.remove(old)
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason"), [("dies", "code 3"), ("dies-at-once", "code 1"), ("oom", "out of memory")]
-)
+@EACH_KIND
+@pytest.mark.parametrize(("kind", "reason"), [("dies", "code 3"), ("dies-at-once", "code 1")])
 async def test_a_server_that_dies_early_fails_its_spawn_with_the_reason(
     make_world: MakeWorld, site: Site, kind: str, reason: str
 ) -> None:
@@ -138,10 +142,19 @@ async def test_a_server_that_dies_early_fails_its_spawn_with_the_reason(
     with pytest.raises(Exception, match=reason) as caught:
         await world.spawn()
     message = caught.value.jupyterhub_message  # type: ignore[attr-defined]
-    assert ("boom" in message) == (kind != "oom")
+    assert "boom" in message
+    assert await nothing_left(site)
+
+
+async def test_a_server_that_is_killed_for_its_memory_fails_its_spawn_with_that_reason(
+    make_world: MakeWorld, site: Site
+) -> None:
+    with pytest.raises(Exception, match="out of memory"):
+        await make_world("oom").spawn()
     assert site.containers() == []
 
 
+@EACH_KIND
 async def test_the_last_words_of_a_server_do_not_tell_its_token(make_world: MakeWorld, site: Site) -> None:
     if site.fake is not None:
         world = make_world(
@@ -159,7 +172,7 @@ async def test_a_silent_server_is_handed_to_the_hubs_own_time_limit(
     world = make_world("silent", start_timeout=3, http_timeout=2)
     with pytest.raises(TimeoutError):
         await world.spawn()
-    assert site.containers() == []
+    assert await nothing_left(site)
 
 
 async def bad(world: World) -> str:
@@ -197,6 +210,7 @@ async def test_bad_input_is_named_in_the_log_and_leaves_nothing(
     assert site.containers() == []
 
 
+@EACH_KIND
 async def test_an_image_cannot_be_chosen_by_default(make_world: MakeWorld, site: Site) -> None:
     world = make_world()
     with pytest.raises(Exception, match="cannot be chosen"):

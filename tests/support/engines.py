@@ -11,7 +11,6 @@ from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.engine.watch import Watch
 from tests.support.site import Site
 from tests.support.waiting import until
-from tests.testbed.images import STUB
 
 
 async def end_engines() -> None:
@@ -54,12 +53,13 @@ async def all_heard(site: Site, watch: Watch) -> None:
     """Wait until the watch has heard all that was told so far, and has asked what it had to ask."""
     mark = "mark"
     if site.fake is None:
-        mark = str(site.http.post("/containers/create", json={"Image": STUB}).json()["Id"])
+        mark = site.objects.make_mark()
     with watch.waiting(mark) as gone:
         if site.fake:
+            kind, action = site.workload.end_event
             actor = {"ID": mark, "Attributes": {"name": mark}}
             # Past what a test does to events and requests.
-            site.fake.emit_raw(json.dumps({"Type": "container", "Action": "die", "Actor": actor}) + "\n")
+            site.fake.emit_raw(json.dumps({"Type": kind, "Action": action, "Actor": actor}) + "\n")
         else:
             site.remove(mark)
         await asyncio.wait_for(gone.wait(), 20)

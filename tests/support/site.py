@@ -53,6 +53,14 @@ class Site:
         """Every container of this test's Hub, running or not."""
         return self.objects.all(self.hub_id)
 
+    def left(self) -> list[dict[str, Any]]:
+        """What of this test's Hub there is that a stop should have taken away."""
+        return self.objects.left(self.hub_id)
+
+    def kill(self, ref: str) -> None:
+        """End a server's process by a signal."""
+        self.objects.kill(ref, self.fake)
+
     def names(self) -> list[str]:
         return sorted(map(self.objects.name, self.containers()))
 
@@ -71,7 +79,9 @@ class Site:
 
 def site_over(fake: FakeEngine, **more: Any) -> Site:
     """Give the fake Engine as a site."""
-    return Site(fake.url, fake.http, fake, **more)
+    made = Site(fake.url, fake.http, fake, **more)
+    made.workload.prepare(fake)
+    return made
 
 
 def real_client() -> tuple[str, httpx.Client]:

@@ -32,9 +32,9 @@ async def cancelled(spawner: DockerSpawner, after: float) -> float:
 
 async def nothing_left(site: Site, seconds: float = 20.0) -> bool:
     end = time.monotonic() + seconds
-    while site.containers() and time.monotonic() < end:  # noqa: ASYNC110 - the Engine has no event for us
+    while site.left() and time.monotonic() < end:  # noqa: ASYNC110 - the Engine has no event for us
         await asyncio.sleep(0.1)
-    return site.containers() == []
+    return site.left() == []
 
 
 def last_line(world: World, name: str) -> str:

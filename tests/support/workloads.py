@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
+import pytest
+
+from asyncdockerspawner import DockerSpawner, SwarmSpawner
+from tests.fake_engine import FakeEngine
+from tests.testbed.images import STUB
 
 
 @dataclass(frozen=True)
@@ -14,6 +20,36 @@ class Containers:
     """Servers that are containers."""
 
     http: httpx.Client
+    spawner: ClassVar[type[DockerSpawner]] = DockerSpawner
+    options: ClassVar[Mapping[str, Any]] = {}
+    """What has to be configured here."""
+    ending: ClassVar[tuple[str, str]] = ("POST", "^/containers/.*/stop$")
+    """The request that ends a server, as a rule of the fake Engine has it."""
+    creating: ClassVar[tuple[str, str]] = ("POST", "^/containers/create$")
+    end_event: ClassVar[tuple[str, str]] = ("container", "die")
+    """Type and action of an event after which an object may have ended."""
+    impatient: ClassVar[Mapping[str, Any]] = {"start_timeout": 1}
+    """What ends a start after a second."""
+
+    @classmethod
+    def prepare(cls, fake: FakeEngine) -> None:
+        """Have the fake Engine take such servers."""
+
+    def left(self, hub_id: str) -> list[dict[str, Any]]:
+        """Return everything of this Hub's that a stop should have taken away."""
+        return self.all(hub_id)
+
+    def make_mark(self) -> str:
+        """Make something whose removal is told as an object's end; gives its id."""
+        return str(self.http.post("/containers/create", json={"Image": STUB}).json()["Id"])
+
+    def kill(self, ref: str, fake: FakeEngine | None) -> None:
+        """End the server's process by a signal."""
+        self.http.post(f"/containers/{ref}/kill").raise_for_status()
+
+    def runs(self, listed: dict[str, Any]) -> bool:
+        """Tell whether the process of one that is listed runs."""
+        return str(listed["State"]) == "running"
 
     def all(self, hub_id: str) -> list[dict[str, Any]]:
         """Return every container with the label of this Hub, running or not, as the Engine lists it."""
@@ -38,9 +74,47 @@ class Containers:
 class Services(Containers):
     """Servers that are services of a swarm, asked for at a manager."""
 
+    spawner: ClassVar[type[DockerSpawner]] = SwarmSpawner
+    options: ClassVar[Mapping[str, Any]] = {
+        "pull_policy": "skip",
+        "resolve_image": False,
+        "use_internal_ip": False,
+    }
+    ending: ClassVar[tuple[str, str]] = ("DELETE", "^/services/")
+    creating: ClassVar[tuple[str, str]] = ("POST", "^/services/create$")
+    end_event: ClassVar[tuple[str, str]] = ("service", "remove")
+    impatient: ClassVar[Mapping[str, Any]] = {"start_timeout": 1, "placement_timeout": 0}
+
+    @classmethod
+    def prepare(cls, fake: FakeEngine) -> None:
+        """Have the fake Engine manage a swarm."""
+        fake.swarm.become("manager")
+
+    def left(self, hub_id: str) -> list[dict[str, Any]]:
+        """Return everything of this Hub's that a stop should have taken away."""
+        kinds = ("services", "tasks", "secrets", "configs")
+        return [each for kind in kinds for each in self.labelled(kind, hub_id)]
+
+    def make_mark(self) -> str:
+        """Make something whose removal is told as an object's end; gives its id."""
+        template, mode = {"ContainerSpec": {"Image": STUB}}, {"Replicated": {"Replicas": 0}}
+        body = {"TaskTemplate": template, "Mode": mode}
+        return str(self.http.post("/services/create", json=body).raise_for_status().json()["ID"])
+
+    def kill(self, ref: str, fake: FakeEngine | None) -> None:
+        """End the process of the service's task by a signal."""
+        assert fake is not None, "a manager has no way to processes of other nodes"
+        fake.swarm.die(ref, 137)
+
+    def runs(self, listed: dict[str, Any]) -> bool:
+        """Tell whether a process of one that is listed runs."""
+        filters = json.dumps({"service": [listed["ID"]], "desired-state": ["running"]})
+        found = self.http.get("/tasks", params={"filters": filters}).raise_for_status().json()
+        return any(each["Status"]["State"] == "running" for each in found)
+
     def all(self, hub_id: str) -> list[dict[str, Any]]:
-        """Return every service with the label of this Hub, as a manager lists it."""
-        return self.labelled("services", hub_id)
+        """Return every service with the label of this Hub, as a manager lists it, with its `Id`."""
+        return [{**each, "Id": each["ID"]} for each in self.labelled("services", hub_id)]
 
     def labelled(self, kind: str, hub_id: str) -> list[dict[str, Any]]:
         """Return all `services`, `tasks`, `secrets` or `configs` of this Hub; tasks outlive their service."""
@@ -59,3 +133,9 @@ class Services(Containers):
     def remove(self, ref: str) -> None:
         """Remove the service, if it is there; its tasks end afterwards."""
         self.http.delete(f"/services/{ref}")
+
+
+EACH_KIND = pytest.mark.parametrize(
+    "workload", [Containers, Services], indirect=True, ids=["container", "service"]
+)
+"""The test is made for servers of each kind, as `site` and `fake_site` have them then."""

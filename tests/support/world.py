@@ -104,13 +104,14 @@ def new_world(site: Site, folder: Path, kind: str = "stub", username: str = "ali
     config = Config()
     values = {"remove": True, "start_timeout": 30, "prefix": f"t{site.hub_id}", "hub_id": site.hub_id}
     values |= {"client_kwargs": {"base_url": site.url}, "pull_policy": "ifnotpresent"}
+    values |= site.workload.options
     config.DockerSpawner.update(Config({**values, **site.kind(kind), **options}))
     settings = {
         "config": config,
         "cookie_secret": COOKIE_SECRET,
         "hub": Hub(ip="172.17.0.1", connect_ip="172.17.0.1", base_url="/hub/"),
         "internal_ssl": False,
-        "spawner_class": DockerSpawner,
+        "spawner_class": site.workload.spawner,
         **HUB_5_SETTINGS,
     }
     return open_world(site, folder, settings, username)
