@@ -23,6 +23,8 @@ SHORTEST, LONGEST = 5.0, 30.0
 """Seconds between two lists."""
 SECONDS_A_TASK = 100e-6
 """Of a CPU, to decode and read a task on a slow machine: lists are to cost 1 % of one."""
+SECONDS_A_QUESTION = 2e-3
+"""Of a CPU, to ask about a service alone, as about each that another spawner has made."""
 _SHARE = 0.01
 _HAPPENED = {"create": Happened.CREATED, "update": Happened.CHANGED, "remove": Happened.REMOVED}
 
@@ -71,7 +73,7 @@ class ServiceSource:
     def __init__(self, client: Client, swarm: Swarm) -> None:
         self._client = client
         self._swarm = swarm
-        self._tasks = 0
+        self._tasks = self._asked_for = 0
         self._is_first = True
         self._ingress = dict[str, read.Ports]()
         """Service → where the routing mesh publishes it: its tasks do not tell."""
@@ -95,6 +97,7 @@ class ServiceSource:
         found.update(await self._by_tasks(wanted))
         self._ingress = {each: ports for each, ports in self._ingress.items() if each in found}
         self._is_first = False
+        self._asked_for = len(also)
         others = [each for ref in sorted(also) if (each := await self._swarm.find(ref)) is not None]
         return [*found.values(), *others]
 
@@ -109,7 +112,8 @@ class ServiceSource:
 
     def pause(self, *, waited_for: bool) -> float:
         """Return the pause that keeps lists at 1 % of a CPU. Who waits for a service asks about it alone."""
-        return min(max(self._tasks * SECONDS_A_TASK / _SHARE, SHORTEST), LONGEST)
+        cost = self._tasks * SECONDS_A_TASK + self._asked_for * SECONDS_A_QUESTION
+        return min(max(cost / _SHARE, SHORTEST), LONGEST)
 
     async def _without_tasks(self, wanted: Filters) -> dict[str, Observed]:
         """Read the services alone, as those are that have no task yet."""
