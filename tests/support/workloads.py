@@ -47,9 +47,9 @@ class Containers:
         """End the server's process by a signal."""
         self.http.post(f"/containers/{ref}/kill").raise_for_status()
 
-    def runs(self, listed: dict[str, Any]) -> bool:
-        """Tell whether the process of one that is listed runs."""
-        return str(listed["State"]) == "running"
+    def state(self, listed: dict[str, Any]) -> str:
+        """Return the state of one that is listed, in Docker's words for containers."""
+        return str(listed["State"])
 
     def all(self, hub_id: str) -> list[dict[str, Any]]:
         """Return every container with the label of this Hub, running or not, as the Engine lists it."""
@@ -106,11 +106,12 @@ class Services(Containers):
         assert fake is not None, "a manager has no way to processes of other nodes"
         fake.swarm.die(ref, 137)
 
-    def runs(self, listed: dict[str, Any]) -> bool:
-        """Tell whether a process of one that is listed runs."""
+    def state(self, listed: dict[str, Any]) -> str:
+        """Return the state of one that is listed, in Docker's words for containers."""
         filters = json.dumps({"service": [listed["ID"]], "desired-state": ["running"]})
-        found = self.http.get("/tasks", params={"filters": filters}).raise_for_status().json()
-        return any(each["Status"]["State"] == "running" for each in found)
+        answer = self.http.get("/tasks", params={"filters": filters})
+        tasks = answer.json() if answer.is_success else []
+        return "running" if any(each["Status"]["State"] == "running" for each in tasks) else "exited"
 
     def all(self, hub_id: str) -> list[dict[str, Any]]:
         """Return every service with the label of this Hub, as a manager lists it, with its `Id`."""
