@@ -43,6 +43,11 @@ def test_a_container_has_the_engines_own_keys_too(words: dict[str, Any], expecte
     assert container_spec(words) == expected
 
 
+def test_a_reference_has_a_file() -> None:
+    with pytest.raises(BadOption, match=r"^extra_container_spec\.secrets\[0\] is 5, but it must be a dict"):
+        container_spec({"secrets": [{"SecretID": "i", "SecretName": "n", "File": 5}]})
+
+
 def test_a_task_has_a_container_whatever_is_taken_back() -> None:
     assert task_template({"container_spec": None, "resources": None}) == {"Resources": None}
 
@@ -135,9 +140,23 @@ def test_a_restart_policy_may_leave_its_condition_to_us() -> None:
 def test_ports_in_the_engines_words() -> None:
     found = service_parts.endpoint({"Ports": [{"target_port": 1, "PublishMode": "host"}]}, "o")
     assert found == {"Ports": [{"Protocol": "tcp", "TargetPort": 1, "PublishMode": "host"}]}
+    of_texts = service_parts.endpoint({"Ports": [{"TargetPort": "1", "PublishedPort": None}]}, "o")
+    assert of_texts == {"Ports": [{"Protocol": "tcp", "TargetPort": 1, "PublishedPort": None}]}
 
 
-@pytest.mark.parametrize("ports", [{80: ()}, {80: (1, "tcp", "host", 4)}, {80: "http"}, {"x": 1}, "80"])
+@pytest.mark.parametrize(
+    "ports",
+    [
+        *({80: ()}, {80: (1, "tcp", "host", 4)}, {80: "http"}, {80: (1, "tcp", "hosts")}, {"x": 1}, "80"),
+        *(
+            [{"TargetPort": "http"}],
+            [{"published": 80}],
+            [{"PublishMode": "mesh"}],
+            [{"Protocol": ["tcp"]}],
+            [80],
+        ),
+    ],
+)
 def test_ports_that_mean_nothing_are_refused(ports: Any) -> None:
     with pytest.raises(BadOption, match=r"^o\.ports"):
         service_parts.endpoint({"ports": ports}, "o")

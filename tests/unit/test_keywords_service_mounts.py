@@ -151,6 +151,7 @@ def test_a_driver_is_for_named_volumes_that_name_none() -> None:
         *mounts[2:],
     ]
     assert with_driver([VOLUME], "nfs", {})[0]["VolumeOptions"] == {"DriverConfig": {"Name": "nfs"}}
+    assert with_driver([VOLUME], "nfs", {"a": 1})[0]["VolumeOptions"]["DriverConfig"]["Options"] == {"a": "1"}
     # Options alone are for the driver that the Engine has.
     alone = with_driver([VOLUME], "", {"type": "nfs"})[0]["VolumeOptions"]
     assert alone == {"DriverConfig": {"Name": "local", "Options": {"type": "nfs"}}}

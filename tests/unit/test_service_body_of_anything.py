@@ -20,7 +20,8 @@ NAMES = re.findall(
     r"\w+",
     """Target Source Type Name Options test bind mode target File Kind Value DiscreteResourceSpec Limits
     Reservations MemoryBytes NanoCPUs GenericResources ports constraints Spread ContainerSpec Mounts
-    VolumeOptions DriverConfig Replicated""",
+    VolumeOptions DriverConfig Replicated SecretID SecretName ConfigID ConfigName Protocol TargetPort
+    PublishMode""",
 )
 TEXTS = ["a:b", "/w", "v:/w", "v:/w:ro", "node.role==worker", "true", "none", "vip", "1g", "5"]
 numbers = st.integers(-5, 10**10) | st.floats()
@@ -47,7 +48,7 @@ SPECS: dict[str, st.SearchStrategy[Any]] = {
     "extra_task": of_words(service.TASK_WORDS, service.TASK_KEYS),
     "extra_resources": of_words(service_parts._AMOUNTS, service_parts._SECTIONS, service_parts._NUMBERS),
     "extra_placement": of_words(service_parts.PLACEMENT, ["MaxReplicas"]),
-    "extra_endpoint": of_words(service_parts.ENDPOINT, ["Mode"]),
+    "extra_endpoint": of_words(service_parts.ENDPOINT),
 }
 OTHERS: dict[str, st.SearchStrategy[Any]] = {
     "extra_host": of_words(host.KEYWORDS, host.KEYS),

@@ -76,14 +76,12 @@ def _file_reference(value: Any, option: str, kind: str) -> JsonObject:
     inside = {"filename": "Name", "uid": "UID", "gid": "GID", "mode": "Mode"}
     given = renamed(value, {**names, **inside, "Runtime": "Runtime"}, option)
     file = {key: given.pop(key) for key in inside.values() if key in given}
-    reference = {key: item for key, item in given.items() if key != "File"}
-    name = reference.get(f"{kind}Name")
-    if not name or not reference.get(f"{kind}ID"):
+    file = {**pairs(given.pop("File", {}), option), **file}
+    name = given.get(f"{kind}Name")
+    if not name or not given.get(f"{kind}ID"):
         raise BadOption(f"{option} needs {kind.lower()}_id and {kind.lower()}_name.")
-    return {
-        "File": {"Name": name, "UID": "0", "GID": "0", "Mode": 0o444, **given.get("File", {}), **file},
-        **reference,
-    }
+    file["Name"] = str(file.get("Name") or name)
+    return {**given, "File": {"UID": "0", "GID": "0", "Mode": 0o444, **file}}
 
 
 def _secrets(value: Any, option: str) -> list[JsonObject]:

@@ -69,7 +69,9 @@ def with_driver(mounts: Iterable[JsonObject], name: str, options: Mapping[str, A
     """Have named volumes made by a driver, where their mounts name none."""
     if not name and not options:
         return list(mounts)
-    driver = {"Name": name or "local", **({"Options": dict(options)} if options else {})}
+    driver: JsonObject = {"Name": name or "local"}
+    if options:
+        driver["Options"] = {str(key): str(item) for key, item in options.items()}
     return [_driven(mount, driver) for mount in mounts]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import constraints
-from asyncdockerspawner.keywords.convert import Table, convert, count, items, pairs, renamed, texts
+from asyncdockerspawner.keywords.convert import Table, convert, count, items, pairs, renamed, texts, unchanged
 from asyncdockerspawner.keywords.limits import byte_size, whole_number
 from asyncdockerspawner.keywords.merge import deep_merge
 from asyncdockerspawner.keywords.spelling import unknown_keyword
@@ -28,6 +28,8 @@ _SECTIONS = ("Limits", "Reservations")
 _NUMBERS = ("SwapBytes", "MemorySwappiness")
 _SPREAD = "spread"
 _MODES = ("vip", "dnsrr")
+_PUBLISH_MODES = ("ingress", "host")
+_PROTOCOLS = ("tcp", "udp", "sctp")
 _CONDITIONS = ("none", "on-failure", "any")
 _REPLICATED = "replicated"
 
@@ -72,7 +74,7 @@ def _amount(key: str, value: Any, option: str) -> Any:
 
 def _generic_resources(value: Any, option: str) -> list[JsonObject]:
     if isinstance(value, Mapping):
-        return [_counted(kind, count, f"{option}[{kind!r}]") for kind, count in value.items()]
+        return [_counted(kind, number, f"{option}[{kind!r}]") for kind, number in value.items()]
     return [
         _generic_resource(each, f"{option}[{number}]") for number, each in enumerate(items(value, option))
     ]
@@ -84,9 +86,9 @@ def _generic_resource(value: Any, option: str) -> JsonObject:
     return _counted(spec.get("Kind"), spec.get("Value"), option)
 
 
-def _counted(kind: Any, count: Any, option: str) -> JsonObject:
+def _counted(kind: Any, number: Any, option: str) -> JsonObject:
     # A swarm refuses to reserve one of them by its name: which one it is, it chooses.
-    return {"DiscreteResourceSpec": {"Kind": str(kind or ""), "Value": whole_number(count, option=option)}}
+    return {"DiscreteResourceSpec": {"Kind": str(kind or ""), "Value": count(number, option)}}
 
 
 def _constraints(value: Any, option: str) -> list[str]:
@@ -144,14 +146,9 @@ def _mode(value: Any, option: str) -> str:
 def _ports(value: Any, option: str) -> list[JsonObject]:
     if isinstance(value, Mapping):
         return [_port(published, target, option) for published, target in value.items()]
-    words = {
-        "name": "Name",
-        "protocol": "Protocol",
-        "target_port": "TargetPort",
-        "published_port": "PublishedPort",
-        "publish_mode": "PublishMode",
-    }
-    return [{"Protocol": "tcp", **renamed(each, words, option)} for each in items(value, option)]
+    return [
+        {"Protocol": "tcp", **convert(pairs(each, option), PORT, (), option)} for each in items(value, option)
+    ]
 
 
 def _port(published: Any, target: Any, option: str) -> JsonObject:
@@ -159,18 +156,46 @@ def _port(published: Any, target: Any, option: str) -> JsonObject:
     if not 1 <= len(parts) <= 3:
         raise BadOption(f"{option} has {target!r}, but a port is (port inside, protocol, mode).")
     inside, protocol, mode = (*parts, None, None)[:3]
-    port = {"Protocol": protocol or "tcp", "TargetPort": whole_number(inside, option=option)}
-    if published is not None:
-        port["PublishedPort"] = whole_number(published, option=option)
-    return port if mode is None else {**port, "PublishMode": mode}
+    given = {
+        "TargetPort": inside,
+        "Protocol": protocol or "tcp",
+        "PublishedPort": published,
+        "PublishMode": mode,
+    }
+    return convert({key: item for key, item in given.items() if item is not None}, PORT, (), option)
 
 
-ENDPOINT: Table = {"mode": ("Mode", _mode), "ports": ("Ports", _ports), "Ports": ("Ports", _ports)}
+def _protocol(value: Any, option: str) -> str:
+    return _one_of(value, _PROTOCOLS, option)
+
+
+def _publish_mode(value: Any, option: str) -> str:
+    return _one_of(value, _PUBLISH_MODES, option)
+
+
+PORT: Table = {
+    "name": ("Name", unchanged),
+    "protocol": ("Protocol", _protocol),
+    "publish_mode": ("PublishMode", _publish_mode),
+    "published_port": ("PublishedPort", count),
+    "target_port": ("TargetPort", count),
+    "Name": ("Name", unchanged),
+    "Protocol": ("Protocol", _protocol),
+    "PublishMode": ("PublishMode", _publish_mode),
+    "PublishedPort": ("PublishedPort", count),
+    "TargetPort": ("TargetPort", count),
+}
+ENDPOINT: Table = {
+    "mode": ("Mode", _mode),
+    "ports": ("Ports", _ports),
+    "Mode": ("Mode", _mode),
+    "Ports": ("Ports", _ports),
+}
 
 
 def endpoint(value: Any, option: str) -> JsonObject:
     """Convert an endpoint's mode and ports."""
-    return convert(pairs(value, option), ENDPOINT, {"Mode"}, option)
+    return convert(pairs(value, option), ENDPOINT, (), option)
 
 
 def restart_policy(value: Any, option: str) -> JsonObject:
