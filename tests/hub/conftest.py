@@ -124,7 +124,8 @@ async def make_hub(
         )
         api = HubAPI(process.url, process.token, deadline=90)
         there = fake.http if fake else own.http if own else swarm.http if swarm else engine
-        site = HubSite(process, api, there, hub_id, fake, workload=Services if swarm else Containers)
+        workload = Containers if swarm is None else Services
+        site = HubSite(process, api, there, hub_id, fake, workload=workload, swarm=swarm)
         made.append(site)
         process.start()
         return site

@@ -59,11 +59,8 @@ class Stack:
             text = text.replace(word, f"{self.name}-{word}")
         text = text.replace("stack.yaml hub", f"stack.yaml {self.name}")
         text = text.replace("published: 8000", f"published: {self.port}")
-        text = text.replace(
-            "quay.io/jupyterhub/singleuser:6.1", ensure_singleuser_image(jupyterhub.__version__)
-        )
-        socket = self.swarm.manager.url.removeprefix("unix://")
-        return text.replace("/var/run/docker.sock:", f"{socket}:")
+        image = ensure_singleuser_image(jupyterhub.__version__)
+        return text.replace("quay.io/jupyterhub/singleuser:6.1", image)
 
     def make_images(self) -> None:
         """Make the Hub's image as the manual has it, and take it and the servers' where they are to run."""

@@ -47,6 +47,8 @@ class HubSite:
     sessions: list[httpx.AsyncClient] = field(default_factory=list)
     workload: type[Containers] = Containers
     """The kind of object that its servers are."""
+    swarm: Swarm | None = None
+    """Whose manager the Engine is."""
 
     @property
     def prefix(self) -> str:
@@ -76,6 +78,8 @@ class HubSite:
         """Remove what is left at the Engine."""
         for one in self.containers():
             self.objects.remove(one.get("Id") or one["ID"])
+        if self.swarm is not None:
+            self.swarm.remove_of(self.hub_id, self.prefix)
         for name in self.volumes():
             self.engine.delete(f"/volumes/{name}", params={"force": 1})
 

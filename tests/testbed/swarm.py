@@ -172,6 +172,19 @@ class Swarm:
         for made in (each for each in networks if each["Name"] not in {NETWORK, "ingress"}):
             self.sweep_network(made["Id"])
 
+    def remove_of(self, hub_id: str, prefix: str) -> None:
+        """Remove what is left of a Hub's: by its label, and volumes of any node by how their names begin."""
+        told = json.dumps({"label": [f"asyncdockerspawner.hub={hub_id}"]})
+        for kind in ("services", "secrets", "configs"):
+            for each in self._get(f"/{kind}", filters=told):
+                self.http.delete(f"/{kind}/{each['ID']}")
+        wait_until(lambda: not self.tasks(label=f"asyncdockerspawner.hub={hub_id}"), EMPTY_SECONDS)
+        for node in self.nodes:
+            with node.client() as http:
+                for volume in http.get("/volumes").json()["Volumes"] or []:
+                    if volume["Name"].startswith(prefix):
+                        http.delete(f"/volumes/{volume['Name']}")
+
     def sweep_network(self, ref: str) -> None:
         """Remove a network, once the tasks that have used it are gone."""
         gone = {204, 404}

@@ -25,8 +25,7 @@ from tests.testbed.steps import TestbedError, wait_until
 BOOT = """
 ip link set lo up
 hostname "$2"
-mkdir -p /run/containerd
-mount -t tmpfs tmpfs /run/containerd  # else dockerd takes the machine's containerd
+mount -t tmpfs tmpfs /run  # where sockets are: the machine's Engine and containerd are not to be found there
 sleep infinity &
 until read program </proc/$!/comm && [ "$program" = sleep ]; do :; done
 if [ -n "$3" ]; then mount --bind "$3" /usr; fi  # which may lack all but what dockerd needs
@@ -127,6 +126,7 @@ class SwarmNode:
             f"--exec-root={folder}/exec",
             f"--pidfile={folder}/dockerd.pid",
             f"--host={self.url}",
+            "--host=unix:///run/docker.sock",
             "--exec-opt=native.cgroupdriver=cgroupfs",
             f"--cgroup-parent=/{self.cgroup}",
             f"--insecure-registry={insecure}",
