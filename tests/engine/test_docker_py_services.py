@@ -206,6 +206,20 @@ async def test_credentials_are_those_of_dockers_own_configuration(
         await spawner.docker("inspect_distribution", "registry.test/private:1", {**login, "password": "x"})
 
 
+async def test_credentials_of_the_option_count_more(
+    spawner: SwarmSpawner, fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    login = {"username": "u", "password": "p"}
+    fake.add_pullable("registry.test/private:1", auth=login)
+    spawner.registry_auth = {"registry.test": login}
+    found = await spawner.docker("inspect_distribution", "registry.test/private:1")
+    assert found["Descriptor"]["digest"].startswith("sha256:")
+    spawner.registry_auth = lambda spawner, host: login
+    with pytest.raises(docker.errors.APIError, match="no basic auth credentials"):
+        await spawner.docker("inspect_distribution", "registry.test/private:1")
+
+
 class OwnService(SwarmSpawner):
     """A site's class that makes the service itself, as DockerSpawner 14's subclasses do."""
 

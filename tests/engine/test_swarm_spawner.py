@@ -318,6 +318,40 @@ async def test_a_service_of_that_name_that_is_somebody_elses_stays(
     assert [each["Spec"]["Name"] for each in swarm.state()["services"]] == [name]
 
 
+class LooksIntoIt(SwarmSpawner):
+    """Sees and changes what is created."""
+
+    created: Any = None
+
+    def docker(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method == "create_service":
+            self.created = dict(kwargs)
+            kwargs["labels"]["site"] = "mine"
+            kwargs["task_template"]["ContainerSpec"]["Env"].append("SITE=mine")
+        return super().docker(method, *args, **kwargs)
+
+
+async def test_who_overrides_docker_sees_and_changes_what_is_created(
+    make_services: Sites, swarm: FakeSwarm, name: str
+) -> None:
+    world = make_services(secrets={"key": "1"}, extra_create_kwargs={"labels": {"traefik": "on"}})
+    world.settings["spawner_class"] = LooksIntoIt
+    spawner: Any = await world.spawn()
+    assert spawner.created["name"] == name
+    assert spawner.created["endpoint_spec"]["Mode"] == "dnsrr"
+    (service,) = swarm.state()["services"]
+    spec = service["Spec"]
+    assert spec["Mode"] == {"Replicated": {"Replicas": 1}}
+    assert (spec["Labels"]["site"], spec["Labels"]["traefik"]) == ("mine", "on")
+    assert spec["Labels"]["asyncdockerspawner.spawn"] == spawner.orm_spawner.state["spawn_id"]
+    container = spec["TaskTemplate"]["ContainerSpec"]
+    assert "SITE=mine" in container["Env"]
+    assert container["Secrets"][0]["File"]["Name"] == "key"
+    await world.user.stop("")
+    state = swarm.state()
+    assert (state["services"], state["secrets"]) == ([], [])
+
+
 def _host(swarm: FakeSwarm, spawner: Any) -> str:
     """The host name of the node that runs the spawner's newest task."""
     newest = max(swarm.tasks(spawner.object_name), key=lambda each: str(each["CreatedAt"]))

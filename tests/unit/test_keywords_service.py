@@ -9,7 +9,7 @@ from docker import types
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.keywords import service_parts
-from asyncdockerspawner.keywords.service import container_spec, create_service, task_template
+from asyncdockerspawner.keywords.service import container_spec, create_service, keywords_of, task_template
 
 OPTION = "extra_resources_spec"
 
@@ -195,6 +195,19 @@ def test_create_words_are_a_services_and_a_containers() -> None:
         },
     }
     assert create_service({}) == {}
+
+
+def test_a_body_is_docker_pys_words_again() -> None:
+    body = {
+        "Name": "n",
+        "Labels": {"a": "b"},
+        "TaskTemplate": {"ForceUpdate": 1},
+        "EndpointSpec": {"Mode": "vip"},
+    }
+    words = keywords_of({**body, "Mode": {"Replicated": {"Replicas": 1}}})
+    assert words.pop("name") == "n"
+    assert create_service(words) == {key: part for key, part in body.items() if key != "Name"}
+    assert words["mode"] == {"Replicated": {"Replicas": 1}}
 
 
 def test_a_container_goes_into_a_task_that_is_given() -> None:

@@ -15,7 +15,7 @@ from asyncdockerspawner import errors, lifecycle
 from asyncdockerspawner.client import output, registry_auth
 from asyncdockerspawner.docker_py.arguments import name_of, path_part
 from asyncdockerspawner.docker_py.asking import connection_of, given, read_whole, refuse_generators
-from asyncdockerspawner.images import references
+from asyncdockerspawner.images import credentials, references
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.merge import plain
 from asyncdockerspawner.lifecycle import Server
@@ -211,11 +211,15 @@ async def _create_file(
 
 
 async def _registry_auth(server: Server, image: str) -> str:
-    """Return what docker's own configuration has for an image's registry, encoded; "" for nothing."""
+    """Return what `registry_auth`, or docker's own configuration, has for an image's registry; "" is nothing.
+
+    A function that gives credentials is asked in a spawn only.
+    """
     if not image or references.is_image_id(image):
         return ""
-    host = references.parse(image).host
-    found = await server.engine.docker_config.credentials_for(host)
+    host, own = references.parse(image).host, server.policy.registry_auth
+    found = None if callable(own) else credentials.from_option(own, host)
+    found = found or await server.engine.docker_config.credentials_for(host)
     return registry_auth.encoded(found.document()) if found is not None else ""
 
 

@@ -64,6 +64,11 @@ def create_service(keywords: Mapping[str, Any]) -> JsonObject:
     return {**service, **({"TaskTemplate": task} if task else {})}
 
 
+def keywords_of(body: Mapping[str, Any]) -> JsonObject:
+    """Return the keywords of docker-py's `create_service` that come to this body."""
+    return {_KEYWORD_OF.get(key, key.lower()): part for key, part in body.items()}
+
+
 def file_references(value: Any, option: str, kind: str) -> list[JsonObject]:
     """Convert references to secrets or configs, of which `kind` says which."""
     return [
@@ -201,6 +206,7 @@ CREATE_WORDS: Table = {
     "TaskTemplate": ("TaskTemplate", task_template),
 }
 CREATE_KEYS = frozenset(key for key, _ in CREATE_WORDS.values() if key)
+_KEYWORD_OF = {key: word for word, (key, _) in CREATE_WORDS.items() if key and word.islower()}
 
 _OF_A_CONTAINER: Table = {
     "command": ("Args", command_words),

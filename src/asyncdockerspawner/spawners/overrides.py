@@ -36,7 +36,7 @@ from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.container import endpoint, read
 from asyncdockerspawner.workloads.ports import SharedPort
 
-STARTING = frozenset({"pull", "create_container", "start"})
+STARTING = frozenset({"pull", "create_container", "create_service", "start"})
 """docker-py's methods that a start is made of."""
 
 

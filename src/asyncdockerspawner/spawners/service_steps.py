@@ -12,8 +12,10 @@ from asyncdockerspawner import errors, lifecycle
 from asyncdockerspawner.client.registry_auth import encoded
 from asyncdockerspawner.images import references
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords import service
 from asyncdockerspawner.lifecycle import Server
 from asyncdockerspawner.spawners import service_inputs, volumes
+from asyncdockerspawner.spawners.launch_inputs import is_overridden
 from asyncdockerspawner.spawners.steps import registry_credentials
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.service import read
@@ -50,6 +52,10 @@ async def create_object(spawner: SwarmSpawner) -> JsonObject:
         workload = _workload(spawner, auth)
         async with _files(spawner, inputs) as inputs:
             document = workload.body(inputs).with_volume_labels(marks).document
+            if is_overridden(spawner, "docker"):
+                # Whoever looks into what is created finds it in docker-py's words.
+                words = service.keywords_of({**document, "Name": spawner.container_name})
+                return dict(await lifecycle.resolved(spawner.docker("create_service", **words)))
             made = await lifecycle.create(
                 workload, spawner.container_name, document, server.owner, server.spawn
             )
