@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from docker.types import DriverConfig, Mount
+from hypothesis import given
+from hypothesis import strategies as st
 from traitlets import TraitError
 
 from asyncdockerspawner import errors
@@ -98,18 +101,18 @@ def test_a_healthcheck_is_no_other_word() -> None:
         spawner({"healthcheck": "always"})
 
 
-def given(made: Any) -> dict[str, Any]:
+def texts(made: Any) -> dict[str, Any]:
     return {"user": made.user.name, "node": "{{.Node.Hostname}}-{username}", "list": ["{prefix}"]}
 
 
-async def given_later(made: Any) -> dict[str, Any]:
-    return given(made)
+async def texts_later(made: Any) -> dict[str, Any]:
+    return texts(made)
 
 
 @pytest.mark.parametrize("option", SPECS)
 @pytest.mark.parametrize("kind", ["value", "def", "async def"])
 async def test_each_is_a_value_or_a_function_and_its_templates_are_rendered(option: str, kind: str) -> None:
-    value = {"value": given(spawner()), "def": given, "async def": given_later}[kind]
+    value = {"value": texts(spawner()), "def": texts, "async def": texts_later}[kind]
     found = await swarm_inputs(spawner({option: value}))
     expected = {"user": "alice", "node": "{{.Node.Hostname}}-alice", "list": ["jupyter"]}
     assert getattr(found, SPECS[option]) == expected
@@ -272,6 +275,42 @@ def test_no_error_shows_a_secret_that_is_no_dictionary() -> None:
     with pytest.raises(TraitError) as caught:
         spawner().secrets = TOP_SECRET
     assert TOP_SECRET not in str(caught.value)
+
+
+NAMED_AFTER_THE_USER: dict[str, Any] = {
+    "volumes": {"data-{raw_username}": "/w", "/home/{raw_username}": {"bind": "/h/{username}", "mode": "ro"}},
+    "mounts": [{"target": "/m/{username}", "source": "m-{raw_username}"}],
+    "volume_driver_options": {"o": "addr=10.0.0.9,user={raw_username}", "device": ":/x/{username}"},
+    "extra_placement_spec": {"constraints": ["node.labels.user=={username}", "node.role==worker"]},
+    "extra_container_spec": {"env": {"WHO": "{raw_username}"}, "hostname": "h-{username}"},
+    "extra_host_config": {"binds": ["b-{raw_username}:/b"], "tmpfs": {"/t/{raw_username}": "size=1m"}},
+    "secrets": {"/run/{raw_username}/key": "x"},
+}
+hostile = st.text(st.sampled_from("ab/.:,=|{}[]\\\0\n~$ \t'\"é&!"), min_size=1, max_size=8)
+
+
+@given(name=hostile)
+def test_whatever_a_user_is_called_the_service_is_shaped_alike_or_refused(name: str) -> None:
+    def shape(username: str) -> Any:
+        made = spawner(NAMED_AFTER_THE_USER, username=username)
+        container, task, files = asyncio.run(asked(made))
+        return (
+            [(each["Type"], each.get("ReadOnly"), sorted(each)) for each in container["Mounts"]],
+            [each.count("==") for each in task["Placement"]["Constraints"]],
+            [each.partition("=")[0] for each in container["Env"]],
+            sorted(container),
+            [each.target.count("/") for each in files.secrets],
+        )
+
+    async def asked(made: Any) -> Any:
+        task = build_service(await service_inputs(made))["TaskTemplate"]
+        return task["ContainerSpec"], task, await files_wanted(made)
+
+    try:
+        found = shape(name)
+    except errors.AsyncDockerSpawnerError:
+        return
+    assert found == shape("alice")
 
 
 HOSTILE = {
