@@ -20,6 +20,7 @@ from asyncdockerspawner.workloads.launch import SwarmFile, SwarmInputs
 from asyncdockerspawner.workloads.service.body import build_service
 from asyncdockerspawner.workloads.service.versions import _SINCE, check
 from tests.support.service_launch import service_launch
+from tests.testbed.steps import wait_until
 from tests.testbed.swarm import Swarm
 
 SECOND = 10**9
@@ -220,6 +221,34 @@ def test_what_is_refused_here_is_refused_there(
         swarm.http.delete(f"/services/{answer.json()['ID']}")
     # What swarmkit has no class of its own for is the manager's own error.
     assert answer.status_code in {400, 500}, answer.text
+
+
+def test_constraints_that_are_refused_here_would_wait_for_ever(swarm: Swarm) -> None:
+    constraints = ["node.name==manager", "node.label.x!=1", "node.labels.==1", "node.role==workers"]
+    made = []
+    try:
+        for each in constraints:
+            with pytest.raises(BadOption):
+                build_service(service_launch(SwarmInputs(extra_placement={"constraints": [each]})))
+            answer = swarm.http.post("/services/create", json=with_task(Placement={"Constraints": [each]}))
+            made.append(answer.raise_for_status().json()["ID"])
+        told = [[task["Status"].get("Err", "") for task in waiting(swarm, service)] for service in made]
+        assert [len(each) for each in told] == [1] * len(constraints)
+        assert all("scheduling constraints not satisfied" in each[0] for each in told)
+    finally:
+        for service in made:
+            swarm.http.delete(f"/services/{service}")
+
+
+def waiting(swarm: Swarm, service: str) -> list[JsonObject]:
+    """Return the tasks of a service once the scheduler has said that there is no node for them."""
+
+    def told() -> bool:
+        tasks = swarm.tasks(service=service)
+        return bool(tasks) and all(task["Status"].get("Err") for task in tasks)
+
+    assert wait_until(told, 30.0)
+    return list(swarm.tasks(service=service))
 
 
 @pytest.mark.parametrize("name", ["a" * 64, "jupyter-alice-", "a.b", "-a", "a_"])
