@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.hub_api import ServerFailed
-from tests.support.hub_site import AT_ONCE, DIES, SHELL, MakeHub
+from tests.support.hub_site import AT_ONCE, DIES, SHELL, HubSite, MakeHub
 from tests.support.swarm_hub import left, node_of, nothing_left, said_in
 from tests.support.workloads import Services
 from tests.testbed.engine import ensure_engine
@@ -158,54 +158,63 @@ async def test_driver_options_are_the_users_own_and_wait_for_a_node_is_told_unti
     await nothing_left(hub)
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (
-            {"extra_placement_spec": {"constraints": ["node.hostname==nowhere"]}, "placement_timeout": 2},
-            "scheduling constraints not satisfied on 2 nodes",
-        ),
-        ({"mem_guarantee": "1T", "placement_timeout": 2}, "insufficient resources on 2 nodes"),
-        ({"image": "no-such-image:1"}, "No such image: no-such-image:1"),
-        ({"volumes": {"/no/such/path": "/data"}}, "bind source path does not exist: /no/such/path"),
-        ({"cmd": DIES}, "exited with code 7"),
-    ],
-    ids=lambda each: "-".join(each) if isinstance(each, dict) else None,
-)
-async def test_a_start_ends_with_the_reason_that_the_swarm_gives(
-    make_hub: MakeHub, swarm: Swarm, options: dict[str, Any], words: str
-) -> None:
-    hub = make_hub(swarm=swarm, **options)
-    await hub.create_users("alice")
-    with pytest.raises(ServerFailed) as failed:
-        await hub.api.start_server("alice")
-    assert words in str(failed.value)
+BY_USER = """
+options = {options!r}
+
+def as_its_user_has_it(spawner):
+    for name, value in options[spawner.user.name].items():
+        setattr(spawner, name, value)
+
+c.Spawner.pre_spawn_hook = as_its_user_has_it
+"""
+FAILS: dict[str, tuple[dict[str, Any], str]] = {
+    "nowhere": (
+        {"extra_placement_spec": {"constraints": ["node.hostname==nowhere"]}, "placement_timeout": 2},
+        "scheduling constraints not satisfied on 2 nodes",
+    ),
+    "greedy": ({"mem_guarantee": 1 << 40, "placement_timeout": 2}, "insufficient resources on 2 nodes"),
+    "imageless": ({"image": "no-such-image:1"}, "No such image: no-such-image:1"),
+    "pathless": ({"volumes": {"/no/such/path": "/data"}}, "bind source path does not exist: /no/such/path"),
+    "short": ({"cmd": DIES}, "exited with code 7"),
+}
+"""User → what its servers are made from, and the reason that the swarm has against them."""
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "unconnected": ({"network_name": "no-such-network"}, "Check `network_name`"),
+    "slow": ({"cpu_limit": 0.0001}, "cpu_limit is 0.0001, but"),
+    "small": ({"mem_limit": 1024}, "mem_limit is 1024 bytes, but"),
+    "placeless": (
+        {"extra_placement_spec": {"constraints": ["node.hostname=x"]}},
+        "extra_placement_spec.constraints",
+    ),
+    "long": ({"object_name": 64 * "x"}, "`name_template`"),
+}
+"""User → what its servers are made from, and what the administrator reads."""
+
+
+async def failures(hub: HubSite, users: Iterable[str]) -> dict[str, str]:
+    """Have all these users ask for servers at once; gives what each of them reads."""
+    await hub.create_users(*users)
+    ended = await asyncio.gather(*map(hub.api.start_server, users), return_exceptions=True)
     await nothing_left(hub)
+    return {user: str(each) for user, each in zip(users, ended, strict=True)}
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"network_name": "no-such-network"}, "`network_name`"),
-        ({"cpu_limit": 0.0001}, "cpu_limit is 0.0001, but"),
-        ({"mem_limit": 1024}, "mem_limit is 1024 bytes, but"),
-        (
-            {"extra_placement_spec": {"constraints": ["node.hostname=x"]}},
-            "extra_placement_spec.constraints",
-        ),
-        ({"name_template": "{username}" + 63 * "x"}, "`name_template`"),
-    ],
-    ids=lambda each: "-".join(each) if isinstance(each, dict) else None,
-)
+async def test_a_start_ends_with_the_reason_that_the_swarm_gives(make_hub: MakeHub, swarm: Swarm) -> None:
+    options = {user: given for user, (given, _) in FAILS.items()}
+    hub = make_hub(swarm=swarm, config=BY_USER.format(options=options))
+    told = await failures(hub, FAILS)
+    assert {user: text for user, text in told.items() if FAILS[user][1] not in text} == {}
+
+
 async def test_what_a_manager_refuses_is_told_to_the_administrator_by_the_options_name(
-    make_hub: MakeHub, swarm: Swarm, options: dict[str, Any], words: str
+    make_hub: MakeHub, swarm: Swarm
 ) -> None:
-    hub = make_hub(swarm=swarm, **options)
-    await hub.create_users("alice")
-    with pytest.raises(ServerFailed, match=r"Tell the administrator: the Hub's log says more\.$"):
-        await hub.api.start_server("alice")
+    options = {user: given for user, (given, _) in REFUSED.items()}
+    hub = make_hub(swarm=swarm, config=BY_USER.format(options=options))
+    told = await failures(hub, REFUSED)
+    ends = "Tell the administrator: the Hub's log says more."
+    assert {user: text for user, text in told.items() if not text.endswith(ends)} == {}
     log = hub.process.log_text()
-    assert words in log
+    assert [words for _, words in REFUSED.values() if words not in log] == []
     assert "rpc error" not in log
     assert "Traceback" not in log
-    await nothing_left(hub)

@@ -162,7 +162,8 @@ async def test_a_restarted_manager_leaves_the_servers_of_workers_alone(
 async def test_servers_whose_hub_is_killed_while_they_start_are_adopted_or_gone(
     make_hub: MakeHub, swarm: Swarm
 ) -> None:
-    hub = make_hub(swarm=swarm, config=AT_ONCE, cmd=SLOW, cleanup_servers=False)
+    files = {"key": "of one spawn"}
+    hub = make_hub(swarm=swarm, config=AT_ONCE, cmd=SLOW, cleanup_servers=False, secrets=files, configs=files)
     await hub.create_users(*FIVE)
     await asyncio.gather(*map(hub.api.request_start, FIVE))
     assert wait_until(lambda: len(left(hub).get("tasks", ())) >= 3, 30)
@@ -176,6 +177,11 @@ async def test_servers_whose_hub_is_killed_while_they_start_are_adopted_or_gone(
         return hub.names()
 
     await until(names, is_=sorted(known), seconds=LOST_SECONDS)
+
+    async def secrets() -> int:
+        return len(left(hub).get("secrets", ()))
+
+    await until(secrets, is_=len(known), seconds=LOST_SECONDS)
     await asyncio.gather(*map(hub.api.stop_server, known))
     await nothing_left(hub)
 
