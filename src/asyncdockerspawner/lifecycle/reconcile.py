@@ -156,9 +156,13 @@ class Reconciler:
 
     async def _clear_strays(self) -> None:
         """Remove what earlier processes have made for objects that they never came to create."""
-        known = {each.owner.spawn_id for each in self.watch.all() if each.owner is not None}
+
+        def known() -> set[str]:
+            created = {each.owner.spawn_id for each in self.watch.all() if each.owner is not None}
+            return created | self.claims.spawn_ids()
+
         try:
-            await self.workload.clear_strays(self.hub_id, known | self.claims.spawn_ids())
+            await self.workload.clear_strays(self.hub_id, known)
         except errors.EngineError as exc:
             self.log.warning("Cannot tell whether something is left of earlier starts: %s", exc)
 

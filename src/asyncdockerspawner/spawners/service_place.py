@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncdockerspawner.hub import records
+from asyncdockerspawner.images.allowed import as_mapping
 from asyncdockerspawner.spawners.policy import reconciler
 from asyncdockerspawner.workloads.service.volumes import Removals
 from asyncdockerspawner.workloads.service.workload import ServiceWorkload, Told
@@ -44,7 +45,9 @@ class ServicePlace:
         spawner = self._spawner
         told = Told(log=spawner.log, heard=engine.service_watch(spawner.hub_id))
         removals = Removals(
-            hub_id=spawner.hub_id, image=spawner.volume_removal_image, users_image=spawner.image
+            hub_id=spawner.hub_id,
+            image=spawner.volume_removal_image,
+            users_images=lambda: {spawner.image, *as_mapping(spawner.allowed_images).values()},
         )
         return ServiceWorkload(
             engine.client, engine.swarm, told, registry_auth=registry_auth, removals=removals

@@ -146,5 +146,7 @@ async def _files(spawner: SwarmSpawner, inputs: LaunchInputs) -> AsyncIterator[L
             await asyncio.wait([making])
             await files.discard()
 
-        server.engine.janitor.start(discard, what=f"remove the secrets of {server.object_name}")
+        # In a queue of its own: a second creation in this spawn need not wait for it.
+        what = f"secrets of {server.owner.spawn_id}"
+        server.engine.janitor.submit(what, discard, what=f"remove the {what} ({server.object_name})")
         raise

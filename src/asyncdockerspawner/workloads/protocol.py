@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from asyncdockerspawner.client.execs import Ended
@@ -61,8 +61,8 @@ class Workload(Protocol):
     def volumes(self, nodes: Mapping[str, str]) -> VolumeVerbs:
         """Return what reaches named volumes; `nodes`: volume → node, of those that are on one alone."""
 
-    async def clear_strays(self, hub_id: str, spawn_ids: Collection[str]) -> None:
-        """Remove what this Hub's spawns, but these, have left beside their objects."""
+    async def clear_strays(self, hub_id: str, spawn_ids: Callable[[], Collection[str]]) -> None:
+        """Remove what this Hub's spawns, but those that `spawn_ids` gives then, have left beside objects."""
 
 
 class VolumeVerbs(Protocol):

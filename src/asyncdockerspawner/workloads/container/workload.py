@@ -201,7 +201,7 @@ class ContainerWorkload:
         """Return the Engine's own verbs: all volumes are on its machine."""
         return self._client.volumes
 
-    async def clear_strays(self, hub_id: str, spawn_ids: Collection[str]) -> None:
+    async def clear_strays(self, hub_id: str, spawn_ids: Callable[[], Collection[str]]) -> None:
         """Do nothing: a container has nothing beside it."""
 
     async def user_files(self, observed: Observed) -> Sequence[str] | None:

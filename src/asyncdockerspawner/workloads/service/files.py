@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from asyncdockerspawner import errors
@@ -50,7 +51,7 @@ class FilesOfASpawn:
         self._made: list[tuple[swarm_files.SwarmFiles, str]] = []
 
     async def make(self, wanted: FilesWanted) -> FilesMade:
-        """Make them. Raises EngineError; what was made by then is remembered."""
+        """Make them. Raises EngineError; what was made by then, or may have been, is remembered."""
         return FilesMade(
             secrets=[await self._make(self._client.secrets, each) for each in wanted.secrets],
             configs=[await self._make(self._client.configs, each) for each in wanted.configs],
@@ -58,30 +59,51 @@ class FilesOfASpawn:
 
     async def discard(self) -> None:
         """Remove what was made, but for what a service uses: that goes with it."""
-        for verbs, file_id in self._made:
-            await _remove(verbs, file_id)
+        for verbs, name in self._made:
+            await _remove(verbs, name)
 
     async def _make(self, verbs: swarm_files.SwarmFiles, wanted: FileWanted) -> SwarmFile:
         name = f"{labels.PREFIX}{uuid.uuid4().hex}"
+        # Before its answer, which may be lost.
+        self._made.append((verbs, name))
         made = await verbs.create(name, wanted.data, self._labels)
-        self._made.append((verbs, made))
         return SwarmFile(
             id=made, name=name, target=wanted.target, uid=wanted.uid, gid=wanted.gid, mode=wanted.mode
         )
 
 
-async def remove_labelled(client: Client, wanted: Mapping[str, str], *, but: Collection[str] = ()) -> None:
-    """Remove the secrets and configs with these labels, but for those of some spawns, and those in use."""
+def _none() -> Collection[str]:
+    return ()
+
+
+async def remove_labelled(
+    client: Client, wanted: Mapping[str, str], *, but: Callable[[], Collection[str]] = _none
+) -> None:
+    """Remove the secrets and configs with these labels, but for those of some spawns, and those in use.
+
+    The spawns are asked for once the list is there: one that has begun meanwhile may be in it.
+    """
     for verbs in (client.secrets, client.configs):
-        for each in await verbs.list(wanted):
+        listed = await verbs.list(wanted)
+        spared = but()
+        for each in listed:
             spawn_id = ((each.get("Spec") or {}).get("Labels") or {}).get(labels.SPAWN)
-            if spawn_id not in but:
+            if spawn_id not in spared:
                 await _remove(verbs, str(each["ID"]))
 
 
-async def _remove(verbs: swarm_files.SwarmFiles, file_id: str) -> None:
+async def remove_left(client: Client, spawn_ids: set[str]) -> None:
+    """Remove the secrets and configs of spawns whose removal was cut off; what is done is taken out."""
+    for spawn_id in list(spawn_ids):
+        # Where that is refused, it is not tried for ever.
+        with suppress(errors.EngineRefused):
+            await remove_labelled(client, {labels.SPAWN: spawn_id})
+        spawn_ids.discard(spawn_id)
+
+
+async def _remove(verbs: swarm_files.SwarmFiles, ref: str) -> None:
     try:
-        await verbs.remove(file_id)
+        await verbs.remove(ref)
     except errors.InvalidConfig:
         # A service uses it: whoever removes that removes it.
         return

@@ -41,6 +41,10 @@ class Swarm:
         """Image → when its registry could not be asked."""
         self.nodes: Mapping[str, read.Node] = {}
         """Id → node, as of the last time that somebody asked."""
+        self.files_left = set[str]()
+        """Spawns of which secrets or configs may be left, as the removal of their service was cut off."""
+        self.removals = set[str]()
+        """Names of the services by which this process removes volumes now."""
 
     async def ask_nodes(self) -> Mapping[str, read.Node]:
         """Ask for the nodes anew."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.volumes import Volume
+from asyncdockerspawner.images import references
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.observed import Observed, Phase
@@ -30,8 +31,13 @@ class Removals:
     hub_id: str
     image: str = ""
     """One with the docker command; without one, they stay."""
-    users_image: str = ""
-    """What the user's own server runs, which never gets an Engine's socket."""
+    users_images: Callable[[], Collection[str]] = tuple
+    """Returns what users' servers may run, which never gets an Engine's socket."""
+
+    @property
+    def is_a_users(self) -> bool:
+        """Whether `image` means one of theirs, however each is written."""
+        return _meant(self.image) in set(map(_meant, self.users_images()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,11 @@ class NodeVolumes:
         if not self.removals.image:
             raise _stays(
                 name,
-                f"it is on node {node}, where `docker volume rm {name}` removes it; `volume_removal_image` "
-                "has the Hub do that",
+                f"it is on node {node}, where {_by_hand(name)}; `volume_removal_image` has the Hub do that",
             )
-        if self.removals.image == self.removals.users_image:
+        if known is None or not known.takes_tasks:
+            raise _stays(name, f"it is on node {node}, which takes no services now; there, {_by_hand(name)}")
+        if self.removals.is_a_users:
             raise _stays(
                 name, "`volume_removal_image` is an image that users run, and gets the Engine's socket"
             )
@@ -80,12 +87,22 @@ class NodeVolumes:
         return node != mine
 
     async def _remove_at(self, name: str, node_id: str, node: str) -> None:
-        service_id = await self.client.services.create(_service(name, node_id, self.removals))
+        spec = _service(name, node_id, self.removals)
+        self.swarm.removals.add(spec["Name"])
+        try:
+            service_id = await self.client.services.create(spec)
+            await self._watched(service_id, name, node)
+        finally:
+            self.swarm.removals.discard(spec["Name"])
+
+    async def _watched(self, service_id: str, name: str, node: str) -> None:
+        """Wait for what comes of a removal. Raises EngineRefused where the volume stays."""
         try:
             async with asyncio.timeout(TIMEOUT):
                 seen = await self._ended(service_id)
         except TimeoutError as exc:
-            raise errors.EngineTimeout("remove volume", name, f"node {node} has not come to it") from exc
+            # Not again and again: until that ends, nobody of this name gets a server.
+            raise _stays(name, f"node {node} has not come to it, where {_by_hand(name)}") from exc
         finally:
             await asyncio.shield(self.client.services.remove(service_id))
         ended = seen.exit_status if seen is not None else None
@@ -101,10 +118,22 @@ class NodeVolumes:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def clear_removals(client: Client, hub_id: str) -> None:
+async def clear_removals(client: Client, swarm: Swarm, hub_id: str) -> None:
     """Remove the services that a former Hub process has left while they removed volumes."""
     for service in await client.services.list({"label": [f"{REMOVAL}={hub_id}"]}):
-        await client.services.remove(str(service["ID"]))
+        if service["Spec"]["Name"] not in swarm.removals:
+            await client.services.remove(str(service["ID"]))
+
+
+def _meant(image: str) -> str:
+    try:
+        return references.parse(image).canonical
+    except errors.AsyncDockerSpawnerError:
+        return image
+
+
+def _by_hand(name: str) -> str:
+    return f"`docker volume rm {name}` removes it"
 
 
 def _stays(name: str, why: str) -> errors.EngineRefused:

@@ -141,6 +141,7 @@ class ServiceWorkload:
         Raises EngineRefused for one that runs, without `force`; EngineTimeout.
         """
         begin = time.monotonic()
+        await files.remove_left(self._client, self._swarm.files_left)
         service = await self._client.services.inspect(ref)
         if service is None:
             return
@@ -148,14 +149,23 @@ class ServiceWorkload:
         if not force and (await self._swarm.observed(service)).phase is Phase.RUNNING:
             raise errors.EngineRefused("remove service", ref, "it runs", status=409)
         filters = await self._filters_beyond(service)
-        await self._client.services.remove(service_id)
-        if spawn_id:
-            # What runs still has its own copies.
-            await files.remove_labelled(self._client, {labels.SPAWN: spawn_id})
+        await self._remove_with_files(service_id, spawn_id)
         await self._until_gone(service, filters)
         if self._told is not None:
             self._told.heard.removed(service_id)
         self._log("Removed", _name(service), service_id, begin)
+
+    async def _remove_with_files(self, service_id: str, spawn_id: str | None) -> None:
+        try:
+            await self._client.services.remove(service_id)
+            if spawn_id:
+                # What runs still has its own copies.
+                await files.remove_labelled(self._client, {labels.SPAWN: spawn_id})
+        except BaseException:
+            if spawn_id:
+                # Once the service is gone, nothing else tells of them.
+                self._swarm.files_left.add(spawn_id)
+            raise
 
     async def last_lines(self, ref: str, count: int) -> str:
         """Return the last lines of stdout and stderr of its newest task, from whatever node that is on."""
@@ -199,9 +209,9 @@ class ServiceWorkload:
         """Return what reaches volumes on all nodes, as far as `volume_removal_image` goes."""
         return NodeVolumes(self._client, self._swarm, nodes, self._removals)
 
-    async def clear_strays(self, hub_id: str, spawn_ids: Collection[str]) -> None:
+    async def clear_strays(self, hub_id: str, spawn_ids: Callable[[], Collection[str]]) -> None:
         """Remove this Hub's secrets and configs that are of none of these spawns, and unended removals."""
-        await clear_removals(self._client, hub_id)
+        await clear_removals(self._client, self._swarm, hub_id)
         await files.remove_labelled(self._client, {labels.HUB: hub_id}, but=spawn_ids)
 
     async def _updated(self, ref: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject | None:

@@ -1,0 +1,134 @@
+"""What a server of a swarm has beside its service goes with it, whatever comes in between."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tornado import web
+
+from tests.engine.test_swarm_spawner import Sites, doomed
+from tests.fake_engine import FakeEngine
+from tests.fake_engine.swarm.client import FakeSwarm
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import MakeWorld
+
+pytestmark = pytest.mark.fake_engine
+
+
+@pytest.fixture
+def swarm(fake: FakeEngine) -> FakeSwarm:
+    fake.swarm.become("manager")
+    return fake.swarm
+
+
+@pytest.fixture
+def make_services(swarm: FakeSwarm, make: MakeWorld) -> Sites:
+    return Sites(make)
+
+
+async def test_secrets_go_though_the_manager_was_away_just_after_the_service_went(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    world = make_services(secrets={"key": "x"}, configs={"/etc/x": "y"})
+    await world.spawn()
+    fake.rule("GET", "^/secrets", status=500, message="rpc error: code = Unavailable", times=1)
+    await world.user.stop("")
+    await until(lambda: not swarm.state()["configs"])
+    assert [swarm.state()[kind] for kind in ("services", "secrets")] == [[], []]
+
+
+async def test_secrets_of_a_cancelled_stop_are_removed(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    world = make_services(secrets={"key": "x"})
+    spawner = await world.spawn()
+    fake.rule("GET", "^/secrets", hang=True, times=1)
+    stopping = asyncio.create_task(spawner.stop())
+    await until(lambda: fake.requests("GET", "/secrets"))
+    stopping.cancel()
+    await asyncio.wait([stopping])
+    await until(lambda: not swarm.state()["secrets"])
+
+
+async def test_secrets_of_a_create_that_failed_are_removed_once_the_manager_is_back(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    world = make_services(secrets={"key": "x"})
+    fake.rule("POST", "^/services/create", status=400, message="invalid")
+    fake.rule("DELETE", "^/secrets", status=500, message="rpc error: code = Unavailable", times=2)
+    with pytest.raises(web.HTTPError):
+        await world.spawn()
+    await until(lambda: not swarm.state()["secrets"])
+
+
+async def test_a_secret_whose_answer_was_lost_is_removed(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    world = make_services(secrets={"key": "x"})
+    fake.rule("POST", "^/secrets/create", reset_after=True)
+    with pytest.raises(web.HTTPError):
+        await world.spawn()
+    assert fake.requests("POST", "/secrets/create")
+    await until(lambda: not swarm.state()["secrets"])
+
+
+async def test_a_spawn_that_begins_while_strays_are_looked_for_keeps_its_secrets(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncdockerspawner.lifecycle.reconcile.GRACE_SECONDS", 0)
+    world = make_services(secrets={"key": "x"})
+    # The list is made when the spawn has its secret, and its service only after that.
+    fake.rule("GET", "^/secrets", delay_before=1)
+    fake.rule("POST", "^/services/create", delay_before=2)
+    world.new_spawner()._managed.watch.begin()
+    await until(lambda: fake.requests("GET", "/secrets"))
+    spawner = await world.spawn()
+    assert len(swarm.state()["secrets"]) == 1
+    await spawner.stop()
+
+
+async def test_a_volume_on_a_node_that_is_away_is_named_at_once_and_holds_nobody_up(
+    make_services: Sites, swarm: FakeSwarm, log: pytest.LogCaptureFixture, fake_site: Site
+) -> None:
+    world, volume = await doomed(make_services, swarm, volume_removal_image="docker:cli")
+    swarm.change_node("worker", state="down")
+    async with asyncio.timeout(5):
+        await world.spawner().delete_forever()
+    assert f"`docker volume rm {volume}`" in log.text
+    assert "node worker" in log.text
+    assert swarm.state()["services"] == []
+    assert not world.spawner().engine.janitor.busy("volumes of alice")
+
+
+@pytest.mark.parametrize(
+    ("image", "options"),
+    [("docker.io/library/stub:1", {}), ("lab", {"allowed_images": {"Lab": "docker.io/library/lab:latest"}})],
+)
+async def test_no_image_of_a_user_gets_an_engines_socket_however_it_is_written(
+    make_services: Sites,
+    swarm: FakeSwarm,
+    log: pytest.LogCaptureFixture,
+    image: str,
+    options: dict[str, object],
+) -> None:
+    world, _ = await doomed(make_services, swarm, volume_removal_image=image, **options)
+    await world.spawner().delete_forever()
+    assert "an image that users run" in log.text
+    assert swarm.state()["services"] == []
+
+
+async def test_a_removal_of_a_volume_that_is_under_way_is_no_stray(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine, fake_site: Site
+) -> None:
+    world, _ = await doomed(make_services, swarm, volume_removal_image="stub:1-docker")
+    fake.add_pullable("stub:1-docker")
+    spawner = world.spawner()
+    deleting = asyncio.create_task(spawner.delete_forever())
+    await until(lambda: [each["Status"]["State"] for each in swarm.tasks()] == ["running"])
+    await spawner._managed.workload.clear_strays(fake_site.hub_id, set)
+    (service,) = swarm.state()["services"]
+    swarm.die(service["Spec"]["Name"], 0)
+    await deleting
+    assert swarm.state()["services"] == []
