@@ -132,3 +132,15 @@ def test_what_a_registry_tells_of_an_image_is_read_as_dockers_command_does() -> 
         {"OS": "linux", "Architecture": ""},
     ]
     assert resolved({}) is None
+
+
+async def test_a_task_is_not_read_anew_as_long_as_it_and_its_node_are_as_they_were(
+    source: ServiceSource, fake: FakeEngine
+) -> None:
+    fake.swarm.populate(2, labels_of=marks)
+    before = by_name(await source.list("h", ()))
+    again = by_name(await source.list("h", ()))
+    assert all(again[name] is before[name] for name in ("name0", "name1"))
+    fake.swarm.change_node("worker", state="down")
+    later = by_name(await source.list("h", ()))
+    assert sorted(each.phase.name for each in later.values()) == ["ENDED", "RUNNING"]

@@ -266,7 +266,7 @@ class Table:
         unclear = set(held) - found.keys()
         for object_id, observed in found.items():
             known = self._entries.get(object_id)
-            if object_id in self._removed:
+            if object_id in self._removed or (known is not None and known.observed is observed):
                 continue
             if object_id not in kept and self._changed.isdisjoint({object_id, observed.name}):
                 made = self._entries[object_id] = _Entry(observed, known.version if known else 0)
