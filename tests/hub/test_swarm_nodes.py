@@ -12,6 +12,7 @@ from tests.support.hub_site import AT_ONCE, SHELL, HubSite, MakeHub, until
 from tests.support.swarm_hub import left, node_of, nothing_left, said_in, task_of
 from tests.testbed.steps import wait_until
 from tests.testbed.swarm import Swarm
+from tests.testbed.swarm_node import SwarmNode
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -30,6 +31,24 @@ async def gone(hub: HubSite, user: str, seconds: float = LOST_SECONDS) -> None:
         return await hub.api.server(user) is None
 
     await until(server, is_=True, seconds=seconds)
+
+
+async def at_manager(hub: HubSite, swarm: Swarm, user: str) -> None:
+    """Wait until a user's server runs on the manager, and is reached there."""
+
+    async def reached() -> bool:
+        # Who asks at the former address waits for a minute.
+        return f"{user} is now reached at {swarm.manager.address}:" in hub.process.log_text()
+
+    await until(reached, is_=True, seconds=2 * LOST_SECONDS)
+    assert task_of(hub, user)["NodeID"] == swarm.node_id(swarm.manager)
+    assert await hub.answers(user)
+
+
+def containers_at(node: SwarmNode) -> list[str]:
+    """The ids of the containers that run on a node."""
+    with node.client() as http:
+        return [str(each["Id"]) for each in http.get("/containers/json").raise_for_status().json()]
 
 
 async def test_a_server_on_a_lost_node_is_reported_and_those_of_others_stay(
@@ -68,14 +87,47 @@ async def test_a_server_on_a_lost_node_moves_where_that_is_asked_for_and_its_add
         await hub.api.start_server("alice")
     assert node_of(hub, lone_swarm, "alice").name == "worker"
     with lone_swarm.killed(lone_swarm.worker):
-
-        async def answers() -> bool:
-            return task_of(hub, "alice").get("NodeID") == lone_swarm.node_id(
-                lone_swarm.manager
-            ) and await hub.answers("alice")
-
-        await until(answers, is_=True, seconds=2 * LOST_SECONDS)
+        await at_manager(hub, lone_swarm, "alice")
         await hub.api.stop_server("alice")
+    await nothing_left(hub)
+
+
+async def test_a_server_on_a_dead_node_can_be_stopped_and_started_elsewhere(
+    make_hub: MakeHub, lone_swarm: Swarm
+) -> None:
+    hub = make_hub(swarm=lone_swarm)
+    with lone_swarm.drained(lone_swarm.manager):
+        await hub.create_users("alice")
+        await hub.api.start_server("alice")
+    with lone_swarm.killed(lone_swarm.worker):
+        # Nobody knows yet that the node is dead.
+        await hub.api.stop_server("alice")
+        assert hub.names() == []
+        await hub.api.start_server("alice")
+        assert node_of(hub, lone_swarm, "alice").name == "manager"
+        assert await hub.answers("alice")
+    await hub.api.stop_server("alice")
+    await nothing_left(hub)
+    assert containers_at(lone_swarm.worker) == [], "what ran on while the node was dead"
+
+
+async def test_a_server_on_a_node_that_was_cut_off_moves_and_does_not_run_twice_afterwards(
+    make_hub: MakeHub, lone_swarm: Swarm
+) -> None:
+    hub = make_hub(swarm=lone_swarm, config="c.Spawner.poll_interval = 5\n", on_node_loss="move")
+    with lone_swarm.drained(lone_swarm.manager):
+        await hub.create_users("alice")
+        await hub.api.start_server("alice")
+    with lone_swarm.cut_off(lone_swarm.worker):
+        await at_manager(hub, lone_swarm, "alice")
+        assert len(containers_at(lone_swarm.worker)) == 1, "it goes on there, and nobody reaches it"
+
+    async def there() -> list[str]:
+        return containers_at(lone_swarm.worker)
+
+    await until(there, is_=[], seconds=LOST_SECONDS)
+    assert await hub.answers("alice")
+    await hub.api.stop_server("alice")
     await nothing_left(hub)
 
 

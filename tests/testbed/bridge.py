@@ -27,13 +27,21 @@ class Bridge:
 
     def plug(self, address: str, process: int) -> None:
         """Give the network namespace of this process a card at the bridge, with this address."""
-        port = f"{self.name}-{address.rpartition('.')[2]}"
+        port = self._port(address)
         ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(process))
         ip("link", "set", port, "master", self.name, "up")
         # This machine's program: the other one may have none.
         inside = ("nsenter", f"--target={process}", "--net", "--", "ip")
         run([*inside, "address", "add", f"{address}/24", "dev", "eth0"], env=environment())
         run([*inside, "link", "set", "eth0", "up"], env=environment())
+
+    def cut(self, address: str) -> None:
+        """Cut the card with this address off."""
+        ip("link", "set", self._port(address), "down")
+
+    def join(self, address: str) -> None:
+        """Undo `cut`."""
+        ip("link", "set", self._port(address), "up")
 
     def remove(self) -> None:
         """Remove it, if it is there."""
@@ -46,6 +54,9 @@ class Bridge:
         """What of it there is: the link and the rule of the packet filter."""
         found = [f"link {self.name}"] * self._is_there()
         return found + [f"rule for {self.name}"] * self._has_rule()
+
+    def _port(self, address: str) -> str:
+        return f"{self.name}-{address.rpartition('.')[2]}"
 
     def _is_there(self) -> bool:
         return any(link["ifname"] == self.name for link in json.loads(ip("-json", "link")))

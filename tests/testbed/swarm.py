@@ -13,10 +13,7 @@ import base64
 import contextlib
 import fcntl
 import json
-import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -24,11 +21,11 @@ from typing import Any
 
 import httpx
 
-from tests.testbed import newest, proc
+from tests.testbed import newest, swarm_registry
 from tests.testbed.bridge import Bridge, ip
-from tests.testbed.engine import GONE_WITHIN, ensure_engine
+from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image, recipe_hash
-from tests.testbed.registry import ACCOUNT, Registry, registry_command, registry_environment
+from tests.testbed.registry import ACCOUNT, Registry
 from tests.testbed.steps import TestbedError, cache_dir, lock, step, wait_until
 from tests.testbed.swarm_node import BOOT, SwarmNode
 
@@ -45,7 +42,6 @@ READY_SECONDS = 30.0
 EMPTY_SECONDS = 60.0
 """A task on an overlay network waits 2 s before it is stopped, and one that ignores SIGTERM 10 s more."""
 RECIPE = recipe_hash(BOOT, NETWORK, NETWORK_RANGE, MANAGER, WORKER)
-_started: list[subprocess.Popen[bytes]] = []
 
 
 class Swarm:
@@ -130,6 +126,17 @@ class Swarm:
             yield
         finally:
             self.start(node)
+
+    @contextlib.contextmanager
+    def cut_off(self, node: SwarmNode) -> Iterator[None]:
+        """Have the node, on which all goes on, hear nothing of the others; at the end it is ready again."""
+        self.bridge.cut(node.address)
+        try:
+            yield
+        finally:
+            self.bridge.join(node.address)
+            if not wait_until(lambda: self.is_ready(node), READY_SECONDS):
+                raise TestbedError(f"The node {node.name} does not come back; log: {node.log}")
 
     @contextlib.contextmanager
     def shut_down(self, node: SwarmNode) -> Iterator[None]:
@@ -232,7 +239,7 @@ def find_swarm() -> Swarm | None:
     if swarm is None:
         return None
     made = _state()["complete"] and _state()["recipe"] == RECIPE
-    usable = made and all(node.answers() for node in swarm.nodes) and _registry_pids()
+    usable = made and all(node.answers() for node in swarm.nodes) and swarm_registry.pids(_folder())
     if usable and wait_until(lambda: all(map(swarm.is_ready, swarm.nodes)), READY_SECONDS):
         return swarm
     swarm.close()
@@ -249,10 +256,7 @@ def stop_swarm() -> bool:
         with step("taking away the swarm of two nodes"):
             for node in swarm.nodes:
                 node.erase()
-            for pid in _registry_pids():
-                os.kill(pid, signal.SIGKILL)
-            if not wait_until(lambda: not _registry_pids(), GONE_WITHIN, every=0.05):
-                raise TestbedError(f"The swarm's registry does not end: {_registry_pids()}")
+            swarm_registry.end(_folder())
             swarm.bridge.remove()
             shutil.rmtree(_folder())
         return True
@@ -261,7 +265,7 @@ def stop_swarm() -> bool:
 def remains(swarm: Swarm) -> list[str]:
     """What of this swarm there is: processes, cgroups, links, the rule and folders."""
     found = [each for node in swarm.nodes for each in node.remains()]
-    found += [*swarm.bridge.remains(), *(f"registry {pid}" for pid in _registry_pids())]
+    found += [*swarm.bridge.remains(), *(f"registry {pid}" for pid in swarm_registry.pids(_folder()))]
     return found + [str(_folder())] * _folder().exists()
 
 
@@ -332,7 +336,7 @@ def _plug(usr: str) -> Swarm:
 
 
 def _bring_up(swarm: Swarm, image: str) -> None:
-    _start_registry(swarm)
+    swarm_registry.start(_folder(), swarm.registry, swarm.account)
     own = ensure_engine()
     for node in swarm.nodes:
         node.boot(swarm.bridge)
@@ -360,36 +364,6 @@ def _join(swarm: Swarm) -> None:
         http.post("/swarm/join", json=joining).raise_for_status()
     if not wait_until(lambda: all(map(swarm.is_ready, swarm.nodes)), READY_SECONDS):
         raise TestbedError(f"The nodes of the swarm do not become ready; logs: {_folder()}/*/dockerd.log")
-
-
-def _start_registry(swarm: Swarm) -> None:
-    folder = _folder() / "registry"
-    folder.mkdir()
-    command = registry_command(swarm.registry.address, folder, swarm.account)
-    with (folder / "registry.log").open("ab") as log:
-        started = subprocess.Popen(
-            command,
-            env=registry_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    _started.append(started)
-
-    def serves() -> bool:
-        with contextlib.suppress(httpx.TransportError):
-            return swarm.registry.http.get("/v2/").status_code == 200
-        return False
-
-    wait_until(lambda: serves() or started.poll() is not None, READY_SECONDS)
-    if not serves():
-        raise TestbedError(f"The swarm's registry does not serve; log: {log.name}")
-
-
-def _registry_pids() -> list[int]:
-    config = str(_folder() / "registry" / "registry.yml")
-    return [pid for pid, words in proc.of_programs({"docker-registry"}) if config in words]
 
 
 def _sweep_node(http: httpx.Client) -> None:
