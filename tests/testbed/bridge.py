@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 from tests.testbed.engine import environment
 from tests.testbed.steps import run
@@ -62,7 +63,8 @@ class Bridge:
         return any(link["ifname"] == self.name for link in json.loads(ip("-json", "link")))
 
     def _has_rule(self) -> bool:
-        return f"-i {self.name} " in _iptables("-S", "FORWARD")
+        installed = shutil.which("iptables", path=environment()["PATH"])
+        return installed is not None and f"-i {self.name} " in _iptables("-S", "FORWARD")
 
 
 def ip(*words: str) -> str:

@@ -148,7 +148,8 @@ def _folder() -> Path:
     return cache_dir("testbed", "newest")
 
 
-def _recipe() -> str:
+def recipe() -> str:
+    """A short name for what is unpacked."""
     return recipe_hash(*SUITES, *PACKAGES, BOOT)
 
 
@@ -166,7 +167,7 @@ def _running() -> EngineHandle | None:
 
 def _is_unpacked() -> bool:
     made_by = _folder() / "recipe"
-    return made_by.exists() and made_by.read_text() == _recipe()
+    return made_by.exists() and made_by.read_text() == recipe()
 
 
 def unpack() -> None:
@@ -190,7 +191,7 @@ def unpack() -> None:
         except TestbedError as error:
             say(f"  {error}")
         else:
-            (_folder() / "recipe").write_text(_recipe())
+            (_folder() / "recipe").write_text(recipe())
             return
     raise TestbedError(f"No newer Docker Engine can be had from Debian {' or '.join(SUITES)}.")
 

@@ -23,7 +23,7 @@ import httpx
 
 from tests.testbed import newest, swarm_registry
 from tests.testbed.bridge import Bridge, ip
-from tests.testbed.engine import ensure_engine
+from tests.testbed.engine import EngineHandle, ensure_engine
 from tests.testbed.images import ensure_stub_image, recipe_hash
 from tests.testbed.registry import ACCOUNT, Registry
 from tests.testbed.steps import TestbedError, cache_dir, lock, step, wait_until
@@ -41,7 +41,7 @@ STUB = "stub"
 READY_SECONDS = 30.0
 EMPTY_SECONDS = 60.0
 """A task on an overlay network waits 2 s before it is stopped, and one that ignores SIGTERM 10 s more."""
-RECIPE = recipe_hash(BOOT, NETWORK, NETWORK_RANGE, MANAGER, WORKER)
+RECIPE = recipe_hash(BOOT, NETWORK, NETWORK_RANGE, MANAGER, WORKER, newest.recipe())
 
 
 class Swarm:
@@ -224,11 +224,12 @@ def ensure_swarm() -> Swarm:
         found = find_swarm()
         if found is not None:
             return found
+        own = ensure_engine()  # iptables is installed then
         stop_swarm()
         usr, image = str(newest.ensure_unpacked() or ""), ensure_stub_image()
         with step("bringing up a swarm of two nodes"):
             swarm = _plug(usr)
-            _bring_up(swarm, image)
+            _bring_up(swarm, own, image)
             _write_state(subnet=swarm.subnet, usr=usr, complete=True)
         return swarm
 
@@ -335,9 +336,8 @@ def _plug(usr: str) -> Swarm:
     raise TestbedError("No network from 198.18.0.0/24 to 198.18.99.0/24 is free for a swarm.")
 
 
-def _bring_up(swarm: Swarm, image: str) -> None:
+def _bring_up(swarm: Swarm, own: EngineHandle, image: str) -> None:
     swarm_registry.start(_folder(), swarm.registry, swarm.account)
-    own = ensure_engine()
     for node in swarm.nodes:
         node.boot(swarm.bridge)
         node.start(f"{swarm.subnet}.0/24")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -228,6 +229,18 @@ def test_what_a_killed_run_has_begun_is_taken_away(word: str) -> None:
         assert remains(made) == []
     finally:
         made.close()
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_one_whose_processes_were_ended_is_made_anew() -> None:
+    before = ensure_swarm()
+    for node in before.nodes:
+        os.kill(node.first() or 0, signal.SIGKILL)
+    assert wait_until(lambda: find_swarm() is None, RUNNING_SECONDS)
+    after = ensure_swarm()
+    assert all(map(after.is_ready, after.nodes))
+    for each in (before, after):
+        each.close()
 
 
 def test_where_it_cannot_run_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
