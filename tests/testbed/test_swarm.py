@@ -235,7 +235,9 @@ def test_what_a_killed_run_has_begun_is_taken_away(word: str) -> None:
 def test_one_whose_processes_were_ended_is_made_anew() -> None:
     before = ensure_swarm()
     for node in before.nodes:
-        os.kill(node.first() or 0, signal.SIGKILL)
+        first = node.first()
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
     assert wait_until(lambda: find_swarm() is None, RUNNING_SECONDS)
     after = ensure_swarm()
     assert all(map(after.is_ready, after.nodes))
