@@ -289,7 +289,7 @@ def browser(session: nox.Session) -> None:
 def swarm(session: nox.Session) -> None:
     """Test over a real swarm of two nodes, with Debian 12's Engine and the newest."""
     install(session, "test", "browser")
-    wanted = ["--singleuser", "--hub-image", "--browser", "--swarm"]
+    wanted = ["--singleuser", "--hub-image", "--dockerspawner", "--browser", "--swarm"]
     session.run("python", "-m", "tests.testbed", "up", *wanted)
     run_tests(session, "tests/testbed", "tests/engine", "tests/hub", "-m", "swarm")
 

@@ -103,11 +103,17 @@ class Swarm:
 
     def set_availability(self, node: SwarmNode, availability: str) -> None:
         """Have the node `active`, `pause`d or `drain`ed."""
-        found = self.document(node)
-        spec = {**found["Spec"], "Availability": availability}
-        version = found["Version"]["Index"]
-        answer = self.http.post(f"/nodes/{found['ID']}/update", params={"version": version}, json=spec)
-        answer.raise_for_status()
+
+        def updated() -> bool:
+            found = self.document(node)
+            spec = {**found["Spec"], "Availability": availability}
+            version = found["Version"]["Index"]
+            answer = self.http.post(f"/nodes/{found['ID']}/update", params={"version": version}, json=spec)
+            # The manager has noted something else of the node meanwhile.
+            return "out of sequence" not in answer.text and answer.raise_for_status().is_success
+
+        if not wait_until(updated, READY_SECONDS):
+            raise TestbedError(f"The node {node.name} does not become {availability}.")
 
     @contextlib.contextmanager
     def drained(self, node: SwarmNode) -> Iterator[None]:
