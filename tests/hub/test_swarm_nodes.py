@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -129,6 +130,40 @@ async def test_a_server_on_a_node_that_was_cut_off_moves_and_does_not_run_twice_
     assert await hub.answers("alice")
     await hub.api.stop_server("alice")
     await nothing_left(hub)
+
+
+async def test_a_node_that_was_lost_while_the_hub_was_away_is_found_out_at_its_start(
+    make_hub: MakeHub, lone_swarm: Swarm
+) -> None:
+    hubs = [make_hub(swarm=lone_swarm, cleanup_servers=False, on_node_loss=way) for way in ("report", "move")]
+    for hub in hubs:
+        await hub.create_users("alice")
+    with lone_swarm.drained(lone_swarm.manager):
+        await asyncio.gather(*(hub.api.start_server("alice") for hub in hubs))
+    for hub in hubs:
+        assert hub.process.stop() == 0
+    reporting, moving = hubs
+    with lone_swarm.killed(lone_swarm.worker):
+
+        async def state() -> str:
+            return str(lone_swarm.document(lone_swarm.worker)["Status"]["State"])
+
+        await until(state, is_="down", seconds=LOST_SECONDS)
+        for hub in hubs:
+            hub.process.start()
+        assert await reporting.settled("alice") is None
+
+        async def runs_at_manager() -> bool:
+            moved = task_of(moving, "alice").get("NodeID") == lone_swarm.node_id(lone_swarm.manager)
+            return moved and await moving.api.server("alice") is not None
+
+        await until(runs_at_manager, is_=True, seconds=LOST_SECONDS)
+        assert await moving.settled("alice")
+        await until(partial(moving.answers, "alice"), is_=True, seconds=LOST_SECONDS)
+        assert node_of(moving, lone_swarm, "alice").name == "manager"
+        await moving.api.stop_server("alice")
+    for hub in hubs:
+        await nothing_left(hub)
 
 
 async def test_a_server_with_files_of_its_node_does_not_move(make_hub: MakeHub, lone_swarm: Swarm) -> None:
