@@ -100,7 +100,7 @@ async def _surely_created(
 
 
 async def _create(server: Server, spawn: Spawn) -> None:
-    server.hub.report("Creating the server's container", progress=40)
+    server.hub.report("Creating the server", progress=40)
     server.shared_port = None
     try:
         made = await server.after(server.overrides.create())
