@@ -50,6 +50,11 @@ ID = "ab" * 32
         (503, "Swarm is encrypted and needs to be unlocked before it can be used.", errors.NotSwarmManager),
         (503, "Swarm certificates have expired.", errors.NotSwarmManager),
         (500, "rpc error: code = Unknown desc = The swarm does not have a leader.", errors.EngineUnavailable),
+        (
+            503,
+            "This node is not a swarm manager. Manager is being prepared or has trouble connecting",
+            errors.EngineUnavailable,
+        ),
         (409, "name conflicts with an existing object: service x already exists", errors.NameConflict),
         (409, "rpc error: code = AlreadyExists desc = secret x already exists", errors.NameConflict),
         (404, "service x not found", errors.ObjectNotFound),

@@ -396,3 +396,8 @@ def test_volumes_that_a_node_has_to_make_can_be_labelled() -> None:
     assert mounts["/home"]["VolumeOptions"] == {"Labels": {"user": "ann"}}
     assert "VolumeOptions" not in mounts["/data"]
     assert list(marked.local_volumes()) == ["home-ann"]
+
+
+def test_no_representation_shows_the_environment() -> None:
+    inputs = launch(environment={"JUPYTERHUB_API_TOKEN": "very-secret"})
+    assert "very-secret" not in f"{inputs!r}{ServiceBody(build_service(inputs))!r}"

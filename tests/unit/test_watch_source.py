@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from asyncdockerspawner import errors
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.workloads.observed import Observed, Phase
 from asyncdockerspawner.workloads.source import Happened, Hint
@@ -97,3 +98,33 @@ async def test_a_hint_that_tells_nothing_but_that_something_has_changed_is_asked
     await until(lambda: watch.known("b") is not None and watch.known("a") == ENDED)
     assert sorted(source.finds) == ["a", "b"]
     assert source.lists == 1
+
+
+async def test_what_others_learn_counts_while_the_watch_gets_no_answer_itself(
+    watch: Watch, source: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+
+    async def never(object_id: str) -> Observed | None:
+        await gate.wait()
+        raise errors.EngineLost("inspect service", object_id, "gone")
+
+    await watch.find("", "n")
+    source.objects.clear()
+    monkeypatch.setattr(source, "find", never)
+    with watch.starting(Observed(id="b", hub_id="h")):
+        await until(lambda: watch._rechecks)
+        watch.asked("b")(replace(RUNS, id="b"))
+        gate.set()
+        await until(lambda: not watch._rechecks)
+        known = watch.known("b")
+    assert known is not None
+    assert known.runs
+
+
+async def test_what_was_asked_before_is_no_news(watch: Watch) -> None:
+    await watch.find("a", "")
+    early, late = watch.asked("a"), watch.asked("a")
+    late(ENDED)
+    early(replace(RUNS))
+    assert watch.known("a") == ENDED

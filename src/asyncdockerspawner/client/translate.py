@@ -70,13 +70,17 @@ _DISK_FULL = _rule(errors.DiskFull, (), r"no space left on device")
 _RULES = (
     # First, whatever was being done: no option of ours mends it.
     _DISK_FULL,
+    # Neither has done anything, and both pass: a manager that starts again says the second for a while.
+    _rule(
+        errors.EngineUnavailable,
+        (500, 503),
+        r"swarm does not have a leader|manager is being prepared",
+    ),
     _rule(
         errors.NotSwarmManager,
         (500, 503),
         r"not a swarm manager|not part of a swarm|swarm is encrypted|swarm certificates have expired",
     ),
-    # It has asked no other manager yet, and done nothing.
-    _rule(errors.EngineUnavailable, (500, 503), r"swarm does not have a leader"),
     _rule(errors.NameConflict, (409, 500), r"name \S+ is already in use"),
     _rule(
         errors.NameConflict,

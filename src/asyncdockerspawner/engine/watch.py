@@ -118,11 +118,11 @@ class Watch:
     def asked(self, ref: str) -> Changed:
         """Hear that somebody else asks about an object now; gives what is to be called with the answer."""
         object_id = self._table.id_of(ref) or ref
-        version = self._table.version(object_id)
+        version, known = self._table.version(object_id), self._table.get(object_id)
 
         def answered(observed: Observed | None) -> None:
-            known = self._table.get(object_id)
-            if known is None or self._rechecks.get(object_id) is not None:
+            # Who has told of it meanwhile may have asked later. A question of this watch may get no answer.
+            if known is None or self._table.get(object_id) is not known:
                 return
             if not self._table.answer(object_id, observed, version):
                 return

@@ -8,6 +8,7 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle import ownership, placement, readiness
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Phase
+from asyncdockerspawner.workloads.exit_status import ExitCode
 from asyncdockerspawner.workloads.observed import Observed, poll_status
 from asyncdockerspawner.workloads.observed import Phase as Life
 
@@ -27,18 +28,32 @@ async def poll(server: Server) -> int | None:
         return None
     try:
         observed = await ownership.known_object(server)
-        if observed and server.spawn and server.spawn.phase is Phase.STARTING and not observed.runs:
+        if observed and not observed.runs and (_starts(server) or observed.phase is Life.UNKNOWN):
             # A Hub that was killed may have asked for its start: the Engine answers when that is done.
             observed = await server.workload.find(observed.id)
-        if observed is not None and placement.is_to_move(server, observed):
-            _begin_move(server, observed)
-            return None
-        if observed and observed.runs and server.hub.is_wrapped:
-            await _found_again(server)
-        return poll_status(observed)
+        return poll_status(None) if observed is None else await _answer(server, observed)
     except errors.EngineError as exc:
         server.log.warning("Cannot ask about %s, taking it for running: %s", server.object_name, exc)
         return None
+
+
+async def _answer(server: Server, observed: Observed) -> int | None:
+    """Return what `poll` says of what is known; begins what is due with it."""
+    if placement.is_to_move(server, observed):
+        _begin_move(server, observed)
+        return None
+    given_up = None if _starts(server) else await placement.why_given_up(server, observed)
+    if given_up is not None:
+        server.record.last_end = f"The server {given_up.summary()}."
+        server.log.warning("%s: %s %s", server.object_name, server.record.last_end, given_up.advice)
+        return ExitCode(given_up)
+    if observed.runs and server.hub.is_wrapped:
+        await _found_again(server)
+    return poll_status(observed)
+
+
+def _starts(server: Server) -> bool:
+    return server.spawn is not None and server.spawn.phase is Phase.STARTING
 
 
 async def _found_again(server: Server) -> None:
@@ -116,9 +131,20 @@ def _begin_move(server: Server, observed: Observed) -> None:
     async def work() -> None:
         await placement.move(server.renew(), observed)
 
+    def done(task: asyncio.Task[bool]) -> None:
+        if task.cancelled() or task.result() or server.unmoved == observed.id:
+            return
+        # Else each poll would try it again, and take it for running.
+        server.unmoved = observed.id
+
+        async def tell() -> None:
+            await _ended(server.renew(), observed)
+
+        server.engine.janitor.start(tell, what=f"tell the Hub of {server.object_name}")
+
     server.engine.janitor.submit(
         server.object_name, work, what=f"move {server.object_name}", goal=("move", observed.id)
-    )
+    ).add_done_callback(done)
 
 
 async def _ended(server: Server, observed: Observed | None) -> None:

@@ -8,6 +8,7 @@ import time
 from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle import readiness
 from asyncdockerspawner.lifecycle.server import Server
+from asyncdockerspawner.workloads.exit_status import ExitStatus
 from asyncdockerspawner.workloads.observed import Observed, Phase, Placement
 
 LOOK_SECONDS = 0.5
@@ -16,6 +17,8 @@ NOBODY_ELSE_SECONDS = 1.0
 """Who waits longer for a node gives up the start slot: the nodes that others need are not short for that."""
 TASK_TRIES = 20
 """So many looks until there is a new task."""
+ENDED_WITHOUT_A_PLACE = 125
+"""The exit code of a server that nothing runs any more, as docker gives it to what could not be run."""
 MOVE = "move"
 """The value of `on_node_loss` that has servers go on at other nodes."""
 
@@ -44,10 +47,12 @@ async def placed(server: Server) -> Observed:
 
 
 async def _look(server: Server) -> Observed | None:
-    """Return what the swarm says now; None where it does not answer. Raises ServerDied."""
+    """Return what the swarm says now; None where it does not answer, or with a fault. Raises ServerDied."""
     try:
         observed = await server.workload.find(server.record.object_id)
-    except (errors.EngineUnavailable, errors.EngineLost, errors.EngineTimeout) as exc:
+    except errors.EngineError as exc:
+        if exc.status is not None and exc.status < 500:
+            raise
         server.log.debug("Cannot ask about %s: %s", server.object_name, exc)
         return None
     if observed is None or not observed.runs:
@@ -97,6 +102,33 @@ def volume_nodes(server: Server) -> dict[str, str]:
     return known | server.record.volume_nodes
 
 
+async def why_given_up(server: Server, observed: Observed) -> ExitStatus | None:
+    """Tell why a server that ran is not waited for any more; None while it runs or may run again."""
+    if not _waits_for_a_node(observed):
+        server.waits_since = None
+        return None
+    if server.waits_since is None:
+        server.waits_since = time.monotonic()
+    timeout = server.policy.placement_timeout
+    if time.monotonic() - server.waits_since < timeout:
+        return None
+    # The last list may be from before it got one.
+    now = await server.workload.find(observed.id)
+    if now is None or not _waits_for_a_node(now):
+        return None
+    place = now.placement or Placement()
+    return ExitStatus(
+        code=ENDED_WITHOUT_A_PLACE,
+        cause=f"has ended, and the swarm has found no place to go on with it within {timeout:.0f} s: "
+        f"it waits for {place.waits_for}",
+        cure=place.cure,
+    )
+
+
+def _waits_for_a_node(observed: Observed) -> bool:
+    return observed.phase is Phase.PENDING and not (observed.placement or Placement()).node
+
+
 def is_to_move(server: Server, observed: Observed) -> bool:
     """Tell whether a server that has ended with its node goes on at another one.
 
@@ -104,7 +136,7 @@ def is_to_move(server: Server, observed: Observed) -> bool:
     """
     place = observed.placement
     lost = place is not None and place.node_is_lost and not place.tied_to and observed.owner is not None
-    return lost and server.policy.on_node_loss == MOVE
+    return lost and server.unmoved != observed.id and server.policy.on_node_loss == MOVE
 
 
 def why_it_stays(server: Server, observed: Observed) -> str:
@@ -117,7 +149,12 @@ def why_it_stays(server: Server, observed: Observed) -> str:
 
 async def move(server: Server, observed: Observed) -> None:
     """Have a server started at another node; the watch tells when it runs there, and where."""
+    now = await server.workload.find(observed.id)
+    if now is None or not now.node_is_lost:
+        # An earlier try has done it, whose answer was lost.
+        return
     if not await server.workload.move(observed.id):
+        server.unmoved = observed.id
         return
     node = observed.placement.node_name if observed.placement is not None else ""
     server.log.warning("%s goes on at another node, as node %s is lost", server.object_name, node)

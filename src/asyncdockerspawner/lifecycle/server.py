@@ -77,6 +77,10 @@ class Server:
         """Where this spawn's server listens, if it has no network of its own."""
         self.address: tuple[str, int] | None = None
         """Where it is asked for its first answer."""
+        self.waits_since: float | None = None
+        """When it was first seen to wait for a node again, having run; by the monotonic clock."""
+        self.unmoved = ""
+        """Id of an object that was lost with its node, and could not be moved."""
         self.stops_at_once = False
         """Whether the stop under way is to be without grace."""
         self._take_policy = policy

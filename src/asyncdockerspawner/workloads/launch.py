@@ -74,8 +74,8 @@ class LaunchInputs:
     """Image reference or id."""
     command: Sequence[str] | None
     """Words of the command; None leaves the image's own."""
-    environment: Mapping[str, str | int | None]
-    """Environment; None declares the variable without a value, as docker-py does."""
+    environment: Mapping[str, str | int | None] = field(repr=False)
+    """Environment, with its tokens; None declares the variable without a value, as docker-py does."""
     labels: Mapping[str, str]
     """Ownership labels (`labels`); they win over labels of the configuration."""
     port: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from asyncdockerspawner.errors import BadOption
@@ -48,7 +48,8 @@ def network_of(body: JsonObject) -> str:
 class ContainerBody:
     """The body of `POST /containers/create`."""
 
-    document: JsonObject
+    document: JsonObject = field(repr=False)
+    """It holds tokens."""
 
     @property
     def network_mode(self) -> str:

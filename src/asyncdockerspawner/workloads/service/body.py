@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -58,7 +58,8 @@ def build_service(inputs: LaunchInputs) -> JsonObject:
 class ServiceBody:
     """The body of `POST /services/create`."""
 
-    document: JsonObject
+    document: JsonObject = field(repr=False)
+    """It holds tokens."""
 
     @property
     def network_mode(self) -> str:
