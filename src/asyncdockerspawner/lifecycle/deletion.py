@@ -35,6 +35,8 @@ Scopes = Callable[[], Mapping[str, str]]
 async def delete_forever(server: Server, scopes: Scopes) -> None:
     """Remove what is left of a server that the Hub forgets, and with it its volumes, if that is asked for."""
     janitor, owner, name = server.engine.janitor, server.owner, server.object_name
+    if owner.servername:
+        server.hub.leave_nodes(_nodes_of_what_stays(server))
     goal = ("delete", owner.username, owner.servername)
     # What both need is taken now: they may be done when the Hub has no row any more.
     wanted = _wanted(server)
@@ -57,6 +59,12 @@ async def delete_forever(server: Server, scopes: Scopes) -> None:
         goal=goal,
         timeout=SWEEP_SECONDS if done else 0,
     )
+
+
+def _nodes_of_what_stays(server: Server) -> dict[str, str]:
+    """Return the nodes of the volumes that do not go with this server: others of its user may have them."""
+    own, nodes = server.record.own_volumes, server.record.volume_nodes
+    return {name: node for name, node in nodes.items() if own.get(name) != volume_owners.Scope.SERVER}
 
 
 def _wanted(server: Server) -> Wanted:

@@ -78,14 +78,16 @@ async def locate(server: Server) -> tuple[str, int]:
     address = await server.after(server.overrides.address())
     if server.spawn is not None:
         server.spawn.phase = Phase.RUNNING
-    server.hub.save()
     follow(server)
+    server.hub.save()
     return address
 
 
 def follow(server: Server) -> None:
     """Have the Hub told at once when the server ends, and its route follow when the address changes."""
     one_by_one = asyncio.Lock()
+    # It may be another spawner's, or a subclass's, that have noted none.
+    placement.note_node(server, server.watch.known(server.record.object_id))
 
     def changed(observed: Observed | None) -> None:
         async def work() -> None:
@@ -107,6 +109,7 @@ def follow(server: Server) -> None:
 def unfollow(server: Server) -> None:
     """Leave the server alone: it is being stopped."""
     if server.record.object_id:
+        placement.note_node(server, server.watch.known(server.record.object_id))
         server.watch.unfollow(server.record.object_id)
 
 

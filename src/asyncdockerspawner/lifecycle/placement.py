@@ -30,7 +30,7 @@ async def placed(server: Server) -> Observed:
         observed = await _look(server)
         if observed is not None:
             if observed.phase is not Phase.PENDING:
-                _note_node(server, observed)
+                note_node(server, observed)
                 return observed
             _report(server, observed)
             waited = time.monotonic() - begin
@@ -68,9 +68,9 @@ def _report(server: Server, observed: Observed) -> None:
     server.hub.report(f"Waiting for {place.waits_for}{where}", progress=65, topic="placement")
 
 
-def _note_node(server: Server, observed: Observed) -> None:
-    """Remember on which node its volumes are that exist there alone."""
-    place = observed.placement
+def note_node(server: Server, observed: Observed | None) -> None:
+    """Remember on which node the volumes of a server that runs are, of those that exist there alone."""
+    place = observed.placement if observed is not None and observed.phase is Phase.RUNNING else None
     if place is None or not place.node:
         return
     named = [each for each in place.tied_to if not each.startswith("/")]

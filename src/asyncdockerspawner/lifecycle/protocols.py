@@ -133,5 +133,8 @@ class Link(Protocol):
     async def moved(self, ip: str, port: int, *, route: bool = True) -> None:
         """Have the Hub reach the server elsewhere, and its proxy where it has a `route` already."""
 
+    def leave_nodes(self, nodes: Mapping[str, str]) -> None:
+        """Have the user's default server remember nodes of volumes, as this server's row is about to go."""
+
     def rows(self) -> Rows:
         """Return what can be asked of the database, now and later."""
