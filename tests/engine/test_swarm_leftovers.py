@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+from typing import Any
 
 import pytest
 from tornado import web
 
+from asyncdockerspawner import SwarmSpawner
 from tests.engine.test_swarm_spawner import Sites, doomed
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
@@ -132,3 +136,53 @@ async def test_a_removal_of_a_volume_that_is_under_way_is_no_stray(
     swarm.die(service["Spec"]["Name"], 0)
     await deleting
     assert swarm.state()["services"] == []
+
+
+async def test_a_volume_that_a_service_has_left_a_moment_ago_is_removed(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    swarm.change_node("worker", availability="drain")
+    world = make_services(volumes={"{prefix}-{username}": "/home"}, delete_volumes_on_user_delete=True)
+    await world.spawn()
+    await world.user.stop("")
+    assert swarm.state()["volumes"]["manager"]
+    fake.rule("DELETE", "^/volumes", status=409, message="volume is in use - [x]", times=2)
+    await world.spawner().delete_forever()
+    await until(lambda: not swarm.state()["volumes"]["manager"])
+
+
+async def test_an_orphan_that_was_stopped_is_removed_though_no_list_has_it_any_more(
+    make_services: Sites, swarm: FakeSwarm, fake_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncdockerspawner.lifecycle.reconcile.GRACE_SECONDS", 0)
+    monkeypatch.setattr("asyncdockerspawner.workloads.service.source.SHORTEST", 0.001)
+    world = make_services(orphan_policy="remove")
+    marks = {
+        "asyncdockerspawner.hub": fake_site.hub_id,
+        "asyncdockerspawner.user": "nobody",
+        "asyncdockerspawner.server": "",
+        "asyncdockerspawner.spawn": "long-ago",
+    }
+    template = {"ContainerSpec": {"Image": "stub:1", "Labels": marks}}
+    body = {"Name": "orphan", "Labels": marks, "TaskTemplate": template}
+    fake_site.http.post("/services/create", json=body).raise_for_status()
+    world.new_spawner()._managed.watch.begin()
+    await until(lambda: not swarm.state()["services"])
+
+
+async def test_a_subclass_that_looks_into_docker_has_its_nodes_pull_with_the_users_credentials(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    class Looks(SwarmSpawner):
+        def docker(self, method: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+            return super().docker(method, *args, **kwargs)
+
+    async def auth(spawner: SwarmSpawner, registry: str) -> dict[str, str]:
+        return {"username": spawner.user.name, "password": "x"}
+
+    world = make_services(registry_auth=auth)
+    world.settings["spawner_class"] = Looks
+    await world.spawn()
+    (shown,) = swarm.state()["auth"].values()
+    assert json.loads(base64.urlsafe_b64decode(shown))["username"] == "alice"
+    await world.user.stop("")

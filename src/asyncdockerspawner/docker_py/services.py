@@ -218,6 +218,8 @@ async def _registry_auth(server: Server, image: str) -> str:
     if not image or references.is_image_id(image):
         return ""
     host, own = references.parse(image).host, server.policy.registry_auth
+    if callable(own) and server.spawn is not None and host in server.spawn.registry_auth:
+        return server.spawn.registry_auth[host]
     found = None if callable(own) else credentials.from_option(own, host)
     found = found or await server.engine.docker_config.credentials_for(host)
     return registry_auth.encoded(found.document()) if found is not None else ""

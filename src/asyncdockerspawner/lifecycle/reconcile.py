@@ -192,8 +192,8 @@ class Reconciler:
         assert owner is not None  # noqa: S101 - only what carries our labels is judged
 
         def now() -> list[tuple[Observed, Row | None]]:
-            known = self.watch.known(observed.id)
-            return self._with_rows([known]) if known is not None else []
+            # A service that was stopped may be in no list any more.
+            return self._with_rows([self.watch.known(observed.id) or observed])
 
         begun = False
 

@@ -74,6 +74,8 @@ class Spawn:
     choice: Choice | None = None
     """What `check_allowed` has said last."""
     ensured: ImageEnsured | None = None
+    registry_auth: dict[str, str] = field(default_factory=dict, repr=False)
+    """Registry → what a service's nodes show to it, as a site's own function has given it."""
     lost_ports: set[int] = field(default_factory=set)
     """Ports in a shared network that were chosen for it and turned out to be somebody else's."""
     slot: Slot | None = None

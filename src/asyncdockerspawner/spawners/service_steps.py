@@ -53,7 +53,9 @@ async def create_object(spawner: SwarmSpawner) -> JsonObject:
         async with _files(spawner, inputs) as inputs:
             document = workload.body(inputs).with_volume_labels(marks).document
             if is_overridden(spawner, "docker"):
-                # Whoever looks into what is created finds it in docker-py's words.
+                # Whoever looks into what is created finds it in docker-py's words, which have no credentials.
+                if server.spawn is not None and auth:
+                    server.spawn.registry_auth[references.parse(spawner.image).host] = auth
                 words = service.keywords_of({**document, "Name": spawner.container_name})
                 return dict(await lifecycle.resolved(spawner.docker("create_service", **words)))
             made = await lifecycle.create(

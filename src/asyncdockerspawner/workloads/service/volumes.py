@@ -20,6 +20,9 @@ REMOVAL = f"{labels.PREFIX}volume-removal"
 """Label of the services that remove volumes, with the Hub that they do it for."""
 SOCKET = "/var/run/docker.sock"
 LOOK_SECONDS = 0.5
+RELEASE_TRIES = 6
+"""So often is a volume that is in use tried again."""
+IN_USE = 409
 TIMEOUT = 120.0
 """Seconds that a removal may take, with its image's pull."""
 
@@ -63,7 +66,7 @@ class NodeVolumes:
     async def remove(self, name: str) -> None:
         """Remove the volume where it is. Raises EngineRefused where that cannot be done from here."""
         if not await self._is_elsewhere(name):
-            return await self.client.volumes.remove(name)
+            return await self._remove_here(name)
         known = (await self.swarm.ask_nodes()).get(self.nodes[name])
         node = known.name if known is not None else self.nodes[name]
         if not self.removals.image:
@@ -78,6 +81,17 @@ class NodeVolumes:
                 name, "`volume_removal_image` is an image that users run, and gets the Engine's socket"
             )
         return await self._remove_at(name, self.nodes[name], node)
+
+    async def _remove_here(self, name: str) -> None:
+        for _ in range(RELEASE_TRIES):
+            try:
+                return await self.client.volumes.remove(name)
+            except errors.EngineRefused as exc:
+                if exc.status != IN_USE:
+                    raise
+            # The node removes what a service leaves of its container a moment after that has ended.
+            await asyncio.sleep(LOOK_SECONDS)
+        return await self.client.volumes.remove(name)
 
     async def _is_elsewhere(self, name: str) -> bool:
         node = self.nodes.get(name)
