@@ -85,21 +85,6 @@ class HubLink:
         if route and (proxy := spawner.user.settings.get("proxy")):
             await proxy.add_user(spawner.user, spawner.name)
 
-    def leave_nodes(self, nodes: Mapping[str, str]) -> None:
-        """Write them into the state of the user's default server, and what the Hub has of it in memory."""
-        user = self._spawner.user
-        row = (
-            user.orm_user.orm_spawners.get("") if records.is_in_database(self._spawner.orm_spawner) else None
-        )
-        if row is None or not nodes:
-            return
-        state = row.state or {}
-        row.state = {**state, "volume_nodes": {**nodes, **(state.get("volume_nodes") or {})}}
-        records.commit(row)
-        default = getattr(user.spawners.get(""), "_user_server", None)
-        if default is not None:
-            default.record.volume_nodes = {**nodes, **default.record.volume_nodes}
-
     def rows(self) -> DatabaseRows:
         """Return the database, as seen by this server."""
         return DatabaseRows(self._spawner)
@@ -170,3 +155,15 @@ class DatabaseRows:
         """Return name → saved state of the user's other servers."""
         rows = self._user.orm_user.orm_spawners
         return {name: row.state or {} for name, row in rows.items() if name != self._servername}
+
+    def leave_nodes(self, nodes: Mapping[str, str]) -> None:
+        """Write them into the state of the user's default server, and what the Hub has of it in memory."""
+        row = self._user.orm_user.orm_spawners.get("") if self._session is not None else None
+        if row is None or not nodes:
+            return
+        state = row.state or {}
+        row.state = {**state, "volume_nodes": {**nodes, **(state.get("volume_nodes") or {})}}
+        records.commit(row)
+        default = getattr(self._user.spawners.get(""), "_user_server", None)
+        if default is not None:
+            default.record.volume_nodes = {**nodes, **default.record.volume_nodes}

@@ -36,7 +36,7 @@ async def delete_forever(server: Server, scopes: Scopes) -> None:
     """Remove what is left of a server that the Hub forgets, and with it its volumes, if that is asked for."""
     janitor, owner, name = server.engine.janitor, server.owner, server.object_name
     if owner.servername:
-        server.hub.leave_nodes(_nodes_of_what_stays(server))
+        server.hub.rows().leave_nodes(_nodes_of_what_stays(server))
     goal = ("delete", owner.username, owner.servername)
     # What both need is taken now: they may be done when the Hub has no row any more.
     wanted = _wanted(server)

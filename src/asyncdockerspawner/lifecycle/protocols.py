@@ -91,6 +91,9 @@ class Rows(Protocol):
     def sister_states(self) -> Mapping[str, Mapping[str, Any]]:
         """Return name → saved state of the user's other servers."""
 
+    def leave_nodes(self, nodes: Mapping[str, str]) -> None:
+        """Have the user's default server remember nodes of volumes, as this server's row is about to go."""
+
 
 class Link(Protocol):
     """The Hub, as far as a server tells it something or asks it."""
@@ -132,9 +135,6 @@ class Link(Protocol):
 
     async def moved(self, ip: str, port: int, *, route: bool = True) -> None:
         """Have the Hub reach the server elsewhere, and its proxy where it has a `route` already."""
-
-    def leave_nodes(self, nodes: Mapping[str, str]) -> None:
-        """Have the user's default server remember nodes of volumes, as this server's row is about to go."""
 
     def rows(self) -> Rows:
         """Return what can be asked of the database, now and later."""
