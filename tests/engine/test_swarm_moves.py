@@ -104,3 +104,17 @@ async def test_a_start_ends_where_a_filter_lets_nobody_ask(
     with pytest.raises(web.HTTPError):
         await spawning
     fake.clear_rules()
+
+
+async def test_a_swarm_that_is_given_no_time_still_has_a_moment(
+    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(placement, "LEAST_SECONDS", 30)
+    world = make_services(placement_timeout=0)
+    with swarm.holding("new"):
+        spawning = asyncio.create_task(world.spawn())
+        await until(lambda: len(fake.requests("GET", "/tasks")) > 2)
+    spawner = await spawning
+    assert await spawner.poll() is None
+    await world.user.stop("")

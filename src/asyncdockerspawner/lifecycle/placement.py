@@ -15,6 +15,8 @@ LOOK_SECONDS = 0.5
 """Between two looks at what a swarm makes of a service."""
 NOBODY_ELSE_SECONDS = 1.0
 """Who waits longer for a node gives up the start slot: the nodes that others need are not short for that."""
+LEAST_SECONDS = 1.0
+"""So long is always waited for a node."""
 TASK_TRIES = 20
 """So many looks until there is a new task."""
 ENDED_WITHOUT_A_PLACE = 125
@@ -37,7 +39,8 @@ async def placed(server: Server) -> Observed:
             if waited > NOBODY_ELSE_SECONDS and server.spawn is not None:
                 server.spawn.release_slot()
             place = observed.placement or Placement()
-            if not place.node and waited >= timeout:
+            # The swarm itself takes a moment, however short a time it is given.
+            if not place.node and waited >= max(timeout, LEAST_SECONDS):
                 raise errors.NotPlaced(
                     f"The swarm has found no place for the server within {timeout:.0f} s. "
                     f"It waits for {place.waits_for}.",

@@ -115,7 +115,8 @@ class SwarmTraits(HasTraits):
         300.0,
         min=0.0,
         help="""Seconds that a server waits for a node that can take it before its spawn fails with a
-        message. They do not count towards `start_timeout`.
+        message. They do not count towards `start_timeout`. So long, too, is waited for a server that ran and
+        is to go on at another node (`on_node_loss`); then it is told as ended.
         """,
     ).tag(config=True)
 
