@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from asyncdockerspawner import lifecycle
 from asyncdockerspawner.lifecycle import cleanup
-from tests.fake_engine import FakeEngine
 from tests.support.faults import case, matrix
+from tests.support.faults.beds import bed_over, places_of
 from tests.support.faults.case import Operation
-from tests.support.faults.matrix import FAULTS, QUICK, Ambushes, Bed, Place
+from tests.support.faults.matrix import FAULTS, Bed, Place
 from tests.support.faults.operations import OPERATIONS, Start, Stop
-from tests.support.site import site_over
-from tests.support.world import close_databases, new_world
 
 SIDE_BY_SIDE = 12
 pytestmark = [pytest.mark.fake_engine, pytest.mark.timeout(900)]
@@ -24,37 +20,14 @@ pytestmark = [pytest.mark.fake_engine, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Place]]:
-    folders = [tmp_path_factory.mktemp("place") for _ in range(SIDE_BY_SIDE)]
-    made: list[Place] = []
-    try:
-        for folder in folders:
-            fake = FakeEngine.start(folder)
-            if made:
-                # It takes long to make.
-                shutil.copy(folders[0] / "hub.sqlite", folder)
-            made.append(Place(fake, new_world(site_over(fake, hub_id="h"), folder)))
+    with places_of([tmp_path_factory.mktemp("place") for _ in range(SIDE_BY_SIDE)]) as made:
         yield made
-    finally:
-        close_databases()
-        for place in made:
-            place.fake.stop()
 
 
 @pytest.fixture
 async def bed(places: list[Place], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bed]:
-    for name, value in QUICK.items():
-        monkeypatch.setattr(f"asyncdockerspawner.{name}", value)
-    free: asyncio.Queue[Place] = asyncio.Queue()
-    for each in places:
-        free.put_nowait(each)
-    ambushes = Ambushes()
-    ambushes.lay(monkeypatch)
-    unheard: list[str] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: unheard.append(str(context)))
-    yield Bed(free, ambushes)
-    loop.set_exception_handler(None)
-    assert unheard == []
+    with bed_over(places, monkeypatch) as found:
+        yield found
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from asyncdockerspawner import DockerSpawner, SwarmSpawner
+from asyncdockerspawner.names.labels import SPAWN
 from tests.fake_engine import FakeEngine
 from tests.testbed.images import STUB
 
@@ -42,6 +43,16 @@ class Containers:
     def make_mark(self) -> str:
         """Make something whose removal is told as an object's end; gives its id."""
         return str(self.http.post("/containers/create", json={"Image": STUB}).json()["Id"])
+
+    @staticmethod
+    def die(ref: str, fake: FakeEngine, exit_code: int) -> None:
+        """End the process of a server at the fake Engine by itself."""
+        fake.die(ref, exit_code)
+
+    @staticmethod
+    def state_of_all(fake: FakeEngine) -> dict[str, bool]:
+        """Return all objects at the fake Engine: id → whether its process runs."""
+        return {each["Id"]: each["State"]["Running"] for each in fake.containers()}
 
     def kill(self, ref: str, fake: FakeEngine | None) -> None:
         """End the server's process by a signal."""
@@ -79,6 +90,8 @@ class Services(Containers):
         "pull_policy": "skip",
         "resolve_image": False,
         "use_internal_ip": False,
+        # It adds to the time of a start that the swarm does not answer about.
+        "placement_timeout": 3.0,
     }
     ending: ClassVar[tuple[str, str]] = ("DELETE", "^/services/")
     creating: ClassVar[tuple[str, str]] = ("POST", "^/services/create$")
@@ -100,6 +113,24 @@ class Services(Containers):
         template, mode = {"ContainerSpec": {"Image": STUB}}, {"Replicated": {"Replicas": 0}}
         body = {"TaskTemplate": template, "Mode": mode}
         return str(self.http.post("/services/create", json=body).raise_for_status().json()["ID"])
+
+    @staticmethod
+    def die(ref: str, fake: FakeEngine, exit_code: int) -> None:
+        """End the process of a server at the fake Engine by itself."""
+        fake.swarm.die(ref, exit_code)
+
+    @staticmethod
+    def state_of_all(fake: FakeEngine) -> dict[str, bool]:
+        """Return all services of the fake's swarm, and what is left of those that are gone."""
+        state = fake.swarm.state()
+        tasks = state["tasks"]
+        running = {each["ServiceID"] for each in tasks if each["Status"]["State"] == "running"}
+        services = {each["ID"]: each["ID"] in running for each in state["services"]}
+        spawns = {each["Spec"]["Labels"].get(SPAWN) for each in state["services"]}
+        files = [each for kind in ("secrets", "configs") for each in state[kind]]
+        left = {each["ServiceID"]: True for each in tasks if each["ServiceID"] not in services}
+        left |= {each["Name"]: False for each in files if each["Labels"].get(SPAWN) not in spawns}
+        return services | left
 
     def kill(self, ref: str, fake: FakeEngine | None) -> None:
         """End the process of the service's task by a signal."""

@@ -364,3 +364,12 @@ def test_however_it_all_arrives_the_table_ends_up_telling_the_truth(steps: list[
     for step, letter in [*steps, ("settle", "")]:
         getattr(deliveries, step)(letter)
         deliveries.check()
+
+
+def test_what_is_being_asked_may_be_out_of_date_already() -> None:
+    table = holding(replace(EXPECTED, phase=Phase.RUNNING))
+    asked = table.version("a")
+    table.outdate("a")
+    table.outdate("nobody knows this one")
+    assert not table.answer("a", replace(EXPECTED, phase=Phase.ENDED), asked)
+    assert runs(table)

@@ -128,3 +128,28 @@ async def test_what_was_asked_before_is_no_news(watch: Watch) -> None:
     late(ENDED)
     early(replace(RUNS))
     assert watch.known("a") == ENDED
+
+
+async def test_what_somebody_else_has_learnt_counts_while_the_watch_is_still_asking(
+    source: Listed, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await watch.find("a", "") == RUNS
+    asking, answers = asyncio.Event(), asyncio.Queue[Observed]()
+
+    async def slow(object_id: str) -> Observed | None:
+        source.finds.append(object_id)
+        asking.set()
+        return await answers.get()
+
+    monkeypatch.setattr(source, "find", slow)
+    source.told.put_nowait(Hint(kind=Happened.CHANGED, observed=RUNS))
+    await asking.wait()
+    watch.asked("a")(ENDED)
+    assert watch.known("a") == ENDED
+    # What was asked before that is out of date, and is asked again.
+    answers.put_nowait(RUNS)
+    await until(lambda: len(source.finds) == 2)
+    assert watch.known("a") == ENDED
+    answers.put_nowait(ENDED)
+    await until(lambda: not watch._rechecks)
+    assert watch.known("a") == ENDED

@@ -245,6 +245,11 @@ class Table:
                 self.tracked.add(object_id)
         return True
 
+    def outdate(self, object_id: str) -> None:
+        """Take in that what is being asked about an object now is from before what is known of it."""
+        if (entry := self._entries.get(object_id)) is not None:
+            entry.version += 1
+
     def begin_list(self) -> None:
         """Take in that a list is about to be asked for: what is told from now on may be newer than it."""
         self._changed.clear()

@@ -126,6 +126,8 @@ class Watch:
                 return
             if not self._table.answer(object_id, observed, version):
                 return
+            if object_id in self._rechecks:
+                self._table.outdate(object_id)
             if observed is None or differ(known, observed):
                 self._notify(object_id)
 

@@ -17,6 +17,7 @@ from asyncdockerspawner.lifecycle.start import start
 from asyncdockerspawner.lifecycle.stop import leave, stop
 from asyncdockerspawner.lifecycle.subclass_start import as_step, attempt, claim, seen, step, within_a_start
 from asyncdockerspawner.lifecycle.volumes import ensure_volumes, volume_labels
+from asyncdockerspawner.lifecycle.wanted import repeat_late
 
 __all__ = [
     "Choice",
@@ -40,6 +41,7 @@ __all__ = [
     "poll",
     "post_start",
     "prepare",
+    "repeat_late",
     "resolved",
     "seen",
     "shared_port",

@@ -90,11 +90,16 @@ def want_late(janitor: Janitor, workload: Workload, wanted: Wanted) -> None:
     again = replace(wanted, late=True)
 
     async def look() -> None:
-        for pause in LATE_PAUSES:
-            await asyncio.sleep(pause)
-            await want(janitor, workload, again)
+        await want(janitor, workload, again)
 
-    janitor.start(look, what=f"{wanted}, should it come late")
+    janitor.start(partial(repeat_late, look), what=f"{wanted}, should it come late")
+
+
+async def repeat_late(work: Callable[[], Awaitable[None]]) -> None:
+    """Do work whenever the Engine may have done late what it was asked for."""
+    for pause in LATE_PAUSES:
+        await asyncio.sleep(pause)
+        await work()
 
 
 async def _reach(workload: Workload, wanted: Wanted) -> None:
@@ -103,7 +108,16 @@ async def _reach(workload: Workload, wanted: Wanted) -> None:
     if ref and stops and wanted.is_due():
         await workload.stop(ref, grace=wanted.grace)
     if ref and removes and wanted.is_due():
+        by_force = by_force or (wanted.late and await _runs_by_its_creation(workload, wanted, ref))
         await workload.remove(ref, force=by_force)
+
+
+async def _runs_by_its_creation(workload: Workload, wanted: Wanted, ref: str) -> bool:
+    """Tell whether what was created late runs, though nobody who is still there has started it."""
+    if wanted.object_id:
+        return False
+    observed = await workload.find(ref)
+    return observed is not None and observed.starts_itself
 
 
 async def _found(workload: Workload, wanted: Wanted) -> str:

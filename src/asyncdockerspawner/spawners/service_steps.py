@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncdockerspawner import errors, lifecycle
@@ -147,6 +148,9 @@ async def _files(spawner: SwarmSpawner, inputs: LaunchInputs) -> AsyncIterator[L
         async def discard() -> None:
             await asyncio.wait([making])
             await files.discard()
+            if files.answer_lost:
+                repeated = partial(lifecycle.repeat_late, files.discard)
+                server.engine.janitor.start(repeated, what=f"remove {what}, should they come late")
 
         # In a queue of its own: a second creation in this spawn need not wait for it.
         what = f"secrets of {server.owner.spawn_id}"

@@ -46,6 +46,10 @@ class Case:
         """The server in the Hub's database."""
         return self.world.user.orm_user.orm_spawners[""]
 
+    def die(self, exit_code: int) -> None:
+        """End the server's process by itself."""
+        self.world.site.workload.die(self.made, self.fake, exit_code)
+
     def configure(self, **options: Any) -> None:
         """Change the configuration, for spawners that are made from now on."""
         self.world.settings["config"].DockerSpawner.update(options)
@@ -100,7 +104,7 @@ class Case:
         if set(state["in_flight"]) - {"*", "GET /events"}:
             await asyncio.sleep(0.04)
             return await self.quiet()
-        return _containers(state)
+        return self.world.site.objects.state_of_all(self.fake)
 
     def _under_way(self) -> list[str]:
         found: list[str] = []
@@ -116,17 +120,14 @@ class Case:
     def holds_nothing(self) -> None:
         """Fail where something of a server that is over is still held."""
         for engine in engines_of(self.fake.url):
+            slots = (engine.start_slots, engine.swarm_slots)
             held = {
-                "places": engine.start_slots._in_use + engine.start_slots.waiting,
+                "places": sum(each._in_use + each.waiting for each in slots),
                 "pulls": len(engine.pulls._shared),
                 "followers": sum(len(watch._followers) for watch in engine._watches.values()),
                 "waiters": sum(len(watch._exit_events) for watch in engine._watches.values()),
             }
             assert not any(held.values()), f"still held: {held}"
-
-
-def _containers(state: Json) -> dict[str, bool]:
-    return {each["Id"]: each["State"]["Running"] for each in state["containers"]}
 
 
 def _short(found: Mapping[str, bool]) -> dict[str, str]:

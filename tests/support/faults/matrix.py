@@ -49,6 +49,8 @@ QUICK: Mapping[str, Any] = {
     "client.containers.START_TIMEOUT": 0,
     "client.containers.STOP_TIMEOUT": 0,
     "client.containers.REMOVE_TIMEOUT": 0.5,
+    "client.tasks.LOGS_TIMEOUT": 0.5,
+    "client.tasks.IDLE_TIMEOUT": 0.5,
     "engine.janitor.RETRY_PAUSES": (0.05, 0.1),
     "images.pulls.GRACE_SECONDS": 0.05,
     "images.pulls.RETRY_PAUSES": (0.05,),
@@ -59,11 +61,15 @@ QUICK: Mapping[str, Any] = {
     "lifecycle.cleanup.SWEEP_SECONDS": 1.0,
     "lifecycle.obtain.LOST_SECONDS": 0.05,
     "lifecycle.obtain.REMOVAL_TRIES": 5,
+    "lifecycle.placement.LOOK_SECONDS": 0.05,
     "lifecycle.readiness.LOOK_SECONDS": 0.5,
     "lifecycle.readiness.BLIND_SECONDS": 0.2,
     "lifecycle.reconcile.GRACE_SECONDS": 0.1,
+    "workloads.service.source.SHORTEST": 0.5,
 }
 """What the package waits for in seconds, here in fractions of one."""
+SWARM = {"services", "tasks", "nodes", "secrets", "configs"}
+"""Routes of a swarm's manager."""
 RECORDINGS = 3
 """So often an operation is watched before faults are aimed at its requests."""
 SHARE = int(os.environ.get("FAULT_MATRIX_SHARE", "4"))
@@ -93,15 +99,29 @@ class Fault:
         fake.rule(step.method, step.path, **self.words(step))
 
     def is_last_word(self, step: Step) -> bool:
-        """Tell whether the Engine says that a container is gone, or will not be: then it may be left."""
-        gone = self.words is not_found and step.route.startswith("/containers/{")
-        return gone or (self.lasting and step.method == "DELETE" and "status" in self.words(step))
+        """Tell whether the Engine says that an object is gone, or will not be: then it may be left.
+
+        Of a service, nobody can say what is to go where the manager refuses to tell of it.
+        """
+        gone = self.words is not_found and step.route.startswith(("/containers/{", "/services/{"))
+        decides = step.method == "DELETE" or step.route in {"/services/{ref}", "/tasks", "/nodes"}
+        return gone or (self.lasting and decides and "status" in self.words(step))
 
 
 def not_found(step: Step) -> Json:
     """404, in the words that go with the route."""
+    if (kind := step.route.split("/")[1]) in SWARM:
+        return {"status": 404, "message": f"{kind.removesuffix('s')} it not found"}
     what = "image" if "image" in step.route or step.route.endswith("create") else "container"
     return {"status": 404, "message": f"No such {what}: it"}
+
+
+def taken(step: Step) -> Json:
+    """409, in the words that go with the route."""
+    if (kind := step.route.split("/")[1]) in SWARM:
+        what = f"name conflicts with an existing object: {kind.removesuffix('s')} it already exists"
+        return {"status": 409, "message": f"rpc error: code = AlreadyExists desc = {what}"}
+    return {"status": 409, "message": TAKEN}
 
 
 def _words(**words: Any) -> Words:
@@ -133,7 +153,7 @@ FAULTS = [
         answers_too_late=_words(delay_after=IMPATIENT + LATE),
         error_500=_words(status=500, message="out of cheese"),
         error_404=not_found,
-        name_taken=_words(status=409, message=TAKEN),
+        name_taken=taken,
         removal=_words(status=409, message="removal of container it is already in progress"),
     ),
 ]
@@ -238,6 +258,7 @@ class Bed:
         """Give the operation its beginning, in a fresh world."""
         place = await self.places.get()
         place.fake.reset()
+        place.first.site.workload.prepare(place.fake)
         case = Case(place.fake, place.world(operation), place.restarted)
         try:
             async with asyncio.timeout(PATIENCE):

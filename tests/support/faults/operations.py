@@ -237,7 +237,7 @@ class Watch(Adopt):
 
     async def finish(self, case: Case) -> None:
         # Whatever has happened to the watch: an end is noticed.
-        case.fake.die(case.made, 5)
+        case.die(5)
         await case.told.wait()
         await case.stop()
 
@@ -248,7 +248,7 @@ class Death(Watch):
     name = "death"
 
     async def act(self, case: Case) -> None:
-        case.fake.die(case.made, 5)
+        case.die(5)
         await asyncio.sleep(A_WHILE)
 
     def running(self, case: Case, outcome: BaseException | None) -> set[str]:
@@ -266,10 +266,12 @@ class OwedStop(Stop):
     """A stop that an earlier process could not do is done."""
 
     name = "owed-stop"
+    lasts: ClassVar[float] = A_WHILE
+    """Seconds in which all that it takes has been asked."""
 
     async def prepare(self, case: Case) -> None:
         await super().prepare(case)
-        case.fake.rule("POST", "/stop$", status=500, message="not now")
+        case.fake.rule(*case.world.site.workload.ending, status=500, message="not now")
         await case.stop()
         await case.quiet()
         case.fake.clear_rules()
@@ -277,7 +279,7 @@ class OwedStop(Stop):
 
     async def act(self, case: Case) -> None:
         case.look_around()
-        await asyncio.sleep(A_WHILE)
+        await asyncio.sleep(self.lasts)
 
 
 class OwedStopAndKeep(OwedStop):
@@ -307,4 +309,57 @@ OPERATIONS: list[Operation] = [
     Start(), StartToKeep(), StartInFull(), StartDying(), StartOverOld(), Resume(), Recreate(),
     RecreateBesides(), Stop(), StopAndKeep(), StopAfterRestart(), Adopt(), AdoptByName(), Watch(), Death(),
     OwedStop(), OwedStopAndKeep(), Leftover(),
+]  # fmt: skip
+
+
+class StartService(Start):
+    """A server is started as a service."""
+
+    def bearable(self, case: Case, outcome: BaseException | None, *, final: bool) -> bool:
+        # While the manager does not answer, the Hub's own patience with the start ends it.
+        return isinstance(outcome, TimeoutError) or super().bearable(case, outcome, final=final)
+
+
+class StartServiceInFull(StartService):
+    """A service is started with all that may go with it."""
+
+    name = "start-in-full"
+    options: ClassVar[Json] = {
+        "volumes": {"v-{username}": "/w"},
+        "secrets": {"key.pem": "hidden"},
+        "resolve_image": True,
+    }
+
+
+class OwedRemoval(OwedStop):
+    """A removal of a service that an earlier process could not do is done."""
+
+    name = "owed-removal"
+    begins = "DELETE /services/{ref}"
+    # Its processes are waited for first.
+    lasts = 2 * A_WHILE
+
+
+class LeftoverService(Leftover):
+    """What a start that was cut off has left of services is cleared away."""
+
+    begins = "DELETE /services/{ref}"
+    lasts = 2 * A_WHILE
+
+
+class StartOverOldService(StartOverOld, StartService):
+    """A service is started where one of an earlier process, which nobody remembers, has the name."""
+
+    begins = "POST /services/create"
+
+
+class StartDyingService(StartDying):
+    """A service is started that dies before it answers."""
+
+    begins = "POST /services/create"
+
+
+OPERATIONS_OF_SERVICES: list[Operation] = [
+    StartService(), StartServiceInFull(), StartDyingService(), StartOverOldService(), Stop(),
+    StopAfterRestart(), Adopt(), AdoptByName(), Watch(), Death(), OwedRemoval(), LeftoverService(),
 ]  # fmt: skip

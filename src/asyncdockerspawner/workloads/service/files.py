@@ -48,7 +48,9 @@ class FilesOfASpawn:
     def __init__(self, client: Client, owner: labels.Owner) -> None:
         self._client = client
         self._labels = labels.ownership_labels_of(owner)
-        self._made: list[tuple[swarm_files.SwarmFiles, str]] = []
+        self._named: list[tuple[swarm_files.SwarmFiles, str]] = []
+        self.answer_lost = False
+        """The swarm may make one of them late."""
 
     async def make(self, wanted: FilesWanted) -> FilesMade:
         """Make them. Raises EngineError; what was made by then, or may have been, is remembered."""
@@ -59,14 +61,18 @@ class FilesOfASpawn:
 
     async def discard(self) -> None:
         """Remove what was made, but for what a service uses: that goes with it."""
-        for verbs, name in self._made:
+        for verbs, name in self._named:
             await _remove(verbs, name)
 
     async def _make(self, verbs: swarm_files.SwarmFiles, wanted: FileWanted) -> SwarmFile:
         name = f"{labels.PREFIX}{uuid.uuid4().hex}"
         # Before its answer, which may be lost.
-        self._made.append((verbs, name))
-        made = await verbs.create(name, wanted.data, self._labels)
+        self._named.append((verbs, name))
+        try:
+            made = await verbs.create(name, wanted.data, self._labels)
+        except (errors.EngineLost, errors.EngineTimeout):
+            self.answer_lost = True
+            raise
         return SwarmFile(
             id=made, name=name, target=wanted.target, uid=wanted.uid, gid=wanted.gid, mode=wanted.mode
         )
