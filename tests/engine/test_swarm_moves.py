@@ -118,3 +118,18 @@ async def test_a_swarm_that_is_given_no_time_still_has_a_moment(
     spawner = await spawning
     assert await spawner.poll() is None
     await world.user.stop("")
+
+
+async def test_a_server_has_ended_also_where_the_swarm_keeps_no_task_that_has(
+    make_services: Sites, swarm: FakeSwarm
+) -> None:
+    world = make_services()
+    spawner = await world.spawn()
+    told = asyncio.Event()
+    spawner.add_poll_callback(told.set)
+    swarm.die(spawner.object_name, 0)
+    swarm.forget_tasks(spawner.object_name)
+    await asyncio.wait_for(told.wait(), 10)
+    assert await spawner.poll() == 0
+    await world.user.stop("")
+    assert swarm.state()["services"] == []

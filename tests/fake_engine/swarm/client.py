@@ -59,6 +59,10 @@ class FakeSwarm:
         """End the processes of a service's tasks by themselves."""
         self._control("POST", f"swarm/tasks/{service}/die", {"exit_code": exit_code, "oom": oom})
 
+    def forget_tasks(self, service: str) -> None:
+        """Keep no task of a service, as `--task-history-limit 0` says of those that have ended."""
+        self._control("POST", f"swarm/tasks/{service}/forget", {})
+
     def populate(
         self,
         count: int,

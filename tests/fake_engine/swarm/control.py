@@ -26,6 +26,7 @@ class SwarmControl:
             web.post("/_fake/swarm/held", self.hold),
             web.post("/_fake/swarm/services", self.populate),
             web.post("/_fake/swarm/tasks/{ref}/die", self.die),
+            web.post("/_fake/swarm/tasks/{ref}/forget", self.forget),
         ]
 
     async def set_mode(self, request: web.Request) -> web.Response:
@@ -76,4 +77,11 @@ class SwarmControl:
             if task.container is not None and task.node is not None and task.container.running:
                 code, oom = int(body["exit_code"]), bool(body.get("oom"))
                 await lifetime.die(task.node.engine, task.container, code, oom=oom)
+        return answer(None)
+
+    async def forget(self, request: web.Request) -> web.Response:
+        """A service's tasks are kept no longer, as `--task-history-limit 0` says of those that have ended."""
+        service = self._swarm.find_service(request.match_info["ref"])
+        for task in self._swarm.tasks_of(service):
+            self._swarm.tasks.pop(task.id, None)
         return answer(None)

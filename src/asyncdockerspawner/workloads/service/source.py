@@ -110,6 +110,7 @@ class ServiceSource:
         service = await self._client.services.inspect(object_id)
         if service is None:
             self._ingress.pop(object_id, None)
+            self._swarm.forget(object_id)
             return None
         tasks = await self._swarm.tasks_of(service)
         return self._read(object_id, service, tasks, await self._swarm.nodes_of(tasks))
@@ -162,7 +163,7 @@ class ServiceSource:
     ) -> Observed:
         if service is not None and (ports := read.ingress_of(service)):
             self._ingress[service_id] = ports
-        return read.observed(service_id, service, tasks, nodes, self._ingress.get(service_id))
+        return self._swarm.read_service(service_id, service, tasks, nodes, self._ingress.get(service_id))
 
 
 def hint(event: SwarmEvent) -> Hint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from asyncdockerspawner import errors
@@ -12,8 +13,8 @@ from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.errors import PullReason
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.observed import Observed
-from asyncdockerspawner.workloads.service import read
+from asyncdockerspawner.workloads.observed import Observed, Phase
+from asyncdockerspawner.workloads.service import read, words
 
 Filters = Mapping[str, Sequence[str]]
 UNRESOLVED_SECONDS = 60.0
@@ -41,6 +42,8 @@ class Swarm:
         """Image → when its registry could not be asked."""
         self.nodes: Mapping[str, read.Node] = {}
         """Id → node, as of the last time that somebody asked."""
+        self._with_tasks = set[str]()
+        """Services that were seen with a task."""
         self.files_left = set[str]()
         """Spawns of which secrets or configs may be left, as the removal of their service was cut off."""
         self.removals = set[str]()
@@ -68,7 +71,28 @@ class Swarm:
     async def observed(self, service: JsonObject) -> Observed:
         """Read the body of `GET /services/ID`, with the service's tasks, which tell how it is."""
         tasks = await self.tasks_of(service)
-        return read.observed(str(service["ID"]), service, tasks, await self.nodes_of(tasks))
+        return self.read_service(str(service["ID"]), service, tasks, await self.nodes_of(tasks))
+
+    def read_service(
+        self,
+        service_id: str,
+        service: JsonObject | None,
+        tasks: Sequence[JsonObject],
+        nodes: Mapping[str, read.Node],
+        ingress: read.Ports | None = None,
+    ) -> Observed:
+        """Read a service as `read.observed` does; one that had a task, and has none now, has ended."""
+        found = read.observed(service_id, service, tasks, nodes, ingress)
+        if tasks:
+            self._with_tasks.add(service_id)
+        # Some swarms keep no task that has ended: `--task-history-limit 0`.
+        elif found.runs and service_id in self._with_tasks:
+            return replace(found, phase=Phase.ENDED, last_exit=words.FORGOTTEN)
+        return found
+
+    def forget(self, service_id: str) -> None:
+        """Hear that a service is gone."""
+        self._with_tasks.discard(service_id)
 
     async def nodes_of(self, tasks: Sequence[JsonObject]) -> Mapping[str, read.Node]:
         """Return the nodes, with all that these tasks are on as far as the swarm has them."""

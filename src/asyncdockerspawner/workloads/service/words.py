@@ -139,6 +139,13 @@ _REFUSALS = (
 _NON_ZERO = re.compile(r"(?:task: )?non-zero exit \(-?\d+\)(?:: )?")
 
 
+FORGOTTEN = ExitStatus(
+    code=0,
+    cause="has ended, and the swarm has kept no word of how",
+    cure="`docker swarm update --task-history-limit 5` has it keep that for a while.",
+)
+
+
 def waiting(state: str, err: str) -> Told:
     """Tell what a task waits for that does not run yet; `state` is "" where there is no task yet."""
     step = _STEPS.get(state, _FIRST)

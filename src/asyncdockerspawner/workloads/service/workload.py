@@ -151,6 +151,7 @@ class ServiceWorkload:
         filters = await self._filters_beyond(service)
         await self._remove_with_files(service_id, spawn_id)
         await self._until_gone(service, filters)
+        self._swarm.forget(service_id)
         if self._told is not None:
             self._told.heard.removed(service_id)
         self._log("Removed", _name(service), service_id, begin)
