@@ -341,7 +341,7 @@ def faults(session: nox.Session) -> None:
     """Let every fault hit every request of every operation; the usual tests try a quarter of them."""
     install(session, "test")
     session.env["FAULT_MATRIX_SHARE"] = "1"
-    run_tests(session, "tests/engine/test_fault_matrix.py")
+    run_tests(session, "tests/engine/test_fault_matrix.py", "tests/engine/test_fault_matrix_services.py")
 
 
 @nox.session

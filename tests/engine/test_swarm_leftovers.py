@@ -11,9 +11,9 @@ import pytest
 from tornado import web
 
 from asyncdockerspawner import SwarmSpawner
-from tests.engine.test_swarm_spawner import Sites, doomed
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
+from tests.support.service_worlds import Sites, doomed
 from tests.support.site import Site
 from tests.support.waiting import until
 from tests.support.world import MakeWorld

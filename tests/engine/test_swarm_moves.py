@@ -8,9 +8,9 @@ import pytest
 from tornado import web
 
 from asyncdockerspawner.lifecycle import placement
-from tests.engine.test_swarm_spawner import Sites, _host
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
+from tests.support.service_worlds import Sites, host_of
 from tests.support.waiting import until
 from tests.support.world import MakeWorld
 
@@ -36,7 +36,7 @@ async def test_a_server_whose_move_is_refused_is_reported(
     told = asyncio.Event()
     spawner.add_poll_callback(told.set)
     fake.rule("POST", "/update$", status=400, message="invalid")
-    swarm.change_node(_host(swarm, spawner), state="down")
+    swarm.change_node(host_of(swarm, spawner), state="down")
     await asyncio.wait_for(told.wait(), 10)
     assert await spawner.poll() == 125
     await world.user.stop("")
@@ -48,7 +48,7 @@ async def test_a_moved_server_for_which_there_is_no_node_is_given_up_after_a_whi
 ) -> None:
     world = make_services(on_node_loss="move", placement_timeout=0.5)
     spawner = await world.spawn()
-    host = _host(swarm, spawner)
+    host = host_of(swarm, spawner)
     swarm.change_node("worker" if host == "manager" else "manager", availability="drain")
     swarm.change_node(host, state="down")
     await until(lambda: len(swarm.tasks(spawner.object_name)) == 2)
@@ -71,7 +71,7 @@ async def test_a_server_is_moved_once_though_the_answer_was_lost(
     spawner = await world.spawn()
     before = spawner.server.url
     fake.rule("POST", "/update$", reset_after=True, times=1)
-    swarm.change_node(_host(swarm, spawner), state="down")
+    swarm.change_node(host_of(swarm, spawner), state="down")
     await until(lambda: spawner.server.url != before)
     await spawner.engine.janitor.settled(spawner.object_name)
     assert len(fake.requests("POST", "/services/{ref}/update")) == 1

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner import SwarmSpawner
-from tests.engine.test_swarm_spawner import Sites
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
+from tests.support.service_worlds import Sites
 from tests.support.waiting import until
 from tests.support.world import MakeWorld, World
 

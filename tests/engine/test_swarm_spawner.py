@@ -12,9 +12,10 @@ from asyncdockerspawner import SwarmSpawner
 from asyncdockerspawner.lifecycle import placement
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
+from tests.support.service_worlds import Sites, doomed, host_of
 from tests.support.site import Site
 from tests.support.waiting import until
-from tests.support.world import MakeWorld, World
+from tests.support.world import MakeWorld
 
 pytestmark = pytest.mark.fake_engine
 
@@ -23,19 +24,6 @@ pytestmark = pytest.mark.fake_engine
 def swarm(fake: FakeEngine) -> FakeSwarm:
     fake.swarm.become("manager")
     return fake.swarm
-
-
-class Sites:
-    """Makes worlds whose servers are services."""
-
-    def __init__(self, make: MakeWorld) -> None:
-        self._make = make
-
-    def __call__(self, **options: Any) -> World:
-        values: dict[str, Any] = {"pull_policy": "skip", "use_internal_ip": False, "resolve_image": False}
-        world = self._make(**values, **options)
-        world.settings["spawner_class"] = SwarmSpawner
-        return world
 
 
 @pytest.fixture
@@ -238,7 +226,7 @@ async def test_a_server_whose_node_is_lost_is_reported(make_services: Sites, swa
     spawner = await world.spawn()
     told = asyncio.Event()
     spawner.add_poll_callback(told.set)
-    swarm.change_node(_host(swarm, spawner), state="down")
+    swarm.change_node(host_of(swarm, spawner), state="down")
     await asyncio.wait_for(told.wait(), 10)
     await world.user.stop("")
     assert "is down" in spawner._user_server.record.last_end
@@ -250,11 +238,11 @@ async def test_a_server_whose_node_is_lost_goes_on_at_another_with_move(
 ) -> None:
     world = make_services(on_node_loss="move")
     spawner = await world.spawn()
-    before = spawner.server.url, _host(swarm, spawner)
+    before = spawner.server.url, host_of(swarm, spawner)
     swarm.change_node(before[1], state="down")
     await until(lambda: spawner.server.url != before[0])
     assert await spawner.poll() is None
-    assert _host(swarm, spawner) != before[1]
+    assert host_of(swarm, spawner) != before[1]
     await world.user.stop("")
     assert swarm.state()["services"] == []
 
@@ -264,7 +252,7 @@ async def test_a_server_with_files_on_its_node_is_not_moved(make_services: Sites
     spawner = await world.spawn()
     told = asyncio.Event()
     spawner.add_poll_callback(told.set)
-    swarm.change_node(_host(swarm, spawner), state="down")
+    swarm.change_node(host_of(swarm, spawner), state="down")
     await asyncio.wait_for(told.wait(), 10)
     await world.user.stop("")
     assert "its files are on that node alone" in spawner._user_server.record.last_end
@@ -352,13 +340,6 @@ async def test_who_overrides_docker_sees_and_changes_what_is_created(
     assert (state["services"], state["secrets"]) == ([], [])
 
 
-def _host(swarm: FakeSwarm, spawner: Any) -> str:
-    """The host name of the node that runs the spawner's newest task."""
-    newest = max(swarm.tasks(spawner.object_name), key=lambda each: str(each["CreatedAt"]))
-    nodes = swarm.state()["nodes"]
-    return str(next(each["Description"]["Hostname"] for each in nodes if each["ID"] == newest["NodeID"]))
-
-
 async def test_a_service_that_dockerspawner_has_made_is_adopted(
     make_services: Sites, swarm: FakeSwarm, fake_site: Site, name: str
 ) -> None:
@@ -397,19 +378,6 @@ async def test_a_service_without_our_label_is_removed_but_never_changed(
     assert service["Spec"]["Mode"] == {"Replicated": {"Replicas": 1}}
     await workload.remove(theirs, force=True)
     assert swarm.state()["tasks"] == []
-
-
-async def doomed(make_services: Sites, swarm: FakeSwarm, **options: Any) -> tuple[World, str]:
-    """Return a world with a user whose volume is on the worker, and that volume's name."""
-    swarm.change_node("manager", availability="drain")
-    world = make_services(
-        volumes={"{prefix}-{username}": "/home"}, delete_volumes_on_user_delete=True, **options
-    )
-    await world.spawn()
-    await world.user.stop("")
-    swarm.change_node("manager", availability="active")
-    (volume,) = swarm.state()["volumes"]["worker"]
-    return world, volume
 
 
 async def test_a_volume_on_another_node_is_removed_by_a_short_service_there(
