@@ -65,7 +65,8 @@ AT_ONCE = 5
 EVERYWHERE = ["client_*", "docker_py*", "fake_engine_answers", "lifecycle*"]
 """What is tested over each Engine: files of tests/engine."""
 WITHOUT_A_REAL_ENGINE = [
-    "lifecycle*", "lone_spawn", "readiness_probe", "reconcile", "start_slot_limits", "watch_stream",
+    "lifecycle*", "lone_spawn", "readiness_probe", "reconcile", "service_source", "start_slot_limits",
+    "swarm_*", "watch_stream",
 ]  # fmt: skip
 """What is tested with a newer Python too: files of tests/engine."""
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]

@@ -258,32 +258,6 @@ async def test_a_server_with_files_on_its_node_is_not_moved(make_services: Sites
     assert "its files are on that node alone" in spawner._user_server.record.last_end
 
 
-async def test_a_hub_that_starts_again_finds_its_services(make_services: Sites, swarm: FakeSwarm) -> None:
-    world = make_services()
-    await world.spawn()
-    world = world.restarted()
-    spawner = world.new_spawner()
-    world.user.spawners[""] = spawner
-    assert await spawner.poll() is None
-    assert (await spawner.get_url()).startswith("http://")
-    await spawner.stop()
-    assert swarm.state()["services"] == []
-
-
-async def test_what_a_hub_has_left_of_secrets_is_removed_when_it_starts_again(
-    make_services: Sites, swarm: FakeSwarm, fake_site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("asyncdockerspawner.lifecycle.reconcile.GRACE_SECONDS", 0)
-    marks = {"asyncdockerspawner.hub": fake_site.hub_id, "asyncdockerspawner.spawn": "long-ago"}
-    body = {"Name": "left", "Data": "eA==", "Labels": marks}
-    fake_site.http.post("/secrets/create", json=body).raise_for_status()
-    world = make_services(secrets={"key": "x"})
-    await world.spawn()
-    await until(lambda: len(swarm.state()["secrets"]) == 1)
-    assert swarm.state()["secrets"][0]["Labels"]["asyncdockerspawner.spawn"] != "long-ago"
-    await world.user.stop("")
-
-
 async def test_an_engine_that_manages_no_swarm_is_told_with_what_to_do(
     make_services: Sites, swarm: FakeSwarm
 ) -> None:
@@ -338,46 +312,6 @@ async def test_who_overrides_docker_sees_and_changes_what_is_created(
     await world.user.stop("")
     state = swarm.state()
     assert (state["services"], state["secrets"]) == ([], [])
-
-
-async def test_a_service_that_dockerspawner_has_made_is_adopted(
-    make_services: Sites, swarm: FakeSwarm, fake_site: Site, name: str
-) -> None:
-    world = make_services()
-    spawner = await world.spawn()
-    (made,) = swarm.state()["services"]
-    await world.user.stop("")
-    spec = made["Spec"]
-    template = spec["TaskTemplate"]
-    # It labels nothing of its own, and lets the swarm start again what has ended.
-    container = {**template["ContainerSpec"], "Labels": {}, "Secrets": [], "Configs": []}
-    template = {**template, "ContainerSpec": container, "RestartPolicy": {"Condition": "any"}}
-    body = {**spec, "Labels": {}, "TaskTemplate": template}
-    theirs = fake_site.http.post("/services/create", json=body).raise_for_status().json()["ID"]
-    world.user.orm_user.orm_spawners[""].state = {"object_id": theirs, "object_name": name}
-    world = world.restarted()
-    spawner = world.new_spawner()
-    world.user.spawners[""] = spawner
-    await until(lambda: [each["Status"]["State"] for each in swarm.tasks(name)] == ["running"])
-    assert await spawner.poll() is None
-    assert (await spawner.get_url()).startswith("http://")
-    assert await spawner.poll() is None
-    await spawner.stop()
-    assert swarm.state()["services"] == []
-
-
-async def test_a_service_without_our_label_is_removed_but_never_changed(
-    make_services: Sites, swarm: FakeSwarm, fake_site: Site, name: str
-) -> None:
-    body = {"Name": name, "TaskTemplate": {"ContainerSpec": {"Image": "stub:1"}}}
-    theirs = fake_site.http.post("/services/create", json=body).raise_for_status().json()["ID"]
-    workload = make_services().new_spawner()._managed.workload
-    assert not await workload.move(theirs)
-    await workload.stop(theirs)
-    (service,) = swarm.state()["services"]
-    assert service["Spec"]["Mode"] == {"Replicated": {"Replicas": 1}}
-    await workload.remove(theirs, force=True)
-    assert swarm.state()["tasks"] == []
 
 
 async def test_a_volume_on_another_node_is_removed_by_a_short_service_there(
