@@ -144,3 +144,15 @@ async def test_a_task_is_not_read_anew_as_long_as_it_and_its_node_are_as_they_we
     fake.swarm.change_node("worker", state="down")
     later = by_name(await source.list("h", ()))
     assert sorted(each.phase.name for each in later.values()) == ["ENDED", "RUNNING"]
+
+
+async def test_a_removed_service_whose_task_is_on_a_lost_node_is_in_no_list(
+    source: ServiceSource, client: Client, fake: FakeEngine
+) -> None:
+    spec = services.spec("name1", marks(1), task={"Placement": {"Constraints": ["node.hostname==worker"]}})
+    made = await client.services.create(spec)
+    await services.task_in(client, marks(1), "running")
+    fake.swarm.change_node("worker", state="down")
+    await client.services.remove(made)
+    assert await services.tasks(client, marks(1))
+    assert await source.list("h", ()) == []

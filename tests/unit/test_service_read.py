@@ -242,6 +242,11 @@ def test_what_is_on_a_node_that_is_down_does_not_live() -> None:
     assert read.lives(task("pending", node=""), NODES)
 
 
+def test_a_task_that_is_to_go_is_told_from_one_that_has_only_ended() -> None:
+    assert read.is_removed(task("running", desired="remove"))
+    assert not read.is_removed(task("running", desired="shutdown"))
+
+
 def test_a_task_is_asked_about_at_its_node_where_that_can_answer() -> None:
     assert read.is_reached(task("running"), NODES)
     assert not read.is_reached(task("running", node="n2"), NODES)

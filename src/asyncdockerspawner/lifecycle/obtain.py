@@ -148,7 +148,8 @@ async def _found_by_name(server: Server) -> Observed | None:
     except errors.KeptForAnother as exc:
         observed = exc.observed
         free = server.engine.claims.unclaimed([observed], but_by=server)
-        if observed.runs or not free:
+        # A service is never given another name.
+        if observed.runs or observed.starts_itself or not free:
             raise
         name = await _set_aside(server, observed)
         server.log.warning("%s It does not run and is now called %s.", exc.advice, name)

@@ -82,6 +82,11 @@ def has_failed(task: JsonObject) -> bool:
     return _state(task) in _FAILED
 
 
+def is_removed(task: JsonObject) -> bool:
+    """Tell whether a task is to go; on a node that is down it stays in lists for a day, with no service."""
+    return _desired(task) == "remove"
+
+
 def lives(task: JsonObject, nodes: Mapping[str, Node]) -> bool:
     """Tell whether something of a task may still run; what is on a node that is down counts as gone."""
     at = nodes.get(str(task.get("NodeID") or ""))

@@ -135,6 +135,8 @@ class ServiceSource:
         async with self._client.tasks.one_by_one(wanted) as tasks:
             async for task in in_pieces(tasks):
                 number += 1
+                if read.is_removed(task):
+                    continue
                 service_id = str(task.get("ServiceID") or "")
                 if service_id not in found:
                     found[service_id] = _Newest()
