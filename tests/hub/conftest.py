@@ -114,9 +114,11 @@ async def make_hub(
         # A service is always removed.
         values |= {"remove": True} if swarm is None else swarm_values(swarm)
         lines = [f"c.DockerSpawner.{key} = {value!r}" for key, value in {**values, **options}.items()]
+        # A real server on a busy machine takes longer than the Hub's usual half minute.
+        patience = ["c.Spawner.http_timeout = 80"] if "singleuser" in str(options.get("image")) else []
         process = HubProcess(
             tmp_path / hub_id,
-            config="\n".join([*lines, config, ""]),
+            config="\n".join([*patience, *lines, config, ""]),
             cleanup_servers=cleanup_servers,
             preloaded=True,
             spawner_class="docker" if swarm is None else "asyncdockerspawner.SwarmSpawner",
