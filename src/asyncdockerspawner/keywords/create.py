@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,11 @@ def env_strings(value: Any, option: str = f"{OPTION}.environment") -> list[str]:
         return [text(name) if item is None else f"{name}={text(item)}" for name, item in value.items()]
     except UnicodeDecodeError as exc:
         raise BadOption(f"{option} has bytes that are no UTF-8.") from exc
+
+
+def environment_of(entries: Iterable[Any] | None) -> dict[str, str]:
+    """Read an environment that is written as the Engine has it; a name without a value has an empty one."""
+    return dict(str(entry).partition("=")[::2] for entry in entries or ())
 
 
 def command_words(value: Any, option: str) -> list[str]:

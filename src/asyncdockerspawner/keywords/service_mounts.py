@@ -129,6 +129,17 @@ def _checked(mount: JsonObject, option: str) -> JsonObject:
     return mount
 
 
+def is_local_volume(mount: Mapping[str, Any]) -> bool:
+    """Tell whether a mount, as the Engine has it, is of a volume that lives on one node.
+
+    The Engine's own driver keeps it on its machine; with options it may mount what other nodes have
+    too, such as NFS.
+    """
+    driver = (mount.get("VolumeOptions") or {}).get("DriverConfig") or {}
+    plain = driver.get("Name") in {None, "", "local"} and not driver.get("Options")
+    return plain and mount.get("Type") == "volume" and bool(mount.get("Source"))
+
+
 def _of_tmpfs(path: str, options: str, option: str) -> JsonObject:
     mount: JsonObject = {"Type": "tmpfs", "Target": path}
     part: JsonObject = {}

@@ -10,12 +10,12 @@ from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.binds import bind_strings, is_volume, join_binds
 from asyncdockerspawner.keywords.convert import port_key
-from asyncdockerspawner.keywords.create import create_config, env_strings, healthcheck
+from asyncdockerspawner.keywords.create import create_config, env_strings, environment_of, healthcheck
 from asyncdockerspawner.keywords.host import OPTION, host_config
 from asyncdockerspawner.keywords.limits import cpu_quota
 from asyncdockerspawner.keywords.merge import deep_merge
 from asyncdockerspawner.keywords.mount import engine_mounts
-from asyncdockerspawner.workloads.container import drift, read
+from asyncdockerspawner.workloads.container import drift
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.ports import is_shared
 
@@ -59,7 +59,7 @@ class ContainerBody:
     @property
     def environment(self) -> dict[str, str]:
         """The container's environment."""
-        return read.environment_of(self.document.get("Env"))
+        return environment_of(self.document.get("Env"))
 
     @property
     def volume_driver(self) -> str:

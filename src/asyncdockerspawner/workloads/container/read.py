@@ -12,6 +12,7 @@ from typing import Any
 
 from asyncdockerspawner.client import events
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords.create import environment_of
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads import ports
 from asyncdockerspawner.workloads.exit_status import ExitStatus
@@ -138,11 +139,6 @@ def networks(settings: JsonObject) -> dict[str, str]:
 def network_settings(document: JsonObject) -> JsonObject:
     """Return the `NetworkSettings` of an inspected container."""
     return document.get("NetworkSettings") or {}
-
-
-def environment_of(entries: Iterable[Any] | None) -> dict[str, str]:
-    """Read an environment that is written as `NAME=value`."""
-    return dict(str(entry).partition("=")[::2] for entry in entries or ())
 
 
 def command_of_image(document: JsonObject) -> list[str]:

@@ -11,10 +11,11 @@ from typing import Any
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import service, service_host, service_parts
-from asyncdockerspawner.keywords.create import env_strings, healthcheck
+from asyncdockerspawner.keywords.create import env_strings, environment_of, healthcheck
 from asyncdockerspawner.keywords.limits import BILLIONTHS, whole_number
 from asyncdockerspawner.keywords.merge import Joins, deep_merge, without_empty
 from asyncdockerspawner.keywords.service_mounts import (
+    is_local_volume,
     mounts_of_binds,
     service_mounts,
     target_of,
@@ -70,7 +71,7 @@ class ServiceBody:
     @property
     def environment(self) -> dict[str, str]:
         """The server's environment."""
-        return dict(str(entry).partition("=")[::2] for entry in self._container.get("Env") or ())
+        return environment_of(self._container.get("Env"))
 
     @property
     def volume_driver(self) -> str:
@@ -91,14 +92,8 @@ class ServiceBody:
         return (str(mount["Source"]) for mount in self._volumes() if not mount.get("VolumeOptions"))
 
     def local_volumes(self) -> Iterator[str]:
-        """Return the volumes that live on one node: the Engine's own driver keeps them on its machine.
-
-        With options it may be told to mount what other nodes have too, such as NFS.
-        """
-        for mount in self._volumes():
-            driver = (mount.get("VolumeOptions") or {}).get("DriverConfig") or {}
-            if driver.get("Name") in {None, "", "local"} and not driver.get("Options"):
-                yield str(mount["Source"])
+        """Return the volumes that live on one node."""
+        return (str(mount["Source"]) for mount in self._mounts if is_local_volume(mount))
 
     def bound_paths(self) -> Iterator[str]:
         """Return the paths of a node that it mounts."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords.create import environment_of
+from asyncdockerspawner.keywords.service_mounts import is_local_volume
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.exit_status import ExitStatus
 from asyncdockerspawner.workloads.moments import nanoseconds
@@ -132,7 +134,7 @@ def observed(
         restarts=sum(has_failed(each) for each in tasks if each is not known),
         last_change=nanoseconds(str((task.get("Status") or {}).get("Timestamp") or "")),
         image=str(spec.get("Image") or "").partition("@")[0],
-        environment=_environment(spec) if service is not None else None,
+        environment=environment_of(spec.get("Env")) if service is not None else None,
         network_mode="host" if "host" in networks else "",
         addresses=Addresses(networks=networks, published={**ports, **_host_ports(task, at.address)}),
         removal=True,
@@ -156,10 +158,6 @@ def _placement(spec: Mapping[str, Any], task: JsonObject, at: Node, phase: Phase
         cure=told.cure,
         node_is_lost=phase is Phase.ENDED and _node_is_lost(task, at),
     )
-
-
-def _environment(spec: Mapping[str, Any]) -> dict[str, str]:
-    return dict(str(entry).partition("=")[::2] for entry in spec.get("Env") or ())
 
 
 def ingress_of(service: JsonObject) -> dict[str, list[Binding]]:
@@ -202,11 +200,8 @@ def _node_is_lost(task: JsonObject, at: Node) -> bool:
 def _tied_to(spec: Mapping[str, Any]) -> Iterator[str]:
     """Return the sources of what is on one node alone: binds, and `local` volumes without options."""
     for mount in spec.get("Mounts") or ():
-        kind, source = mount.get("Type"), str(mount.get("Source") or "")
-        driver = (mount.get("VolumeOptions") or {}).get("DriverConfig") or {}
-        is_local = driver.get("Name") in {None, "", "local"} and not driver.get("Options")
-        if source and (kind == "bind" or (kind == "volume" and is_local)):
-            yield source
+        if is_local_volume(mount) or (mount.get("Type") == "bind" and mount.get("Source")):
+            yield str(mount["Source"])
 
 
 def _networks(task: JsonObject) -> dict[str, str]:
