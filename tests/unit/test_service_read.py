@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.exit_status import ExitStatus
+from asyncdockerspawner.workloads.exit_status import NOT_RUN, ExitStatus
 from asyncdockerspawner.workloads.observed import Addresses, Binding, Observed, Phase, poll_status
-from asyncdockerspawner.workloads.service import read, words
+from asyncdockerspawner.workloads.service import read
 from asyncdockerspawner.workloads.service.read import Node, observed
 
 OWNER = labels.Owner(hub_id="h", username="ann", servername="", spawn_id="s1")
@@ -97,7 +97,7 @@ def test_a_task_that_runs_is_running() -> None:
     [
         ("complete", "shutdown", 0),
         ("failed", "shutdown", 3),
-        ("rejected", "shutdown", words.NOT_RUN),
+        ("rejected", "shutdown", NOT_RUN),
         ("shutdown", "shutdown", 0),
         ("remove", "remove", 0),
         ("orphaned", "shutdown", 0),

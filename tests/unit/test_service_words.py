@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from asyncdockerspawner.workloads.exit_status import NOT_RUN
 from asyncdockerspawner.workloads.service import words
 
 SCHEDULER = {
@@ -89,7 +90,7 @@ def test_a_rejection_without_a_known_reason_is_told_as_it_is() -> None:
 def test_a_process_that_has_failed_is_told_by_its_exit_code() -> None:
     found = words.failed(3, "task: non-zero exit (3)", "two", rejected=False)
     assert (found.code, found.summary()) == (3, "exited with code 3")
-    assert words.failed(0, "starting container failed: odd", "", rejected=False).code == words.NOT_RUN
+    assert words.failed(0, "starting container failed: odd", "", rejected=False).code == NOT_RUN
 
 
 def test_an_end_that_somebody_has_asked_for_is_told_so() -> None:

@@ -8,7 +8,7 @@ import time
 from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle import readiness
 from asyncdockerspawner.lifecycle.server import Server
-from asyncdockerspawner.workloads.exit_status import ExitStatus
+from asyncdockerspawner.workloads.exit_status import NOT_RUN, ExitStatus
 from asyncdockerspawner.workloads.observed import Observed, Phase, Placement
 
 LOOK_SECONDS = 0.5
@@ -19,8 +19,6 @@ LEAST_SECONDS = 1.0
 """So long is always waited for a node."""
 TASK_TRIES = 20
 """So many looks until there is a new task."""
-ENDED_WITHOUT_A_PLACE = 125
-"""The exit code of a server that nothing runs any more, as docker gives it to what could not be run."""
 MOVE = "move"
 """The value of `on_node_loss` that has servers go on at other nodes."""
 
@@ -121,7 +119,7 @@ async def why_given_up(server: Server, observed: Observed) -> ExitStatus | None:
         return None
     place = now.placement or Placement()
     return ExitStatus(
-        code=ENDED_WITHOUT_A_PLACE,
+        code=NOT_RUN,
         cause=f"has ended, and the swarm has found no place to go on with it within {timeout:.0f} s: "
         f"it waits for {place.waits_for}",
         cure=place.cure,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -75,11 +76,7 @@ class ContainerPlace:
 
     def watch(self, engine: Engine) -> Watch:
         """Return the Engine's watch of this Hub; the first who asks has it compared with the database."""
-        spawner = self._spawner
-        watch = engine.watch(spawner.hub_id)
-        if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
-            watch.on_synced = reconciler(spawner, engine, watch, self.workload(engine)).begin
-        return watch
+        return compared(self._spawner, engine, engine.watch(self._spawner.hub_id), self.workload)
 
     def start_slots(self, engine: Engine) -> StartSlots:
         """Return the queue for the Engine's machine."""
@@ -92,8 +89,16 @@ class ContainerPlace:
         return ContainerWorkload(engine.client, Steps(spawner.log, known, spawner.image))
 
 
-def reconciler(spawner: Overridable, engine: Engine, watch: Watch, workload: Workload) -> Reconciler:
-    """Return what compares an Engine's objects with the Hub's database."""
+def compared(
+    spawner: Overridable, engine: Engine, watch: Watch, workload: Callable[[Engine], Workload]
+) -> Watch:
+    """Return a watch whose objects are compared with the Hub's database; who asks first sees to that."""
+    if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
+        watch.on_synced = _reconciler(spawner, engine, watch, workload(engine)).begin
+    return watch
+
+
+def _reconciler(spawner: Overridable, engine: Engine, watch: Watch, workload: Workload) -> Reconciler:
     session = records.session_of(spawner.orm_spawner)
     return Reconciler(
         hub_id=spawner.hub_id,

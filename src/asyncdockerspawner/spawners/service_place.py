@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncdockerspawner.hub import records
 from asyncdockerspawner.images.allowed import as_mapping
-from asyncdockerspawner.spawners.policy import reconciler
+from asyncdockerspawner.spawners.policy import compared
 from asyncdockerspawner.workloads.service.volumes import Removals
 from asyncdockerspawner.workloads.service.workload import ServiceWorkload, Told
 
@@ -30,11 +29,7 @@ class ServicePlace:
 
     def watch(self, engine: Engine) -> Watch:
         """Return the watch of this Hub's services; the first who asks has it compared with the database."""
-        spawner = self._spawner
-        watch = engine.service_watch(spawner.hub_id)
-        if watch.on_synced is None and records.is_in_database(spawner.orm_spawner):
-            watch.on_synced = reconciler(spawner, engine, watch, self.workload(engine)).begin
-        return watch
+        return compared(self._spawner, engine, engine.service_watch(self._spawner.hub_id), self.workload)
 
     def start_slots(self, engine: Engine) -> StartSlots:
         """Return the queue for the swarm's nodes."""

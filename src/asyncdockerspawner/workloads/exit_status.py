@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NOT_RUN = 125
+"""The exit code of what could not be run at all, as docker gives it."""
 _REASONS = {
-    125: "the Engine could not run the container",
+    NOT_RUN: "the Engine could not run the container",
     126: "the command cannot be executed",
     127: "command not found",
     137: "stopped by force, or the machine ran out of memory",

@@ -13,6 +13,8 @@ USUAL_PORT = 8888
 LOWEST, HIGHEST = 20_000, 32_000
 """Below what Linux gives to outgoing connections, so that none of those takes it first."""
 TRIES = 50
+_LOOPBACK = "127.0.0.1"
+_EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - read, never bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,16 @@ def told_in(environment: Mapping[str, str]) -> int | None:
         return urlsplit(environment.get("JUPYTERHUB_SERVICE_URL", "")).port
     except ValueError:
         return None
+
+
+def reachable(address: str, engine_host: str) -> str:
+    """Return where a port is reached that is published at an address, or at every one.
+
+    `engine_host` is the name under which the Hub reaches the Engine's machine.
+    """
+    chosen = engine_host if address in _EVERY_ADDRESS else address
+    # Some resolvers try ::1 first for this word, where Docker's proxy may not listen.
+    return _LOOPBACK if chosen == "localhost" else chosen
 
 
 def free_port(taken: Collection[int] = ()) -> int:

@@ -8,9 +8,6 @@ from asyncdockerspawner.errors import NoAddressYet, NoEndpoint
 from asyncdockerspawner.workloads import ports
 from asyncdockerspawner.workloads.observed import Addresses, Binding, Observed, Phase
 
-_LOOPBACK = "127.0.0.1"
-_EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - read, never bound
-
 
 def resolve(
     observed: Observed, *, port: int, network_name: str, use_internal_ip: bool, engine_host: str
@@ -21,7 +18,7 @@ def resolve(
     """
     if observed.network_mode == "host":
         # Nothing is published and no address is its own: the server listens on the machine itself.
-        return _reachable("", engine_host), ports.told_in(observed.environment or {}) or port
+        return ports.reachable("", engine_host), ports.told_in(observed.environment or {}) or port
     if not observed.has_own_network:
         raise inside_another(observed.network_mode)
     if observed.phase is Phase.RESTARTING:
@@ -74,10 +71,4 @@ def _published(known: Addresses, port: int, engine_host: str) -> tuple[str, int]
         )
     # The Engine publishes twice where it has IPv6; IPv4 is what the Hub's proxy surely speaks.
     binding: Binding = next((each for each in bindings if ":" not in each.host), bindings[0])
-    return _reachable(binding.host, engine_host), int(binding.port)
-
-
-def _reachable(address: str, engine_host: str) -> str:
-    chosen = engine_host if address in _EVERY_ADDRESS else address
-    # Some resolvers try ::1 first for this word, where Docker's proxy may not listen.
-    return _LOOPBACK if chosen == "localhost" else chosen
+    return ports.reachable(binding.host, engine_host), int(binding.port)

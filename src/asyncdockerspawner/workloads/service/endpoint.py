@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from asyncdockerspawner.errors import NoAddressYet, NoEndpoint
+from asyncdockerspawner.workloads import ports
 from asyncdockerspawner.workloads.observed import Addresses, Binding, Observed, Phase
-
-_LOOPBACK = "127.0.0.1"
 
 
 def resolve(
@@ -51,6 +50,4 @@ def _published(published: Mapping[str, Sequence[Binding]], port: int, engine_hos
             advice=f"It is port {port}. Check that `extra_endpoint_spec` leaves it published, or set "
             "`use_internal_ip` and `network_name` where the Hub shares an overlay network with the servers.",
         )
-    host = bindings[0].host or engine_host
-    # Some resolvers try ::1 first for this word.
-    return _LOOPBACK if host == "localhost" else host, int(bindings[0].port)
+    return ports.reachable(bindings[0].host, engine_host), int(bindings[0].port)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from asyncdockerspawner.workloads.exit_status import ExitStatus
+from asyncdockerspawner.workloads.exit_status import NOT_RUN, ExitStatus
 
 
 class Told(NamedTuple):
@@ -18,9 +18,6 @@ class Told(NamedTuple):
     text: str
     cure: str = ""
 
-
-NOT_RUN = 125
-"""The exit code of what could not be run at all, as docker gives it."""
 
 _STEPS = {
     "new": Told(
