@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.arrays import IDLE_TIMEOUT, elements
 from asyncdockerspawner.client.connection import Connection, segment
+from asyncdockerspawner.client.listing import one_by_one
 from asyncdockerspawner.client.registry_auth import header
 from asyncdockerspawner.jsontypes import JsonObject
 
@@ -57,22 +57,11 @@ class Services:
         )
         return builtins.list(answer.data or ())
 
-    @asynccontextmanager
-    async def one_by_one(
+    def one_by_one(
         self, filters: Mapping[str, Sequence[str]]
-    ) -> AsyncIterator[AsyncIterator[JsonObject]]:
-        """Give the services of `list` as they come, so that thousands are never decoded in one piece."""
-        async with (
-            self._connection.stream(
-                "GET",
-                "services",
-                operation="list services",
-                params={"filters": dict(filters)},
-                idle=IDLE_TIMEOUT,
-            ) as chunks,
-            aclosing(elements(chunks)) as services,
-        ):
-            yield services
+    ) -> AbstractAsyncContextManager[AsyncIterator[JsonObject]]:
+        """Give the services of `list` as they come."""
+        return one_by_one(self._connection, "services", filters)
 
     async def update(self, ref: str, version: int, spec: JsonObject, *, registry_auth: str = "") -> None:
         """Give a service another spec, the whole of it; without `registry_auth`, the nodes keep theirs.

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from asyncdockerspawner import errors
-from asyncdockerspawner.client.arrays import IDLE_TIMEOUT, elements
 from asyncdockerspawner.client.connection import Connection, segment
+from asyncdockerspawner.client.listing import one_by_one
 from asyncdockerspawner.client.output import end_of
 from asyncdockerspawner.jsontypes import JsonObject
 
@@ -37,18 +37,11 @@ class Tasks:
         )
         return builtins.list(answer.data or ())
 
-    @asynccontextmanager
-    async def one_by_one(
+    def one_by_one(
         self, filters: Mapping[str, Sequence[str]]
-    ) -> AsyncIterator[AsyncIterator[JsonObject]]:
-        """Give the tasks of `list` as they come, so that thousands are never decoded in one piece."""
-        async with (
-            self._connection.stream(
-                "GET", "tasks", operation="list tasks", params={"filters": dict(filters)}, idle=IDLE_TIMEOUT
-            ) as chunks,
-            aclosing(elements(chunks)) as tasks,
-        ):
-            yield tasks
+    ) -> AbstractAsyncContextManager[AsyncIterator[JsonObject]]:
+        """Give the tasks of `list` as they come."""
+        return one_by_one(self._connection, "tasks", filters)
 
     async def inspect(self, task_id: str) -> JsonObject | None:
         """Return `GET /tasks/ID`, or None where there is no such task."""
