@@ -12,6 +12,8 @@ from tests.fake_engine.answers import Refused
 from tests.fake_engine.shapes import Json
 from tests.fake_engine.shapes_system import INFO
 
+OWN_SOCKET = "/var/run/docker.sock"
+"""An Engine's machine has it, whatever this one has."""
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 NAME_WORDS = "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
 _REFERENCE = re.compile(r"(?:[a-zA-Z0-9.\[\]:-]+/)?[a-z0-9._/-]+(?::[\w][\w.-]{0,127})?(?:@[\w+.:-]+)?\Z")
@@ -168,7 +170,7 @@ def _check_mounts(host: Json) -> None:
             check_volume_name(source)
     for mount in host.get("Mounts") or ():
         source = mount.get("Source") or ""
-        if mount.get("Type") == "bind" and not Path(source).exists():
+        if mount.get("Type") == "bind" and source != OWN_SOCKET and not Path(source).exists():
             raise Refused(
                 400, f'invalid mount config for type "bind": bind source path does not exist: {source}'
             )
