@@ -12,8 +12,10 @@ import pytest
 from traitlets.log import get_logger
 
 from tests.fake_engine import FakeEngine
+from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support import guards
 from tests.support.engines import end_engines
+from tests.support.service_worlds import Sites
 from tests.support.site import Site, real_client, site_over
 from tests.support.workloads import Containers, Services
 from tests.support.world import MakeWorld, close_databases, new_world, open_databases
@@ -124,3 +126,22 @@ def make(fake_site: Site, tmp_path: Path) -> MakeWorld:
 def make_world(site: Site, tmp_path: Path) -> MakeWorld:
     """Give `new_world` for this test's Engine and folder."""
     return partial(new_world, site, tmp_path)
+
+
+@pytest.fixture
+def fake_swarm(fake: FakeEngine) -> FakeSwarm:
+    """The swarm that the fake Engine manages."""
+    fake.swarm.become("manager")
+    return fake.swarm
+
+
+@pytest.fixture
+def make_services(fake_swarm: FakeSwarm, make: MakeWorld) -> Sites:
+    """Make worlds whose servers are services of the fake Engine's swarm."""
+    return Sites(make)
+
+
+@pytest.fixture
+def service_name(fake_site: Site) -> str:
+    """The name of the default server's service."""
+    return f"t{fake_site.hub_id}-alice"

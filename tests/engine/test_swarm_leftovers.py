@@ -16,35 +16,23 @@ from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support.service_worlds import Sites, doomed
 from tests.support.site import Site
 from tests.support.waiting import until
-from tests.support.world import MakeWorld
 
 pytestmark = pytest.mark.fake_engine
 
 
-@pytest.fixture
-def swarm(fake: FakeEngine) -> FakeSwarm:
-    fake.swarm.become("manager")
-    return fake.swarm
-
-
-@pytest.fixture
-def make_services(swarm: FakeSwarm, make: MakeWorld) -> Sites:
-    return Sites(make)
-
-
 async def test_secrets_go_though_the_manager_was_away_just_after_the_service_went(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     world = make_services(secrets={"key": "x"}, configs={"/etc/x": "y"})
     await world.spawn()
     fake.rule("GET", "^/secrets", status=500, message="rpc error: code = Unavailable", times=1)
     await world.user.stop("")
-    await until(lambda: not swarm.state()["configs"])
-    assert [swarm.state()[kind] for kind in ("services", "secrets")] == [[], []]
+    await until(lambda: not fake_swarm.state()["configs"])
+    assert [fake_swarm.state()[kind] for kind in ("services", "secrets")] == [[], []]
 
 
 async def test_secrets_of_a_cancelled_stop_are_removed(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     world = make_services(secrets={"key": "x"})
     spawner = await world.spawn()
@@ -53,33 +41,33 @@ async def test_secrets_of_a_cancelled_stop_are_removed(
     await until(lambda: fake.requests("GET", "/secrets"))
     stopping.cancel()
     await asyncio.wait([stopping])
-    await until(lambda: not swarm.state()["secrets"])
+    await until(lambda: not fake_swarm.state()["secrets"])
 
 
 async def test_secrets_of_a_create_that_failed_are_removed_once_the_manager_is_back(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     world = make_services(secrets={"key": "x"})
     fake.rule("POST", "^/services/create", status=400, message="invalid")
     fake.rule("DELETE", "^/secrets", status=500, message="rpc error: code = Unavailable", times=2)
     with pytest.raises(web.HTTPError):
         await world.spawn()
-    await until(lambda: not swarm.state()["secrets"])
+    await until(lambda: not fake_swarm.state()["secrets"])
 
 
 async def test_a_secret_whose_answer_was_lost_is_removed(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     world = make_services(secrets={"key": "x"})
     fake.rule("POST", "^/secrets/create", reset_after=True)
     with pytest.raises(web.HTTPError):
         await world.spawn()
     assert fake.requests("POST", "/secrets/create")
-    await until(lambda: not swarm.state()["secrets"])
+    await until(lambda: not fake_swarm.state()["secrets"])
 
 
 async def test_a_spawn_that_begins_while_strays_are_looked_for_keeps_its_secrets(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("asyncdockerspawner.lifecycle.reconcile.GRACE_SECONDS", 0)
     world = make_services(secrets={"key": "x"})
@@ -89,20 +77,20 @@ async def test_a_spawn_that_begins_while_strays_are_looked_for_keeps_its_secrets
     world.new_spawner()._managed.watch.begin()
     await until(lambda: fake.requests("GET", "/secrets"))
     spawner = await world.spawn()
-    assert len(swarm.state()["secrets"]) == 1
+    assert len(fake_swarm.state()["secrets"]) == 1
     await spawner.stop()
 
 
 async def test_a_volume_on_a_node_that_is_away_is_named_at_once_and_holds_nobody_up(
-    make_services: Sites, swarm: FakeSwarm, log: pytest.LogCaptureFixture, fake_site: Site
+    make_services: Sites, fake_swarm: FakeSwarm, log: pytest.LogCaptureFixture, fake_site: Site
 ) -> None:
-    world, volume = await doomed(make_services, swarm, volume_removal_image="docker:cli")
-    swarm.change_node("worker", state="down")
+    world, volume = await doomed(make_services, fake_swarm, volume_removal_image="docker:cli")
+    fake_swarm.change_node("worker", state="down")
     async with asyncio.timeout(5):
         await world.spawner().delete_forever()
     assert f"`docker volume rm {volume}`" in log.text
     assert "node worker" in log.text
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
     assert not world.spawner().engine.janitor.busy("volumes of alice")
 
 
@@ -112,47 +100,47 @@ async def test_a_volume_on_a_node_that_is_away_is_named_at_once_and_holds_nobody
 )
 async def test_no_image_of_a_user_gets_an_engines_socket_however_it_is_written(
     make_services: Sites,
-    swarm: FakeSwarm,
+    fake_swarm: FakeSwarm,
     log: pytest.LogCaptureFixture,
     image: str,
     options: dict[str, object],
 ) -> None:
-    world, _ = await doomed(make_services, swarm, volume_removal_image=image, **options)
+    world, _ = await doomed(make_services, fake_swarm, volume_removal_image=image, **options)
     await world.spawner().delete_forever()
     assert "an image that users run" in log.text
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
 
 
 async def test_a_removal_of_a_volume_that_is_under_way_is_no_stray(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine, fake_site: Site
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine, fake_site: Site
 ) -> None:
-    world, _ = await doomed(make_services, swarm, volume_removal_image="stub:1-docker")
+    world, _ = await doomed(make_services, fake_swarm, volume_removal_image="stub:1-docker")
     fake.add_pullable("stub:1-docker")
     spawner = world.spawner()
     deleting = asyncio.create_task(spawner.delete_forever())
-    await until(lambda: [each["Status"]["State"] for each in swarm.tasks()] == ["running"])
+    await until(lambda: [each["Status"]["State"] for each in fake_swarm.tasks()] == ["running"])
     await spawner._managed.workload.clear_strays(fake_site.hub_id, set)
-    (service,) = swarm.state()["services"]
-    swarm.die(service["Spec"]["Name"], 0)
+    (service,) = fake_swarm.state()["services"]
+    fake_swarm.die(service["Spec"]["Name"], 0)
     await deleting
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
 
 
 async def test_a_volume_that_a_service_has_left_a_moment_ago_is_removed(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
-    swarm.change_node("worker", availability="drain")
+    fake_swarm.change_node("worker", availability="drain")
     world = make_services(volumes={"{prefix}-{username}": "/home"}, delete_volumes_on_user_delete=True)
     await world.spawn()
     await world.user.stop("")
-    assert swarm.state()["volumes"]["manager"]
+    assert fake_swarm.state()["volumes"]["manager"]
     fake.rule("DELETE", "^/volumes", status=409, message="volume is in use - [x]", times=2)
     await world.spawner().delete_forever()
-    await until(lambda: not swarm.state()["volumes"]["manager"])
+    await until(lambda: not fake_swarm.state()["volumes"]["manager"])
 
 
 async def test_an_orphan_that_was_stopped_is_removed_though_no_list_has_it_any_more(
-    make_services: Sites, swarm: FakeSwarm, fake_site: Site, monkeypatch: pytest.MonkeyPatch
+    make_services: Sites, fake_swarm: FakeSwarm, fake_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("asyncdockerspawner.lifecycle.reconcile.GRACE_SECONDS", 0)
     monkeypatch.setattr("asyncdockerspawner.workloads.service.source.SHORTEST", 0.001)
@@ -167,11 +155,11 @@ async def test_an_orphan_that_was_stopped_is_removed_though_no_list_has_it_any_m
     body = {"Name": "orphan", "Labels": marks, "TaskTemplate": template}
     fake_site.http.post("/services/create", json=body).raise_for_status()
     world.new_spawner()._managed.watch.begin()
-    await until(lambda: not swarm.state()["services"])
+    await until(lambda: not fake_swarm.state()["services"])
 
 
 async def test_a_subclass_that_looks_into_docker_has_its_nodes_pull_with_the_users_credentials(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     class Looks(SwarmSpawner):
         def docker(self, method: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
@@ -183,6 +171,6 @@ async def test_a_subclass_that_looks_into_docker_has_its_nodes_pull_with_the_use
     world = make_services(registry_auth=auth)
     world.settings["spawner_class"] = Looks
     await world.spawn()
-    (shown,) = swarm.state()["auth"].values()
+    (shown,) = fake_swarm.state()["auth"].values()
     assert json.loads(base64.urlsafe_b64decode(shown))["username"] == "alice"
     await world.user.stop("")

@@ -12,46 +12,34 @@ from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support.service_worlds import Sites, host_of
 from tests.support.waiting import until
-from tests.support.world import MakeWorld
 
 pytestmark = pytest.mark.fake_engine
 
 
-@pytest.fixture
-def swarm(fake: FakeEngine) -> FakeSwarm:
-    fake.swarm.become("manager")
-    return fake.swarm
-
-
-@pytest.fixture
-def make_services(swarm: FakeSwarm, make: MakeWorld) -> Sites:
-    return Sites(make)
-
-
 async def test_a_server_whose_move_is_refused_is_reported(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     world = make_services(on_node_loss="move")
     spawner = await world.spawn()
     told = asyncio.Event()
     spawner.add_poll_callback(told.set)
     fake.rule("POST", "/update$", status=400, message="invalid")
-    swarm.change_node(host_of(swarm, spawner), state="down")
+    fake_swarm.change_node(host_of(fake_swarm, spawner), state="down")
     await asyncio.wait_for(told.wait(), 10)
     assert await spawner.poll() == 125
     await world.user.stop("")
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
 
 
 async def test_a_moved_server_for_which_there_is_no_node_is_given_up_after_a_while(
-    make_services: Sites, swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+    make_services: Sites, fake_swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_services(on_node_loss="move", placement_timeout=0.5)
     spawner = await world.spawn()
-    host = host_of(swarm, spawner)
-    swarm.change_node("worker" if host == "manager" else "manager", availability="drain")
-    swarm.change_node(host, state="down")
-    await until(lambda: len(swarm.tasks(spawner.object_name)) == 2)
+    host = host_of(fake_swarm, spawner)
+    fake_swarm.change_node("worker" if host == "manager" else "manager", availability="drain")
+    fake_swarm.change_node(host, state="down")
+    await until(lambda: len(fake_swarm.tasks(spawner.object_name)) == 2)
     status = None
     async with asyncio.timeout(10):
         while (status := await spawner.poll()) is None:  # noqa: ASYNC110 - nothing tells of it
@@ -61,17 +49,17 @@ async def test_a_moved_server_for_which_there_is_no_node_is_given_up_after_a_whi
     assert "has found no place" in told
     assert "nodes not available" in told
     await world.user.stop("")
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
 
 
 async def test_a_server_is_moved_once_though_the_answer_was_lost(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     world = make_services(on_node_loss="move")
     spawner = await world.spawn()
     before = spawner.server.url
     fake.rule("POST", "/update$", reset_after=True, times=1)
-    swarm.change_node(host_of(swarm, spawner), state="down")
+    fake_swarm.change_node(host_of(fake_swarm, spawner), state="down")
     await until(lambda: spawner.server.url != before)
     await spawner.engine.janitor.settled(spawner.object_name)
     assert len(fake.requests("POST", "/services/{ref}/update")) == 1
@@ -79,14 +67,14 @@ async def test_a_server_is_moved_once_though_the_answer_was_lost(
 
 
 async def test_a_start_outlasts_faults_of_a_manager_and_one_that_starts_again(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(placement, "LOOK_SECONDS", 0.01)
     world = make_services()
     told = "This node is not a swarm manager. Manager is being prepared or has trouble connecting."
-    with swarm.holding("preparing"):
+    with fake_swarm.holding("preparing"):
         spawning = asyncio.create_task(world.spawn())
-        await until(lambda: swarm.tasks() and fake.requests("GET", "/tasks"))
+        await until(lambda: fake_swarm.tasks() and fake.requests("GET", "/tasks"))
         fake.rule("GET", "^/services/", status=503, message=told, times=3)
         fake.rule("GET", "^/services/", status=500, message="context deadline exceeded", times=3)
         await until(lambda: len(fake.requests("GET", "/services/{ref}")) > 6)
@@ -96,7 +84,7 @@ async def test_a_start_outlasts_faults_of_a_manager_and_one_that_starts_again(
 
 
 async def test_a_start_ends_where_a_filter_lets_nobody_ask(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     fake.rule("GET", "^/tasks", status=403, message="Forbidden by administrative rules")
     spawning = asyncio.create_task(make_services().spawn())
@@ -107,12 +95,12 @@ async def test_a_start_ends_where_a_filter_lets_nobody_ask(
 
 
 async def test_a_swarm_that_is_given_no_time_still_has_a_moment(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(placement, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(placement, "LEAST_SECONDS", 30)
     world = make_services(placement_timeout=0)
-    with swarm.holding("new"):
+    with fake_swarm.holding("new"):
         spawning = asyncio.create_task(world.spawn())
         await until(lambda: len(fake.requests("GET", "/tasks")) > 2)
     spawner = await spawning
@@ -121,15 +109,15 @@ async def test_a_swarm_that_is_given_no_time_still_has_a_moment(
 
 
 async def test_a_server_has_ended_also_where_the_swarm_keeps_no_task_that_has(
-    make_services: Sites, swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm
 ) -> None:
     world = make_services()
     spawner = await world.spawn()
     told = asyncio.Event()
     spawner.add_poll_callback(told.set)
-    swarm.die(spawner.object_name, 0)
-    swarm.forget_tasks(spawner.object_name)
+    fake_swarm.die(spawner.object_name, 0)
+    fake_swarm.forget_tasks(spawner.object_name)
     await asyncio.wait_for(told.wait(), 10)
     assert await spawner.poll() == 0
     await world.user.stop("")
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []

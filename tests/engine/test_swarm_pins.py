@@ -7,35 +7,23 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner import SwarmSpawner
-from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support.service_worlds import Sites
 from tests.support.waiting import until
-from tests.support.world import MakeWorld, World
+from tests.support.world import World
 
 pytestmark = pytest.mark.fake_engine
 
 
-@pytest.fixture
-def swarm(fake: FakeEngine) -> FakeSwarm:
-    fake.swarm.become("manager")
-    return fake.swarm
-
-
-@pytest.fixture
-def make_services(swarm: FakeSwarm, make: MakeWorld) -> Sites:
-    return Sites(make)
-
-
-def volume_nodes(world: World, name: str = "") -> dict[str, str]:
+def volume_nodes(world: World, service_name: str = "") -> dict[str, str]:
     world.db.expire_all()
-    state = world.user.orm_user.orm_spawners[name].state or {}
+    state = world.user.orm_user.orm_spawners[service_name].state or {}
     return dict(state.get("volume_nodes") or {})
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 async def test_a_named_server_that_is_deleted_leaves_word_of_where_the_users_files_are(
-    make_services: Sites, swarm: FakeSwarm, in_memory: bool
+    make_services: Sites, fake_swarm: FakeSwarm, in_memory: bool
 ) -> None:
     world = make_services(volumes={"home-{username}": "/home", "own-{servername}": "/own"})
     if in_memory:
@@ -50,10 +38,10 @@ async def test_a_named_server_that_is_deleted_leaves_word_of_where_the_users_fil
     del world.user.spawners["lab"]
     world.db.commit()
     assert volume_nodes(world)["home-alice"] == nodes["home-alice"]
-    other = next(each for each in swarm.state()["nodes"] if each["ID"] != nodes["home-alice"])
-    swarm.populate(4, name=lambda number: f"crowd-{number}")
+    other = next(each for each in fake_swarm.state()["nodes"] if each["ID"] != nodes["home-alice"])
+    fake_swarm.populate(4, name=lambda number: f"crowd-{number}")
     await world.spawn("other")
-    (task,) = swarm.tasks(world.spawner("other").object_name)
+    (task,) = fake_swarm.tasks(world.spawner("other").object_name)
     assert task["NodeID"] != other["ID"]
     await world.user.stop("other")
     await world.spawn()
@@ -62,7 +50,7 @@ async def test_a_named_server_that_is_deleted_leaves_word_of_where_the_users_fil
 
 
 async def test_a_server_that_another_spawner_has_started_stays_where_its_files_are(
-    make_services: Sites, swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm
 ) -> None:
     world = make_services(volumes={"home-{username}": "/home"})
     await world.spawn()
@@ -79,7 +67,7 @@ async def test_a_server_that_another_spawner_has_started_stays_where_its_files_a
 
 
 async def test_a_subclass_that_waits_in_its_own_way_has_its_files_where_they_are(
-    make_services: Sites, swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm
 ) -> None:
     class WaitsItself(SwarmSpawner):
         async def start_object(self) -> None:

@@ -15,26 +15,8 @@ from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support.service_worlds import Sites, doomed, host_of
 from tests.support.site import Site
 from tests.support.waiting import until
-from tests.support.world import MakeWorld
 
 pytestmark = pytest.mark.fake_engine
-
-
-@pytest.fixture
-def swarm(fake: FakeEngine) -> FakeSwarm:
-    fake.swarm.become("manager")
-    return fake.swarm
-
-
-@pytest.fixture
-def make_services(swarm: FakeSwarm, make: MakeWorld) -> Sites:
-    return Sites(make)
-
-
-@pytest.fixture
-def name(fake_site: Site) -> str:
-    """The name of the default server's service."""
-    return f"t{fake_site.hub_id}-alice"
 
 
 @pytest.fixture
@@ -43,25 +25,25 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_server_is_a_service_that_answers_and_leaves_nothing(
-    make_services: Sites, swarm: FakeSwarm, name: str
+    make_services: Sites, fake_swarm: FakeSwarm, service_name: str
 ) -> None:
     world = make_services()
     spawner = await world.spawn()
-    (service,) = swarm.state()["services"]
-    assert service["Spec"]["Name"] == name
+    (service,) = fake_swarm.state()["services"]
+    assert service["Spec"]["Name"] == service_name
     assert spawner.object_id == service["ID"]
     assert await spawner.poll() is None
     await world.user.stop("")
-    state = swarm.state()
+    state = fake_swarm.state()
     assert (state["services"], state["tasks"]) == ([], [])
     assert await spawner.poll() == 0
 
 
 async def test_a_start_asks_the_manager_for_no_more_than_it_needs(
-    make_services: Sites, fake: FakeEngine, swarm: FakeSwarm
+    make_services: Sites, fake: FakeEngine, fake_swarm: FakeSwarm
 ) -> None:
     world = make_services()
-    with swarm.holding("running"):
+    with fake_swarm.holding("running"):
         spawning = asyncio.create_task(world.spawn())
         await until(lambda: fake.requests("GET", "/nodes"))
     await spawning
@@ -71,26 +53,26 @@ async def test_a_start_asks_the_manager_for_no_more_than_it_needs(
     await world.user.stop("")
 
 
-async def test_its_secrets_and_configs_go_with_it(make_services: Sites, swarm: FakeSwarm) -> None:
+async def test_its_secrets_and_configs_go_with_it(make_services: Sites, fake_swarm: FakeSwarm) -> None:
     async def key(spawner: SwarmSpawner) -> bytes:
         return f"of {spawner.user.name}".encode()
 
     secrets = {"key": {"content": key, "uid": 1000, "mode": 0o400}}
     world = make_services(secrets=secrets, configs={"/etc/x": "y"})
     await world.spawn()
-    state = swarm.state()
+    state = fake_swarm.state()
     container = state["services"][0]["Spec"]["TaskTemplate"]["ContainerSpec"]
     (secret,) = container["Secrets"]
     assert secret["File"] == {"Name": "key", "UID": "1000", "GID": "0", "Mode": 0o400}
     assert container["Configs"][0]["File"]["Name"] == "/etc/x"
     assert [len(state[kind]) for kind in ("secrets", "configs")] == [1, 1]
     await world.user.stop("")
-    state = swarm.state()
+    state = fake_swarm.state()
     assert [state[kind] for kind in ("services", "secrets", "configs")] == [[], [], []]
 
 
 async def test_secrets_of_a_service_that_is_refused_are_removed(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     world = make_services(secrets={"key": "x"}, network_name="nowhere")
     with pytest.raises(web.HTTPError) as raised:
@@ -98,7 +80,7 @@ async def test_secrets_of_a_service_that_is_refused_are_removed(
     assert "its network is none of the swarm's" in str(raised.value.__cause__)
     assert "network_name" in str(raised.value.__cause__)
     assert fake.requests("POST", "/secrets/create")
-    await until(lambda: not swarm.state()["secrets"])
+    await until(lambda: not fake_swarm.state()["secrets"])
 
 
 async def test_a_secret_is_in_no_error_and_no_log(
@@ -112,7 +94,7 @@ async def test_a_secret_is_in_no_error_and_no_log(
 
 
 async def test_who_waits_for_a_node_reads_why_and_is_given_up_after_a_while(
-    make_services: Sites, swarm: FakeSwarm, quick_looks: None
+    make_services: Sites, fake_swarm: FakeSwarm, quick_looks: None
 ) -> None:
     world = make_services(placement_timeout=0.5, extra_placement_spec={"constraints": ["node.labels.x==1"]})
     reason = "scheduling constraints not satisfied on 2 nodes"
@@ -122,17 +104,17 @@ async def test_who_waits_for_a_node_reads_why_and_is_given_up_after_a_while(
     assert f"waits for a node: {reason}" in told
     assert "extra_placement_spec" not in told
     assert "extra_placement_spec" in str(raised.value.__cause__)
-    await until(lambda: not swarm.state()["services"])
+    await until(lambda: not fake_swarm.state()["services"])
 
 
 async def test_a_node_that_comes_free_ends_the_wait(
-    make_services: Sites, swarm: FakeSwarm, quick_looks: None
+    make_services: Sites, fake_swarm: FakeSwarm, quick_looks: None
 ) -> None:
     world = make_services(extra_placement_spec={"constraints": ["node.labels.x==1"]})
     spawning = asyncio.create_task(world.spawn())
-    await until(lambda: any("no suitable" in each["Status"].get("Err", "") for each in swarm.tasks()))
+    await until(lambda: any("no suitable" in each["Status"].get("Err", "") for each in fake_swarm.tasks()))
     limit = world.spawner().start_timeout
-    swarm.change_node("worker", labels={"x": "1"})
+    fake_swarm.change_node("worker", labels={"x": "1"})
     spawner = await spawning
     # The Hub asks for its limit while the start is under way.
     assert (limit, spawner.start_timeout) == (330, 30)
@@ -140,7 +122,7 @@ async def test_a_node_that_comes_free_ends_the_wait(
 
 
 async def test_a_rejected_task_ends_the_start_at_once_with_the_reason(
-    make_services: Sites, swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm
 ) -> None:
     reason = 'invalid mount config for type "bind": bind source path does not exist: /x'
     world = make_services(environment={"FAKE_REJECTED": reason})
@@ -148,23 +130,23 @@ async def test_a_rejected_task_ends_the_start_at_once_with_the_reason(
         await world.spawn()
     told = str(getattr(raised.value, "jupyterhub_message", ""))
     assert "a path that is mounted does not exist there" in told
-    await until(lambda: not swarm.state()["services"])
+    await until(lambda: not fake_swarm.state()["services"])
 
 
-async def test_a_server_starts_where_its_volume_is(make_services: Sites, swarm: FakeSwarm) -> None:
+async def test_a_server_starts_where_its_volume_is(make_services: Sites, fake_swarm: FakeSwarm) -> None:
     world = make_services(volumes={"home-{username}": "/home"})
-    swarm.change_node("manager", availability="drain")
+    fake_swarm.change_node("manager", availability="drain")
     await world.spawn()
     await world.user.stop("")
-    swarm.change_node("manager", availability="active")
+    fake_swarm.change_node("manager", availability="active")
     # The other one is emptier now.
-    swarm.populate(4, name=lambda number: f"other-{number}")
+    fake_swarm.populate(4, name=lambda number: f"other-{number}")
     for _ in range(2):
         world = world.restarted()
         await world.spawn()
-        (task,) = swarm.tasks(world.spawner().object_name)
+        (task,) = fake_swarm.tasks(world.spawner().object_name)
         assert task["NodeID"] == next(
-            each["ID"] for each in swarm.state()["nodes"] if each["Description"]["Hostname"] == "worker"
+            each["ID"] for each in fake_swarm.state()["nodes"] if each["Description"]["Hostname"] == "worker"
         )
         await world.user.stop("")
 
@@ -173,33 +155,33 @@ async def test_a_server_starts_where_its_volume_is(make_services: Sites, swarm: 
     ("change", "told"), [({"availability": "drain"}, "drained"), ({"state": "down"}, "which is down")]
 )
 async def test_a_server_whose_files_are_on_a_node_that_is_away_is_not_started_elsewhere(
-    make_services: Sites, swarm: FakeSwarm, change: dict[str, Any], told: str
+    make_services: Sites, fake_swarm: FakeSwarm, change: dict[str, Any], told: str
 ) -> None:
     world = make_services(volumes={"home-{username}": "/home"})
     await world.spawn()
-    (task,) = swarm.tasks(world.spawner().object_name)
-    node = next(each for each in swarm.state()["nodes"] if each["ID"] == task["NodeID"])
+    (task,) = fake_swarm.tasks(world.spawner().object_name)
+    node = next(each for each in fake_swarm.state()["nodes"] if each["ID"] == task["NodeID"])
     await world.user.stop("")
     host = node["Description"]["Hostname"]
-    swarm.change_node(host, **change)
+    fake_swarm.change_node(host, **change)
     with pytest.raises(web.HTTPError, match=f"your files are on node {host}, which is .*") as raised:
         await world.spawn()
     assert told in str(raised.value.__cause__)
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
 
 
 async def test_named_servers_of_one_user_start_where_their_common_volume_is(
-    make_services: Sites, swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm
 ) -> None:
     world = make_services(volumes={"home-{username}": "/home"})
     await world.spawn()
     await world.spawn("lab")
-    assert len({each["NodeID"] for each in swarm.tasks()}) == 1
+    assert len({each["NodeID"] for each in fake_swarm.tasks()}) == 1
     await world.user.stop("")
     await world.user.stop("lab")
 
 
-async def test_volumes_that_all_nodes_share_pin_nothing(make_services: Sites, swarm: FakeSwarm) -> None:
+async def test_volumes_that_all_nodes_share_pin_nothing(make_services: Sites, fake_swarm: FakeSwarm) -> None:
     world = make_services(
         volumes={"home-{username}": "/home"}, volume_driver_options={"type": "nfs", "device": ":/{username}"}
     )
@@ -209,75 +191,77 @@ async def test_volumes_that_all_nodes_share_pin_nothing(make_services: Sites, sw
 
 
 async def test_an_image_is_named_by_its_digest_where_the_registry_knows_it(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
     world = make_services(placement_timeout=5)
     world.settings["config"].DockerSpawner.resolve_image = True
     fake.add_pullable("reg.example/lab:1")
     world.settings["config"].DockerSpawner.image = "reg.example/lab:1"
     await world.spawn()
-    container = swarm.state()["services"][0]["Spec"]["TaskTemplate"]["ContainerSpec"]
+    container = fake_swarm.state()["services"][0]["Spec"]["TaskTemplate"]["ContainerSpec"]
     assert container["Image"].startswith("reg.example/lab:1@sha256:")
     await world.user.stop("")
 
 
-async def test_a_server_whose_node_is_lost_is_reported(make_services: Sites, swarm: FakeSwarm) -> None:
+async def test_a_server_whose_node_is_lost_is_reported(make_services: Sites, fake_swarm: FakeSwarm) -> None:
     world = make_services()
     spawner = await world.spawn()
     told = asyncio.Event()
     spawner.add_poll_callback(told.set)
-    swarm.change_node(host_of(swarm, spawner), state="down")
+    fake_swarm.change_node(host_of(fake_swarm, spawner), state="down")
     await asyncio.wait_for(told.wait(), 10)
     await world.user.stop("")
     assert "is down" in spawner._user_server.record.last_end
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
 
 
 async def test_a_server_whose_node_is_lost_goes_on_at_another_with_move(
-    make_services: Sites, swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm
 ) -> None:
     world = make_services(on_node_loss="move")
     spawner = await world.spawn()
-    before = spawner.server.url, host_of(swarm, spawner)
-    swarm.change_node(before[1], state="down")
+    before = spawner.server.url, host_of(fake_swarm, spawner)
+    fake_swarm.change_node(before[1], state="down")
     await until(lambda: spawner.server.url != before[0])
     assert await spawner.poll() is None
-    assert host_of(swarm, spawner) != before[1]
+    assert host_of(fake_swarm, spawner) != before[1]
     await world.user.stop("")
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
 
 
-async def test_a_server_with_files_on_its_node_is_not_moved(make_services: Sites, swarm: FakeSwarm) -> None:
+async def test_a_server_with_files_on_its_node_is_not_moved(
+    make_services: Sites, fake_swarm: FakeSwarm
+) -> None:
     world = make_services(on_node_loss="move", volumes={"home-{username}": "/home"})
     spawner = await world.spawn()
     told = asyncio.Event()
     spawner.add_poll_callback(told.set)
-    swarm.change_node(host_of(swarm, spawner), state="down")
+    fake_swarm.change_node(host_of(fake_swarm, spawner), state="down")
     await asyncio.wait_for(told.wait(), 10)
     await world.user.stop("")
     assert "its files are on that node alone" in spawner._user_server.record.last_end
 
 
 async def test_an_engine_that_manages_no_swarm_is_told_with_what_to_do(
-    make_services: Sites, swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm
 ) -> None:
     world = make_services()
-    swarm.become("worker")
+    fake_swarm.become("worker")
     with pytest.raises(web.HTTPError) as raised:
         await world.spawn()
     assert "docker swarm init" in str(raised.value.__cause__)
 
 
 async def test_a_service_of_that_name_that_is_somebody_elses_stays(
-    make_services: Sites, swarm: FakeSwarm, fake_site: Site, name: str
+    make_services: Sites, fake_swarm: FakeSwarm, fake_site: Site, service_name: str
 ) -> None:
-    body = {"Name": name, "TaskTemplate": {"ContainerSpec": {"Image": "stub:1"}}}
+    body = {"Name": service_name, "TaskTemplate": {"ContainerSpec": {"Image": "stub:1"}}}
     fake_site.http.post("/services/create", json=body).raise_for_status()
     world = make_services()
     with pytest.raises(web.HTTPError) as raised:
         await world.spawn()
     assert "is taken" in str(raised.value.__cause__)
-    assert [each["Spec"]["Name"] for each in swarm.state()["services"]] == [name]
+    assert [each["Spec"]["Name"] for each in fake_swarm.state()["services"]] == [service_name]
 
 
 class LooksIntoIt(SwarmSpawner):
@@ -294,14 +278,14 @@ class LooksIntoIt(SwarmSpawner):
 
 
 async def test_who_overrides_docker_sees_and_changes_what_is_created(
-    make_services: Sites, swarm: FakeSwarm, name: str
+    make_services: Sites, fake_swarm: FakeSwarm, service_name: str
 ) -> None:
     world = make_services(secrets={"key": "1"}, extra_create_kwargs={"labels": {"traefik": "on"}})
     world.settings["spawner_class"] = LooksIntoIt
     spawner: Any = await world.spawn()
-    assert spawner.created["name"] == name
+    assert spawner.created["name"] == service_name
     assert spawner.created["endpoint_spec"]["Mode"] == "dnsrr"
-    (service,) = swarm.state()["services"]
+    (service,) = fake_swarm.state()["services"]
     spec = service["Spec"]
     assert spec["Mode"] == {"Replicated": {"Replicas": 1}}
     assert (spec["Labels"]["site"], spec["Labels"]["traefik"]) == ("mine", "on")
@@ -310,76 +294,76 @@ async def test_who_overrides_docker_sees_and_changes_what_is_created(
     assert "SITE=mine" in container["Env"]
     assert container["Secrets"][0]["File"]["Name"] == "key"
     await world.user.stop("")
-    state = swarm.state()
+    state = fake_swarm.state()
     assert (state["services"], state["secrets"]) == ([], [])
 
 
 async def test_a_volume_on_another_node_is_removed_by_a_short_service_there(
-    make_services: Sites, swarm: FakeSwarm, fake: FakeEngine
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
-    world, volume = await doomed(make_services, swarm, volume_removal_image="stub:1-docker")
+    world, volume = await doomed(make_services, fake_swarm, volume_removal_image="stub:1-docker")
     fake.add_image("stub:1-docker")
     fake.add_pullable("stub:1-docker")
     deleting = asyncio.create_task(world.spawner().delete_forever())
-    await until(lambda: swarm.state()["services"])
-    (service,) = swarm.state()["services"]
+    await until(lambda: fake_swarm.state()["services"])
+    (service,) = fake_swarm.state()["services"]
     template = service["Spec"]["TaskTemplate"]
     assert template["ContainerSpec"]["Command"] == ["docker", "volume", "rm", "--force", volume]
     assert template["ContainerSpec"]["Mounts"][0]["Source"] == "/var/run/docker.sock"
     assert template["RestartPolicy"]["Condition"] == "none"
-    await until(lambda: [each["Status"]["State"] for each in swarm.tasks()] == ["running"])
-    swarm.die(service["Spec"]["Name"], 0)
+    await until(lambda: [each["Status"]["State"] for each in fake_swarm.tasks()] == ["running"])
+    fake_swarm.die(service["Spec"]["Name"], 0)
     await deleting
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
 
 
 @pytest.mark.parametrize("image", ["", "stub:1"])
 async def test_a_volume_on_another_node_stays_where_no_image_may_remove_it(
-    make_services: Sites, swarm: FakeSwarm, log: pytest.LogCaptureFixture, image: str
+    make_services: Sites, fake_swarm: FakeSwarm, log: pytest.LogCaptureFixture, image: str
 ) -> None:
-    world, volume = await doomed(make_services, swarm, volume_removal_image=image)
+    world, volume = await doomed(make_services, fake_swarm, volume_removal_image=image)
     await world.spawner().delete_forever()
     assert f"The volume {volume} of a deleted user or server stays for now" in log.text
     assert "volume_removal_image" in log.text
-    assert swarm.state()["services"] == []
+    assert fake_swarm.state()["services"] == []
 
 
 async def test_as_many_start_at_a_time_as_fit_all_nodes_that_take_servers(
-    make_services: Sites, swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm
 ) -> None:
     for name in ("manager", "worker"):
-        swarm.change_node(name, nano_cpus=8 * 10**9)
+        fake_swarm.change_node(name, nano_cpus=8 * 10**9)
     world = make_services()
     spawner = await world.spawn()
     assert spawner.engine.swarm_slots.limit is not None
     assert spawner.engine.swarm_slots.limit >= 32
     assert spawner.engine.start_slots.limit is None
     await world.user.stop("")
-    swarm.change_node("worker", availability="drain")
+    fake_swarm.change_node("worker", availability="drain")
     assert await spawner.engine.swarm.cpus() == 8
 
 
 async def test_a_service_of_a_failed_start_is_kept_without_a_task_and_replaced_by_the_next(
-    make_services: Sites, swarm: FakeSwarm, name: str
+    make_services: Sites, fake_swarm: FakeSwarm, service_name: str
 ) -> None:
     world = make_services(keep_failed=True, environment={"FAKE_HTTP": "0"}, http_timeout=1)
     with pytest.raises(web.HTTPError):
         await world.spawn()
-    await until(lambda: not swarm.tasks())
-    (kept,) = swarm.state()["services"]
+    await until(lambda: not fake_swarm.tasks())
+    (kept,) = fake_swarm.state()["services"]
     assert kept["Spec"]["Mode"] == {"Replicated": {"Replicas": 0}}
     world.settings["config"].DockerSpawner.environment = {}
     await world.restarted().spawn()
-    (service,) = swarm.state()["services"]
+    (service,) = fake_swarm.state()["services"]
     assert service["ID"] != kept["ID"]
-    assert [each["Status"]["State"] for each in swarm.tasks(name)] == ["running"]
+    assert [each["Status"]["State"] for each in fake_swarm.tasks(service_name)] == ["running"]
 
 
 async def test_what_needs_a_container_is_refused_by_the_options_name(
-    make_services: Sites, swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm
 ) -> None:
     world = make_services(post_start_cmd="true", post_start_required=True)
     with pytest.raises(web.HTTPError) as raised:
         await world.spawn()
     assert "post_start_cmd" in str(raised.value.__cause__)
-    await until(lambda: not swarm.state()["services"])
+    await until(lambda: not fake_swarm.state()["services"])
