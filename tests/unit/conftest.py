@@ -17,6 +17,7 @@ from tests.support import guards
 from tests.support.virtual_time import virtual_time
 from tests.testbed.dockerspawner import dockerspawner_python
 
+ROOT = Path(__file__).parents[2]
 # No test depends on how fast the machine is.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
@@ -40,9 +41,13 @@ async def virtual() -> AsyncIterator[None]:
 def theirs() -> dict[str, Any]:
     """DockerSpawner 14's answers, from the environment in which it is installed."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
-    program = Path(questions.__file__)
     done = subprocess.run(
-        [dockerspawner_python(), program], env=environment, check=True, capture_output=True, timeout=120
+        [dockerspawner_python(), "-m", str(questions.__name__)],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=120,
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -15,6 +15,7 @@ from asyncdockerspawner.spawners.swarm import SwarmSpawner
 from asyncdockerspawner.workloads.service.body import build_service
 from tests.support import dockerspawner_14 as questions
 from tests.support.docker_py import as_json, without_zeros
+from tests.support.dockerspawner_14_services import SERVICES
 
 OF_BOTH = {"apply_user_options", "container_image", "options_form", "ssl_alt_names"}
 """Options whose other default is one of `DockerSpawner` here too, and is told there."""
@@ -70,11 +71,11 @@ def test_every_member_is_here_with_its_kind_and_its_parameters(swarm: dict[str, 
     assert {name for name in asked if ours[name] != asked[name]} == {"remove", "mounts"}
 
 
-@pytest.mark.parametrize("label", questions.SERVICES)
+@pytest.mark.parametrize("label", SERVICES)
 async def test_the_same_options_make_the_same_service_but_for_what_is_told(
     label: str, swarm: dict[str, Any]
 ) -> None:
-    options = {"cmd": ["start"], "image": "image:1", **questions.SERVICES[label]}
+    options = {"cmd": ["start"], "image": "image:1", **SERVICES[label]}
     spawner, _ = questions.make(questions.bare(SwarmSpawner), options)
     ours = as_json(build_service(await service_inputs(spawner)))
     assert ours.pop("Name") == "jupyter-alice"
