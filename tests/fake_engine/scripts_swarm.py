@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.fake_engine.player import LABEL, Player
+from tests.fake_engine.player import LABEL, Player, shape
 from tests.fake_engine.scripts import SHELL, Script
 from tests.fake_engine.scripts_around import listening
 
@@ -293,8 +293,14 @@ async def files(p: Player) -> None:
 
 @script
 async def nodes(p: Player) -> None:
-    shown = (await p.ask("GET", "/nodes")).json()
-    p.see("nodes", 0, sorted([each["Spec"]["Role"], each["Description"]["Hostname"]] for each in shown))
+    # A swarm lists them by their ids, which are random: which one is first says nothing.
+    answer = await p.http.get("/nodes")
+    shown = sorted(answer.json(), key=lambda each: str(each["Spec"]["Role"]))
+    p.see(
+        "nodes",
+        answer.status_code,
+        [[each["Spec"]["Role"], each["Description"]["Hostname"], shape(each)] for each in shown],
+    )
     for name in ("manager", "worker"):
         await p.ask("GET", f"/nodes/{name}")
     for filters in ({"role": ["worker"]}, {"name": ["work"]}, {"node.label": ["nope=1"]}):
