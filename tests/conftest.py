@@ -1,12 +1,16 @@
-"""The swarm of two nodes, for the tests of every folder."""
+"""The swarm of two nodes, and accounts of this machine, for the tests of every folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.testbed import system_users as accounts
+from tests.testbed.name_service import NameService
 from tests.testbed.swarm import Swarm, in_use, obstacle, tidy_up
+from tests.testbed.system_users import SystemUsers
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -37,3 +41,20 @@ def lone_swarm(tidy_swarm: None) -> Iterator[Swarm]:
     """The swarm, empty, and for this test alone: its nodes may be drained, killed and restarted."""
     with in_use(alone=True) as found:
         yield found
+
+
+@pytest.fixture
+def system_users(tmp_path: Path) -> Iterator[SystemUsers]:
+    """Makes accounts of this machine, whose homes lie in the test's folder; they are removed afterwards."""
+    if why := accounts.obstacle():
+        pytest.skip(f"no system accounts can be made here: {why}")
+    homes = tmp_path / "homes"
+    homes.mkdir()
+    with accounts.system_users(homes) as users:
+        yield users
+
+
+@pytest.fixture
+def name_service(tmp_path: Path) -> NameService:
+    """A stand-in for getent, for a Hub or a test that has it in its PATH (`environment`)."""
+    return NameService(tmp_path / "name-service")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,7 @@ async def make_hub(
         own: OwnEngine | None = None,
         swarm: Swarm | None = None,
         hub_id: str | None = None,
+        environ: Mapping[str, str] | None = None,
         **options: Any,
     ) -> HubSite:
         hub_id = hub_id or new_hub_id()
@@ -120,6 +121,7 @@ async def make_hub(
             tmp_path / hub_id,
             config="\n".join([*patience, *lines, config, ""]),
             cleanup_servers=cleanup_servers,
+            env=dict(environ or {}),
             preloaded=True,
             spawner_class="docker" if swarm is None else "asyncdockerspawner.SwarmSpawner",
             host_address="" if swarm is None else swarm.host_address,

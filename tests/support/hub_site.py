@@ -137,7 +137,10 @@ class HubSite:
 
 
 class MakeHub(Protocol):
-    """Starts a Hub whose spawner has these options; `config` follows as Python text."""
+    """Starts a Hub whose spawner has these options; `config` follows as Python text.
+
+    `environ` is what the Hub has beside the test's own environment.
+    """
 
     def __call__(
         self,
@@ -148,6 +151,7 @@ class MakeHub(Protocol):
         own: OwnEngine | None = None,
         swarm: Swarm | None = None,
         hub_id: str | None = None,
+        environ: Mapping[str, str] | None = None,
         **options: Any,
     ) -> HubSite: ...
 

@@ -26,13 +26,14 @@ from tests.testbed.proxy import ensure_proxy
 from tests.testbed.singleuser import ensure_singleuser_image
 from tests.testbed.steps import TestbedError, say
 from tests.testbed.swarm import ensure_swarm, find_swarm, stop_swarm
+from tests.testbed.user_images import ensure_stub_images_of_users
 
 
 def up(given: argparse.Namespace) -> None:
     """Bring up what tests need; what is there already is used as it is."""
     engine = ensure_engine()
     say(f"* Docker Engine {engine.version} at {engine.url}")
-    images = [ensure_stub_image(), ensure_stubborn_image()]
+    images = [ensure_stub_image(), ensure_stubborn_image(), *ensure_stub_images_of_users()]
     if given.singleuser:
         images += [ensure_base_image(), ensure_singleuser_image(jupyterhub.__version__)]
     if given.hub_image:
