@@ -50,7 +50,7 @@ QUICK: Mapping[str, Any] = {
     "client.containers.STOP_TIMEOUT": 0,
     "client.containers.REMOVE_TIMEOUT": 0.5,
     "client.tasks.LOGS_TIMEOUT": 0.5,
-    "client.tasks.IDLE_TIMEOUT": 0.5,
+    "client.listing.IDLE_TIMEOUT": 0.5,
     "engine.janitor.RETRY_PAUSES": (0.05, 0.1),
     "images.pulls.GRACE_SECONDS": 0.05,
     "images.pulls.RETRY_PAUSES": (0.05,),
