@@ -60,6 +60,9 @@ SIDE_BY_SIDE = ["hub_6", "engine", "fake", "newest", "unit", "hub_5", "browser",
 """What takes longest comes first."""
 WAITS_FOR = {"swarm": "hub_6"}
 """A part that begins when another one has ended: nodes of a swarm that get no CPU time are taken for dead."""
+FIRST = {"hub_6", "swarm"}
+"""Parts that the others leave the CPU to: one after the other, they take longest, and mostly wait."""
+NICENESS = 10
 AT_ONCE = 5
 """More are no faster on two cores, and keep each other waiting until their limits."""
 EVERYWHERE = ["client_*", "docker_py*", "fake_engine_answers", "lifecycle*"]
@@ -212,6 +215,8 @@ class Part:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        if name not in FIRST:
+            give_way(self.process.pid)
         self._rest = b""
 
     def pass_on(self, descriptor: int) -> bool:
@@ -221,6 +226,17 @@ class Part:
         for line in lines:
             print(f"{self.name:7} | {line.decode(errors='replace')}", flush=True)
         return bool(said)
+
+
+def give_way(pid: int) -> None:
+    """Have a process that leads a session, and what it will start, leave the CPU to others.
+
+    Where the autogroups of sched(7) are on, Linux shares the CPU among sessions before niceness counts.
+    """
+    os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+    autogroup = Path(f"/proc/{pid}/autogroup")
+    if autogroup.exists():
+        autogroup.write_text(str(NICENESS))
 
 
 def run_all(running: selectors.BaseSelector, waiting: deque[str], failed: list[str]) -> None:

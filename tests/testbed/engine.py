@@ -185,6 +185,8 @@ def start_dockerd(command: Sequence[str], url: str, log: Path) -> EngineHandle:
             stderr=stream,
             start_new_session=True,
         )
+    # All share it, whatever the niceness of the one who happens to start it.
+    os.setpriority(os.PRIO_PROCESS, process.pid, 0)
     _started.append(process)
     wait_until(lambda: find_engine_at(url) is not None or process.poll() is not None, READY_WITHIN)
     found = find_engine_at(url)
