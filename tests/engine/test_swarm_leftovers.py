@@ -81,6 +81,24 @@ async def test_a_spawn_that_begins_while_strays_are_looked_for_keeps_its_secrets
     await spawner.stop()
 
 
+async def test_no_other_server_begins_while_the_last_one_still_ends_on_its_node(
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncdockerspawner.workloads.service.workload.GONE_TIMEOUT", -0.8)
+    world = make_services(stop_timeout=1)
+    spawner = await world.spawn()
+    with fake_swarm.holding("stopping"):
+        await world.user.stop("")
+        assert fake_swarm.state()["services"] == []
+        assert spawner.get_state()["owed"], "until its process is seen to be gone"
+        again = asyncio.create_task(world.spawn())
+        asked = len(fake.requests("GET", "/tasks"))
+        await until(lambda: len(fake.requests("GET", "/tasks")) > asked + 3)
+        assert len(fake.requests("POST", "/services/create")) == 1
+    await again
+    assert len(fake.requests("POST", "/services/create")) == 2
+
+
 async def test_a_volume_on_a_node_that_is_away_is_named_at_once_and_holds_nobody_up(
     make_services: Sites, fake_swarm: FakeSwarm, log: pytest.LogCaptureFixture, fake_site: Site
 ) -> None:

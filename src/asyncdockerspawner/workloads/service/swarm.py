@@ -33,6 +33,14 @@ class Resolved(NamedTuple):
     """What it is made for, as the Engine's `Platform`; empty where nothing is told."""
 
 
+class Ending(NamedTuple):
+    """A service that is removed, and whose last processes may still be at it."""
+
+    service: JsonObject
+    filters: Filters
+    """What tells its tasks from others."""
+
+
 class Swarm:
     """The swarm that an Engine manages; shared by all who ask, as the nodes that it remembers are."""
 
@@ -46,6 +54,8 @@ class Swarm:
         """Services that were seen with a task."""
         self.files_left = set[str]()
         """Spawns of which secrets or configs may be left, as the removal of their service was cut off."""
+        self.ending = dict[str, Ending]()
+        """Id → service that was removed, until its last process was seen to be gone."""
         self.removals = set[str]()
         """Names of the services by which this process removes volumes now."""
 
@@ -93,6 +103,7 @@ class Swarm:
     def forget(self, service_id: str) -> None:
         """Hear that a service is gone."""
         self._with_tasks.discard(service_id)
+        self.ending.pop(service_id, None)
 
     async def nodes_of(self, tasks: Sequence[JsonObject]) -> Mapping[str, read.Node]:
         """Return the nodes, with all that these tasks are on as far as the swarm has them."""

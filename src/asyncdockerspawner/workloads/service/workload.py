@@ -18,7 +18,7 @@ from asyncdockerspawner.workloads.observed import Observed, Phase
 from asyncdockerspawner.workloads.protocol import ContainerVerbs, Log
 from asyncdockerspawner.workloads.service import endpoint, files, read, versions, words
 from asyncdockerspawner.workloads.service.body import ServiceBody, build_service
-from asyncdockerspawner.workloads.service.swarm import Filters, Swarm, filters_of
+from asyncdockerspawner.workloads.service.swarm import Ending, Filters, Swarm, filters_of
 from asyncdockerspawner.workloads.service.volumes import NodeVolumes, Removals, clear_removals
 
 GONE_TIMEOUT = 60.0
@@ -144,17 +144,27 @@ class ServiceWorkload:
         await files.remove_left(self._client, self._swarm.files_left)
         service = await self._client.services.inspect(ref)
         if service is None:
-            return
+            return await self._end_of_removed(ref)
         service_id, spawn_id = str(service["ID"]), _marks(service).get(labels.SPAWN)
         if not force and (await self._swarm.observed(service)).phase is Phase.RUNNING:
             raise errors.EngineRefused("remove service", ref, "it runs", status=409)
         filters = await self._filters_beyond(service)
+        # Who tries this again finds no service, and waits for its processes all the same.
+        self._swarm.ending[service_id] = Ending(service, filters)
         await self._remove_with_files(service_id, spawn_id)
-        await self._until_gone(service, filters)
+        await self._end_of_removed(service_id)
+        self._log("Removed", _name(service), service_id, begin)
+        return None
+
+    async def _end_of_removed(self, service_id: str) -> None:
+        """Wait for the last process of a service that this process has removed. Raises EngineTimeout."""
+        ending = self._swarm.ending.get(service_id)
+        if ending is None:
+            return
+        await self._until_gone(ending.service, ending.filters)
         self._swarm.forget(service_id)
         if self._told is not None:
             self._told.heard.removed(service_id)
-        self._log("Removed", _name(service), service_id, begin)
 
     async def _remove_with_files(self, service_id: str, spawn_id: str | None) -> None:
         try:
