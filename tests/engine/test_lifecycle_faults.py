@@ -278,17 +278,6 @@ async def test_what_a_sites_code_says_to_its_user_is_shown(make: MakeWorld, hook
     assert caught.value.jupyterhub_message == "closed for the holidays"  # type: ignore[attr-defined]
 
 
-async def test_internal_ssl_is_refused_before_anything_is_created(
-    make: MakeWorld, site: Site, log: pytest.LogCaptureFixture
-) -> None:
-    spawner = make().new_spawner("")
-    spawner.internal_ssl = True
-    with pytest.raises(web.HTTPError, match="configuration"):
-        await spawner.run_pre_spawn_hook()
-    assert "`internal_ssl`" in log.text
-    assert site.containers() == []
-
-
 async def test_a_hub_that_lost_its_cookie_secret_is_told_how_to_get_its_servers_back(
     make: MakeWorld, site: Site, log: pytest.LogCaptureFixture
 ) -> None:

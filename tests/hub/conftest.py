@@ -104,6 +104,7 @@ async def make_hub(
         swarm: Swarm | None = None,
         hub_id: str | None = None,
         environ: Mapping[str, str] | None = None,
+        internal_ssl: bool = False,
         **options: Any,
     ) -> HubSite:
         hub_id = hub_id or new_hub_id()
@@ -125,6 +126,7 @@ async def make_hub(
             preloaded=True,
             spawner_class="docker" if swarm is None else "asyncdockerspawner.SwarmSpawner",
             host_address="" if swarm is None else swarm.host_address,
+            internal_ssl=internal_ssl,
         )
         api = HubAPI(process.url, process.token, deadline=90)
         there = fake.http if fake else own.http if own else swarm.http if swarm else engine

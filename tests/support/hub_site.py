@@ -152,6 +152,7 @@ class MakeHub(Protocol):
         swarm: Swarm | None = None,
         hub_id: str | None = None,
         environ: Mapping[str, str] | None = None,
+        internal_ssl: bool = False,
         **options: Any,
     ) -> HubSite: ...
 

@@ -43,7 +43,10 @@ given = {given!r}
 c.JupyterHub.bind_url = given["url"]
 c.JupyterHub.hub_bind_url = given["hub_bind_url"]
 c.JupyterHub.hub_connect_ip = given["host_address"]
-c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.should_start = given["internal_ssl"]
+c.ConfigurableHTTPProxy.command = given["proxy"]
+c.JupyterHub.internal_ssl = given["internal_ssl"]
+c.JupyterHub.trusted_alt_names = ["IP:" + given["host_address"]]
 c.ConfigurableHTTPProxy.api_url = given["proxy_api_url"]
 c.ConfigurableHTTPProxy.auth_token = given["proxy_token"]
 c.JupyterHub.db_url = given["db_url"]
@@ -70,6 +73,7 @@ class HubProcess:
     follows ours. Start it from the main thread: its processes end with the thread that started them. One that
     is `preloaded` begins with its imports done, in this interpreter. `program` is what the interpreter runs.
     `host_address` is this machine's as containers see it; without one, as those of the tests' Engine do.
+    With `internal_ssl`, whose certificates the Hub makes for it, the proxy is the Hub's own child.
     """
 
     program: Sequence[str] = ("-m", "jupyterhub")
@@ -86,8 +90,10 @@ class HubProcess:
         env: dict[str, str] | None = None,
         preloaded: bool = False,
         host_address: str = "",
+        internal_ssl: bool = False,
     ) -> None:
         self.directory = directory
+        self.internal_ssl = internal_ssl
         self.config = config
         self.spawner_class = spawner_class
         self.cleanup_servers = cleanup_servers
@@ -224,7 +230,9 @@ class HubProcess:
             "url": self.url,
             "hub_bind_url": f"http://{self._bind_address()}:{self._kept['hub_port']}",
             "host_address": self.host_address,
-            "proxy_api_url": f"http://127.0.0.1:{self._kept['proxy_port']}",
+            "proxy": ensure_proxy(),
+            "proxy_api_url": f"http{'s' * self.internal_ssl}://127.0.0.1:{self._kept['proxy_port']}",
+            "internal_ssl": self.internal_ssl,
             "proxy_token": self._kept["proxy_token"],
             "db_url": f"sqlite:///{self.directory.resolve()}/jupyterhub.sqlite",
             "cookie_secret_file": str(self.directory.resolve() / "cookie_secret"),
@@ -235,7 +243,7 @@ class HubProcess:
         }
 
     def _start_proxy(self) -> None:
-        if self._proxy is not None and self._proxy.alive:
+        if self.internal_ssl or (self._proxy is not None and self._proxy.alive):
             return
         api_port = int(self._kept["proxy_port"])
         command = [

@@ -26,7 +26,6 @@ DIFFERENCES = {
     "_ip_connect_changed": ONE_FOR_ALL,
     "_tls_changed": ONE_FOR_ALL,
     "_image_changed": "an object's name is made at its start, from what holds then",
-    "_get_ssl_alt_names": "for `internal_ssl`, which a later version supports",
 }
 """Member → why ours is not DockerSpawner's; none of them is there."""
 

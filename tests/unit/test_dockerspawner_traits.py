@@ -14,14 +14,10 @@ from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.spawners.options import deprecated
 from tests.support import dockerspawner_14 as questions
 
-LATER = {"certs_volume_name", "move_certs_image"}
-"""Options for `internal_ssl`, which a later version supports."""
-
 DEFAULTS = {
     "apply_user_options": ("a function", "the choice of an image is checked there, not in `start` only"),
     "container_image": ("''", "nothing reads it; `image` has the default"),
     "options_form": ("a function", "gives the form, made anew for each visit"),
-    "ssl_alt_names": ("[]", "for `internal_ssl`, which a later version supports"),
 }
 """Option → our other default, and why."""
 
@@ -66,12 +62,12 @@ def test_it_is_dockerspawner_14_that_answers(theirs: dict[str, Any]) -> None:
 
 
 def test_every_option_is_here(theirs: dict[str, Any]) -> None:
-    assert set(theirs["traits"]) - set(questions.traits_of(DockerSpawner)) == LATER
+    assert set(theirs["traits"]) - set(questions.traits_of(DockerSpawner)) == set()
 
 
 def test_every_option_has_the_same_default(theirs: dict[str, Any]) -> None:
     ours = questions.traits_of(DockerSpawner)
-    names = set(theirs["traits"]) - LATER
+    names = set(theirs["traits"])
     assert {name: ours[name]["default"] for name in names if name not in DEFAULTS} == {
         name: theirs["traits"][name]["default"] for name in names if name not in DEFAULTS
     }
@@ -88,7 +84,7 @@ def test_defaults_depend_on_the_same_things(theirs: dict[str, Any]) -> None:
 
 
 def test_every_option_takes_the_same_kinds_of_values(theirs: dict[str, Any]) -> None:
-    for name in own(theirs) - LATER:
+    for name in own(theirs):
         taken, of_ours = theirs["accepted"][name], questions.accepted_by(DockerSpawner, name)
         refused, why = REFUSED.get(name, (set(), ""))
         assert (name, set(taken) - set(of_ours)) == (name, refused), why
@@ -133,7 +129,7 @@ def test_every_option_explains_itself_in_words_of_its_own(theirs: dict[str, Any]
     ours = {
         name: trait for name, trait in questions.traits_of(DockerSpawner).items() if not trait["inherited"]
     }
-    names = own(theirs) - LATER
+    names = own(theirs)
     assert names <= set(ours)
     assert [name for name in names if len(ours[name]["help"]) < 20] == []
     everything = set().union(*(runs_of_words(theirs["traits"][name]["help"]) for name in names))
@@ -161,8 +157,9 @@ def test_a_former_name_names_the_subclass_that_is_configured() -> None:
 
 
 def test_former_options_without_effect_only_warn(theirs: dict[str, Any]) -> None:
-    assert set(theirs["without_effect"]) | {"use_docker_client_env"} == set(deprecated.WITHOUT_EFFECT)
-    values = {**questions.WITHOUT_EFFECT, "use_docker_client_env": False}
+    of_ours = {"use_docker_client_env": False, "certs_volume_name": "certs", "move_certs_image": "busybox"}
+    values = {**questions.WITHOUT_EFFECT, **of_ours}
+    assert set(theirs["without_effect"]) | set(of_ours) == set(values) == set(deprecated.WITHOUT_EFFECT)
     before = questions.traits_of(DockerSpawner)
     for name, value in values.items():
         spawner, lines = questions.make(DockerSpawner, {name: value})

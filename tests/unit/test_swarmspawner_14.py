@@ -17,11 +17,8 @@ from tests.support import dockerspawner_14 as questions
 from tests.support.docker_py import as_json, without_zeros
 from tests.support.dockerspawner_14_services import SERVICES
 
-OF_BOTH = {"apply_user_options", "container_image", "options_form", "ssl_alt_names"}
+OF_BOTH = {"apply_user_options", "container_image", "options_form"}
 """Options whose other default is one of `DockerSpawner` here too, and is told there."""
-
-LATER = {"certs_volume_name", "move_certs_image"}
-"""Options for `internal_ssl`, which a later version supports."""
 
 NO_OPTION_THERE = {
     "mounts": "there, a property hides the option, so that what is configured counts for nothing"
@@ -42,8 +39,8 @@ def swarm(theirs: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_option_is_here_with_its_default(swarm: dict[str, Any]) -> None:
     ours = questions.traits_of(SwarmSpawner)
-    assert set(swarm["traits"]) - set(ours) == LATER
-    names = set(swarm["traits"]) - LATER - OF_BOTH
+    assert set(swarm["traits"]) - set(ours) == set()
+    names = set(swarm["traits"]) - OF_BOTH
     assert {name: ours[name]["default"] for name in names} == {
         name: swarm["traits"][name]["default"] for name in names
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from enum import Enum
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from asyncdockerspawner.client.translate import tls_failure
 from asyncdockerspawner.client.transport import resolver_for
 from asyncdockerspawner.errors import BadOption
 
@@ -33,18 +35,22 @@ class Seen(Enum):
     NO_HTTP = "an answer that is no HTTP"
     FAILURE = "an answer of 500 or above"
     NOT_FOUND = "an answer of 404"
+    NO_TLS = "an answer that is no TLS"
+    UNTRUSTED = "a certificate that is not trusted for this address, or ours was not"
 
 
 class Question:
     """Ask a server until it answers; `seen` says what came instead, so far.
 
     `url` ends with the server's own prefix. With `own`, an answer counts only if the prefix is known there:
-    in a network that servers share, another one may have the port, and answers 404.
+    in a network that servers share, another one may have the port, and answers 404. `tls` is what it is asked
+    with where `url` is of https.
     """
 
-    def __init__(self, url: str, *, own: bool = False) -> None:
+    def __init__(self, url: str, *, own: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self._url = url
         self._own = own
+        self._tls = tls
         self.seen: Seen | None = None
 
     async def answer(self) -> str:
@@ -58,7 +64,7 @@ class Question:
         except BadOption:
             return ""
         async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True, resolver=resolver),
+            connector=aiohttp.TCPConnector(force_close=True, resolver=resolver, ssl=self._tls or True),
             timeout=aiohttp.ClientTimeout(total=TRY_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
         ) as session:
             attempt = 0
@@ -76,12 +82,25 @@ class Question:
         except aiohttp.ClientConnectorDNSError:
             return ""
         except (aiohttp.ClientError, OSError) as exc:
-            self.seen = _seen(exc)
+            self.seen = _seen(exc) if self._tls is None else await self._seen_over_tls(exc)
             return None
         if status >= 500 or (status == 404 and self._own):
             self.seen = Seen.FAILURE if status >= 500 else Seen.NOT_FOUND
             return None
         return version
+
+    async def _seen_over_tls(self, exc: Exception) -> Seen:
+        url = urlsplit(self._url)
+        if isinstance(exc, aiohttp.ServerDisconnectedError):
+            # After the handshake: it is our certificate that is not wanted.
+            return Seen.UNTRUSTED
+        if isinstance(exc, aiohttp.ConnectionTimeoutError) and await listens(
+            url.hostname or "", url.port or 443
+        ):
+            # For aiohttp, the handshake is part of the connecting.
+            return Seen.SILENCE
+        failure = tls_failure(exc)
+        return _seen(exc) if failure is None else _seen_in(failure)
 
 
 async def listens(host: str, port: int) -> bool:
@@ -114,6 +133,16 @@ def _seen(exc: Exception) -> Seen:
     if isinstance(exc, TimeoutError):
         return Seen.SILENCE
     if isinstance(exc, aiohttp.ClientConnectorError):
-        return Seen.NOTHING if isinstance(exc.os_error, ConnectionRefusedError) else Seen.UNREACHABLE
+        nobody = isinstance(exc.os_error, ConnectionRefusedError | ConnectionResetError)
+        return Seen.NOTHING if nobody else Seen.UNREACHABLE
     # Docker's proxy accepts for a server that does not listen, and hangs up.
     return Seen.NO_HTTP if isinstance(exc, aiohttp.ClientResponseError) else Seen.NOTHING
+
+
+def _seen_in(failure: BaseException) -> Seen:
+    """Return what a failure of TLS tells of the server."""
+    if isinstance(failure, ssl.CertificateError):
+        return Seen.UNTRUSTED
+    # An alert tells what the other side thinks of our certificate.
+    refused = "ALERT" in (getattr(failure, "reason", None) or "")
+    return Seen.UNTRUSTED if refused else Seen.NO_TLS

@@ -255,7 +255,7 @@ def from_exception(exc: Exception, *, operation: str, subject: str, request: str
     return errors.EngineLost(operation, subject, f"the connection broke ({cause})")
 
 
-def _tls_failure(cause: BaseException | None) -> BaseException | None:
+def tls_failure(cause: BaseException | None) -> BaseException | None:
     """Return the TLS failure that an exception is, or stands for.
 
     aiohttp hands on the server's alerts as an OSError whose number is OpenSSL's, which is that of EPERM.
@@ -269,7 +269,7 @@ def _tls_failure(cause: BaseException | None) -> BaseException | None:
 def _never_sent(cause: BaseException | None) -> bool:
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return True
-    failure = _tls_failure(cause)
+    failure = tls_failure(cause)
     if isinstance(failure, ssl.SSLError):
         # The Engine wants another certificate of us: it has read nothing. Other alerts may come at any time.
         return any(word in (failure.reason or "") for word in ("CERTIFICATE", "UNKNOWN_CA"))
@@ -277,7 +277,7 @@ def _never_sent(cause: BaseException | None) -> bool:
 
 
 def _unreachable(cause: BaseException | None) -> str:
-    if _tls_failure(cause) is not None:
+    if tls_failure(cause) is not None:
         return (
             f"no TLS connection to the Engine ({cause}); check the files in DOCKER_CERT_PATH or `tls_config`"
         )

@@ -31,6 +31,8 @@ class HubSpawner(Spawner):
     api_token: str
     ready: bool
     internal_ssl: bool
+    cert_paths: dict[str, str]
+    ssl_alt_names: Any
     user_options: dict[str, Any]
     environment: Mapping[str, Any]
     hub_connect_url: str | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.images.pulls import PullPolicy
@@ -187,28 +188,41 @@ async def _cleared(server: Server, observed: Observed) -> bool:
         await server.workload.stop(observed.id)
         await _put_away(server, observed, "to be kept")
         return True
-    if former := await _made_for_another(server, observed):
+    if made := await _made_otherwise(server, observed):
         await server.workload.stop(observed.id)
-        name = await _put_away(server, observed, f"for {former}")
+        name = await _put_away(server, observed, made)
         files = (
             f" Files outside of its volumes are in {name}: ask the administrator for them." if name else ""
         )
-        server.hub.report(f"The former server was made for {former}, so a new one is made.{files}")
+        server.hub.report(f"The former server was made {made}, so a new one is made.{files}")
         return True
     return not observed.runs and await _drifted_away(server, observed)
 
 
-async def _made_for_another(server: Server, observed: Observed) -> str:
-    """Return for whom an object was made whose user, or whose server, has had another name before."""
+async def _made_otherwise(server: Server, observed: Observed) -> str:
+    """Return how an object was made that cannot be this server: for a former name, or without its TLS."""
     former = ownership.made_for_another(observed, server.identity.environment)
-    if not former:
+    had_tls = _has_tls(observed.environment)
+    of_other_tls = had_tls is not None and had_tls is not server.policy.internal_ssl
+    if not former and not of_other_tls:
         return ""
+    environment = server.identity.environment
     try:
+        # A site's own environment may say something else of these, and would say so again.
         body = await server.after(server.overrides.body())
-    except errors.AsyncDockerSpawnerError:
-        return former
-    # A site's own environment may say something else of whom it is for, and would say so again.
-    return ownership.made_for_another(observed, {**server.identity.environment, **body.environment})
+        environment = {**environment, **body.environment}
+        of_other_tls = of_other_tls and had_tls is not _has_tls(environment)
+        former = ownership.made_for_another(observed, environment)
+    except errors.AsyncDockerSpawnerError as exc:
+        server.log.debug("Cannot tell what %s would be made from: %s", server.object_name, exc)
+    if former or not of_other_tls:
+        return f"for {former}" if former else ""
+    return f"{'without' if server.policy.internal_ssl else 'with'} `internal_ssl`"
+
+
+def _has_tls(environment: Mapping[str, str] | None) -> bool | None:
+    """Tell whether a server of this environment speaks TLS; None where the environment is not known."""
+    return None if environment is None else "JUPYTERHUB_SSL_KEYFILE" in environment
 
 
 async def _drifted_away(server: Server, observed: Observed) -> bool:

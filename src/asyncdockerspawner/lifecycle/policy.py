@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ class Policy:
     """The options of a server that its life depends on, as they were when a command or a step began."""
 
     internal_ssl: bool
+    tls: Callable[[], ssl.SSLContext | None] = field(repr=False)
+    """Returns what the Hub asks servers with over TLS; None where it has no certificate. Raises BadOption."""
     image: str
     pull_policy: PullPolicy
     # It may hold passwords.

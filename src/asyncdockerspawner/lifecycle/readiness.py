@@ -29,6 +29,26 @@ BLIND_SECONDS = 1.0
 _PORT_IN_USE = re.compile(
     r"address (is )?(already )?in use|EADDRINUSE|port \S+ is (already in use|not available)", re.IGNORECASE
 )
+_OTHERWISE = {
+    Seen.NO_HTTP: (
+        "that is not a Hub's server: it does not speak HTTP",
+        "See `cmd`, `port` and the image.",
+    ),
+    Seen.NOT_FOUND: (
+        "that is not a Hub's server: it does not know this server's path (HTTP status 404)",
+        "See `cmd`, `port` and the image.",
+    ),
+    Seen.NO_TLS: (
+        "without TLS, which `internal_ssl` asks for",
+        "A server has to heed JUPYTERHUB_SSL_KEYFILE and the variables beside it.",
+    ),
+    Seen.UNTRUSTED: (
+        "over TLS, but it and the Hub do not trust each other's certificates",
+        "The server's has to name this address (see `ssl_alt_names`), and to be signed by the authority that "
+        "the Hub has now.",
+    ),
+}
+"""How something answers that does not answer as a server should, and what to do."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -56,7 +76,7 @@ class Start:
         begin = time.monotonic()
         give_up_at = begin + server.policy.http_timeout
         while (url := server.url) is not None:
-            question = Question(url, own=server.shared_port is not None)
+            question = Question(url, own=server.shared_port is not None, tls=server.tls)
             answer = asyncio.create_task(question.answer())
             try:
                 if await self._answered(answer, begin, min(self._end, give_up_at)):
@@ -165,10 +185,9 @@ def _known(server: Server, seen: Seen | None, ip: str, port: int) -> tuple[str, 
             return f"It accepts connections at {ip}:{port} and says nothing.", more_time
         case Seen.FAILURE:
             return f"At {ip}:{port} it answers with an error of its own (HTTP status 500 or above).", ""
-        case Seen.NO_HTTP | Seen.NOT_FOUND:
-            how = "speak HTTP" if seen is Seen.NO_HTTP else "know this server's path (HTTP status 404)"
-            text = f"Something answers at {ip}:{port} that is not a Hub's server: it does not {how}."
-            return text, "See `cmd`, `port` and the image."
+        case Seen.NO_HTTP | Seen.NOT_FOUND | Seen.NO_TLS | Seen.UNTRUSTED:
+            how, cure = _OTHERWISE[seen]
+            return f"Something answers at {ip}:{port} {how}.", cure
         case Seen.NOTHING:
             cure = "See `cmd` and `port`"
             if server.policy.ip in _LOOPBACK:

@@ -7,6 +7,7 @@ do in another way; and its link to the Hub.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -218,10 +219,15 @@ class Server:
 
     @property
     def url(self) -> str | None:
-        """Where the server is asked for its first answer; None where only the Hub can ask (TLS)."""
-        if self.policy.internal_ssl or self.address is None:
+        """Where the server is asked for its first answer; None where only the Hub can ask."""
+        if self.address is None or (self.policy.internal_ssl and self.tls is None):
             return None
         return self.url_at(*self.address)
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What it is asked with over TLS, as the Hub asks; None without `internal_ssl`. Raises BadOption."""
+        return self.policy.tls() if self.policy.internal_ssl else None
 
     def url_at(self, ip: str, port: int) -> str:
         """Return the server's URL at an address."""

@@ -17,7 +17,7 @@ from asyncdockerspawner import docker_py, errors, lifecycle
 from asyncdockerspawner.hub import errors as hub_errors
 from asyncdockerspawner.hub import site_code
 from asyncdockerspawner.hub.spawn_log import SpawnLog
-from asyncdockerspawner.spawners import image_choice, volumes
+from asyncdockerspawner.spawners import certificates, image_choice, volumes
 from asyncdockerspawner.spawners.overrides import Overridable
 
 
@@ -102,9 +102,17 @@ class DockerSpawner(Overridable):
         with hub_errors.for_the_hub(self.log, self._log_name):
             with site_code.of_option("pre_spawn_hook"):
                 await maybe_future(super().run_pre_spawn_hook())
-            if self.internal_ssl:
-                raise errors.BadOption("`internal_ssl` is not supported by this version of the spawner.")
             await lifecycle.prepare(self._managed)
+
+    async def create_certs(self) -> dict[str, str]:
+        """Have the Hub make key and certificate, with all names by which the server is reached; its paths."""
+        with hub_errors.for_the_hub(self.log, self._log_name):
+            return await certificates.create(self, super().create_certs)
+
+    async def move_certs(self, paths: dict[str, str]) -> dict[str, str]:
+        """Return where the server finds them: they are put there right before it is started."""
+        with hub_errors.for_the_hub(self.log, self._log_name):
+            return certificates.move(self, paths)
 
     async def start(self) -> tuple[str, int]:
         """Start the server and return its address."""
@@ -193,3 +201,4 @@ class DockerSpawner(Overridable):
         super().clear_state()
         lifecycle.leave(self._managed)
         self._spawn_values.forget()
+        self._certificates.forget()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.names import labels
+from asyncdockerspawner.spawners import certificates
 from asyncdockerspawner.spawners.site_values import dictionary, rendered
 from asyncdockerspawner.workloads.launch import LaunchInputs
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 async def launch_inputs(spawner: Overridable) -> LaunchInputs:
     """Take every value that decides what is created."""
+    # The environment names them.
+    await certificates.ensure(spawner)
     # The Hub reads limits in get_env(), and a site's get_env() may set what comes after it.
     await spawner._spawn_values.resolve()
     environment = await resolved(spawner.get_env())

@@ -29,6 +29,7 @@ from asyncdockerspawner.names import templating
 from asyncdockerspawner.names.naming import namespace_of
 from asyncdockerspawner.spawners import steps, volumes
 from asyncdockerspawner.spawners.awaited import AwaitedOverrides
+from asyncdockerspawner.spawners.certificates import SpawnCertificates
 from asyncdockerspawner.spawners.launch_inputs import name_by_template
 from asyncdockerspawner.spawners.options import Options
 from asyncdockerspawner.spawners.policy import ContainerPlace, policy_of
@@ -86,6 +87,7 @@ class Overridable(Options, HubSpawner):
 
     def __init__(self, **kwargs: Any) -> None:
         self._link = HubLink(self)
+        self._certificates = SpawnCertificates()
         self._user_server = lifecycle.Server(
             overrides=AwaitedOverrides(self),
             hub=self._link,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from asyncdockerspawner.hub import records
+from asyncdockerspawner.hub import internal_tls, records
 from asyncdockerspawner.images.pulls import PullPolicy
 from asyncdockerspawner.lifecycle import Leftovers, Policy, Reconciler
 from asyncdockerspawner.spawners.launch_inputs import is_overridden
@@ -25,6 +25,7 @@ def policy_of(spawner: Overridable) -> Policy:
     """Take the options as they are now."""
     return Policy(
         internal_ssl=bool(spawner.internal_ssl),
+        tls=partial(internal_tls.client_context, getattr(spawner.user, "settings", None) or {}),
         image=spawner.image,
         pull_policy=PullPolicy(spawner.pull_policy),
         registry_auth=spawner.registry_auth,

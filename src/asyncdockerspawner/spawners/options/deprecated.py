@@ -25,6 +25,10 @@ WITHOUT_EFFECT = {
         ("tls", "tls_verify", "tls_ca", "tls_cert", "tls_key", "tls_assert_hostname"),
         "use `tls_config`, or DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
     ),
+    **dict.fromkeys(
+        ("certs_volume_name", "move_certs_image"),
+        "with `internal_ssl`, certificates are put into each server's own container",
+    ),
     "hub_ip_connect": "use `c.JupyterHub.hub_connect_ip`",
     "use_docker_client_env": "the environment of docker is always read",
 }
@@ -52,6 +56,20 @@ class DeprecatedTraits(HasTraits):
     tls_cert = Any(help="Without effect: see `tls_config`.").tag(config=True)
     tls_key = Any(help="Without effect: see `tls_config`.").tag(config=True)
     tls_assert_hostname = Any(help="Without effect: see `tls_config`.").tag(config=True)
+    certs_volume_name = Unicode(
+        "{prefix}ssl-{username}",
+        help="""Without effect: with `internal_ssl`, each server has its certificates in its own container.
+
+        In DockerSpawner, one volume has those of all servers of a user.
+        """,
+    ).tag(config=True)
+    move_certs_image = Unicode(
+        "busybox:1.30.1",
+        help="""Without effect: with `internal_ssl`, no other container brings a server its certificates.
+
+        In DockerSpawner, the image of the one that writes them into a volume.
+        """,
+    ).tag(config=True)
     hub_ip_connect = Unicode(help="Without effect: see `JupyterHub.hub_connect_ip`.").tag(config=True)
     use_docker_client_env = Bool(True, help="Without effect: docker's environment is always read.").tag(
         config=True

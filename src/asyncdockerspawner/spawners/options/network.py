@@ -150,6 +150,10 @@ class NetworkTraits(HasTraits):
     def _default_use_hostname(self) -> bool:
         return bool(getattr(self, "internal_ssl", False))
 
+    @default("ssl_alt_names")
+    def _get_ssl_alt_names(self) -> list[str]:
+        return [f"DNS:{getattr(self, 'internal_hostname', '')}"]
+
     @default("use_internal_ip")
     def _default_use_ip(self) -> bool:
         return self.network_name not in {"bridge", "host"}

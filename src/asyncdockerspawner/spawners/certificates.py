@@ -1,0 +1,168 @@
+"""A server's key and certificates under `internal_ssl`: made by the Hub, read in the same step, handed on.
+
+The Hub's files are the same for all servers of a user, and the next spawn writes them anew with other names.
+Source of the contract: `jupyterhub.spawner.Spawner.create_certs` and `move_certs`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.hub import site_code
+from asyncdockerspawner.lifecycle import resolved
+from asyncdockerspawner.workloads import ports
+
+if TYPE_CHECKING:
+    from asyncdockerspawner.spawners.overrides import Overridable
+
+FOLDER = "/jupyterhub-certs"
+"""Where a server finds them; a folder that images do not have and sites do not mount."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFile:
+    """One of a server's three files."""
+
+    hub_path: str
+    """The Hub's file."""
+    path: str
+    """Where the server finds it."""
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """What a server shows and trusts, as it was made."""
+
+    files: Mapping[str, CertificateFile]
+    """`keyfile`, `certfile`, `cafile`, as the Hub calls them → the file."""
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Where the server finds each, which the Hub tells it in `JUPYTERHUB_SSL_…`."""
+        return {kind: file.path for kind, file in self.files.items()}
+
+    def were_read_from(self, hub_paths: Mapping[str, str]) -> bool:
+        """Tell whether these are the contents of the Hub's files."""
+        return {kind: file.hub_path for kind, file in self.files.items()} == dict(hub_paths)
+
+
+@dataclass(slots=True)
+class SpawnCertificates:
+    """What one spawn has of them."""
+
+    made: Certificates | None = None
+    """As they were made last; no use if the class moves them in a way of its own."""
+    moved: Certificates | None = None
+    """What is to be put where the server finds it."""
+    names: frozenset[str] | None = None
+    """The names that they were made for; None before they are made."""
+
+    def forget(self) -> None:
+        """Forget them: the next spawn has others."""
+        self.made = self.moved = self.names = None
+
+
+def alternative_names(spawner: Overridable) -> tuple[str, ...]:
+    """Return all names and addresses by which the Hub may reach the server, as a certificate tells them.
+
+    The address that a container gets in a network is not among them: it has none before it is started.
+    """
+    try:
+        engine_host = spawner.engine.settings.host
+    except Exception:  # noqa: BLE001 - a class may know its Engine only in its `start`, which asks again
+        engine_host = ""
+    published = (ports.reachable(each, engine_host) for each in (spawner.host_ip, ""))
+    hosts = filter(None, (spawner.internal_hostname, *published))
+    return tuple(dict.fromkeys(map(_alternative_name, hosts)))
+
+
+async def create(
+    spawner: Overridable, create_certs: Callable[[], Awaitable[dict[str, str]]]
+) -> dict[str, str]:
+    """Have the Hub make them for every name by which the server is reached, and read them.
+
+    Gives the Hub's paths. Raises BadOption where they cannot be made or read.
+    """
+    needed, is_set = alternative_names(spawner), spawner.trait_has_value("ssl_alt_names")
+    given = spawner.ssl_alt_names
+    with site_code.of_option("ssl_alt_names"):
+        listed = await resolved(given(spawner)) if callable(given) else given
+    spawner.ssl_alt_names = list(dict.fromkeys((*listed, *needed)))
+    try:
+        hub_paths = await create_certs()
+        # From its last line on nothing is awaited: another server's spawn may write the same files.
+        spawner._certificates.made = _read(hub_paths)
+    except ValueError as exc:
+        raise errors.BadOption(
+            f"`internal_ssl`: no certificate can be made for {spawner._log_name} with the names "
+            f"{', '.join(spawner.ssl_alt_names)} ({exc}); see `ssl_alt_names` and `name_template`."
+        ) from exc
+    except OSError as exc:
+        raise errors.BadOption(
+            f"`internal_ssl`: the certificates of {spawner._log_name} cannot be made or read ({exc}); "
+            "see `JupyterHub.internal_certs_location`."
+        ) from exc
+    finally:
+        spawner.ssl_alt_names = given
+        if not is_set:
+            # The default tells the name that the server has then.
+            del spawner._trait_values["ssl_alt_names"]
+    spawner._certificates.names = frozenset(needed)
+    return hub_paths
+
+
+def move(spawner: Overridable, hub_paths: Mapping[str, str]) -> dict[str, str]:
+    """Return where the server will find them. Raises BadOption where a class's own cannot be read."""
+    of_the_spawn = spawner._certificates
+    if of_the_spawn.made is None or not of_the_spawn.made.were_read_from(hub_paths):
+        try:
+            of_the_spawn.made = _read(hub_paths)
+        except OSError as exc:
+            raise errors.BadOption(
+                f"The certificates that `create_certs` names cannot be read ({exc})."
+            ) from exc
+        of_the_spawn.names = frozenset(alternative_names(spawner))
+    of_the_spawn.moved = of_the_spawn.made
+    return of_the_spawn.made.paths
+
+
+async def ensure(spawner: Overridable) -> None:
+    """Have them for the names by which the server is reached now.
+
+    A class's own `start` may have changed these, and of a wrapped spawner the Hub asks for none.
+    """
+    if not spawner.internal_ssl:
+        return
+    of_the_spawn, needed = spawner._certificates, frozenset(alternative_names(spawner))
+    if of_the_spawn.names is None:
+        by_the_class_alone = bool(spawner.cert_paths) and not spawner._link.is_wrapped
+        if by_the_class_alone:
+            return
+    elif needed <= of_the_spawn.names:
+        return
+    hub_paths = await resolved(spawner.create_certs())
+    spawner.cert_paths = await resolved(spawner.move_certs(hub_paths))
+    of_the_spawn.names = needed
+
+
+def _read(hub_paths: Mapping[str, str]) -> Certificates:
+    return Certificates(
+        {
+            kind: CertificateFile(path, f"{FOLDER}/{kind.removesuffix('file')}.pem", Path(path).read_bytes())
+            for kind, path in hub_paths.items()
+        }
+    )
+
+
+def _alternative_name(host: str) -> str:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return f"DNS:{host}"
+    return f"IP:{host}"
