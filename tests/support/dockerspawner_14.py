@@ -20,6 +20,7 @@ from traitlets import EventHandler, HasTraits
 from traitlets.config import Config
 
 from tests.support.dockerspawner_14_services import SERVICES
+from tests.support.dockerspawner_14_system_user import starts
 
 ALIASES: dict[str, tuple[Any, Any]] = {
     "container_ip": ("10.0.0.1", "10.0.0.2"),
@@ -344,6 +345,26 @@ def swarm() -> dict[str, Any]:
     }
 
 
+def system_user() -> dict[str, Any]:
+    """Return the answers of DockerSpawner 14's SystemUserSpawner."""
+    from dockerspawner import SystemUserSpawner  # noqa: PLC0415 - it is only in its own environment
+
+    own = [
+        name
+        for name, each in SystemUserSpawner.class_traits().items()
+        if each.this_class is SystemUserSpawner
+    ]
+    configured = [name for name in own if name in SystemUserSpawner.class_traits(config=True)]
+    members = sorted(set(vars(SystemUserSpawner)) & members_of(SystemUserSpawner))
+    return {
+        "traits": traits_of(SystemUserSpawner),
+        "own": own,
+        "accepted": {name: accepted_by(SystemUserSpawner, name) for name in configured},
+        "members": {name: signature_of(SystemUserSpawner, name) for name in members},
+        "starts": starts(make),
+    }
+
+
 def main() -> None:
     """Print the answers of DockerSpawner 14."""
     import dockerspawner  # noqa: PLC0415 - it is only in its own environment
@@ -366,6 +387,7 @@ def main() -> None:
         "answers": answers_of(cls),
         "without_effect": {name: make(cls, {name: value})[1] for name, value in WITHOUT_EFFECT.items()},
         "swarm": swarm(),
+        "system_user": system_user(),
     }
     print(json.dumps(document))  # noqa: T201 - its answer
 

@@ -10,6 +10,7 @@ from pathlib import Path
 SCRIPT = """#!/bin/sh
 echo "$*" >>{asked}
 {waits}
+{complains}
 case "$*" in
 {knows}
 esac
@@ -25,6 +26,7 @@ class NameService:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._known: dict[str, str] = {}
+        self._hanging = list[str]()
         folder.mkdir()
         self.behaves()
 
@@ -43,6 +45,11 @@ class NameService:
         self._known[question] = answer
         self._write()
 
+    def hangs(self, question: str) -> None:
+        """From now on, answer this after 30 seconds."""
+        self._hanging.append(question)
+        self._write()
+
     def asked(self) -> list[str]:
         """What it was asked, as often as it was."""
         return self._asked.read_text().splitlines() if self._asked.exists() else []
@@ -53,13 +60,15 @@ class NameService:
 
     def _write(self) -> None:
         known = [
-            f"{shlex.quote(question)}) echo {shlex.quote(answer)}; exit 0 ;;"
+            f"{shlex.quote(question)}) printf '%s\\n' {shlex.quote(answer)}; exit 0 ;;"
             for question, answer in self._known.items()
         ]
+        known[:0] = [f"{shlex.quote(question)}) sleep 30 ;;" for question in self._hanging]
         own = f'exec {shutil.which("getent")} "$@"'
         text = SCRIPT.format(
             asked=shlex.quote(str(self._asked)),
             waits=f"sleep {self._delay:g}" if self._delay else "",
+            complains='echo "it is broken" >&2' if self._status is not None else "",
             knows="\n".join(known) if self._status is None else "",
             otherwise=own if self._status is None else f"exit {self._status}",
         )

@@ -12,7 +12,7 @@ from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.body import differences
 from asyncdockerspawner.workloads.container.body import ContainerBody, build_container
-from asyncdockerspawner.workloads.launch import LaunchInputs
+from asyncdockerspawner.workloads.launch import LaunchInputs, RunsAs
 
 GIB = 2**30
 
@@ -86,6 +86,23 @@ def test_a_full_launch_is_sent_in_full() -> None:
         "CpuPeriod": 100_000,
         "CpuQuota": 150_000,
     }
+
+
+def test_as_whom_the_server_runs_is_sent_and_the_site_has_the_last_word() -> None:
+    runs_as = RunsAs(user="1001:100", groups=(27, 50), working_dir="/home/alice")
+    body = build_container(inputs(runs_as=runs_as))
+    assert (body["User"], body["WorkingDir"], body["HostConfig"]["GroupAdd"]) == (
+        "1001:100",
+        "/home/alice",
+        ["27", "50"],
+    )
+    site = {"extra_create": {"user": "5", "working_dir": "/w"}, "extra_host": {"group_add": [50, "video"]}}
+    body = build_container(inputs(runs_as=runs_as, **site))
+    assert (body["User"], body["WorkingDir"], body["HostConfig"]["GroupAdd"]) == (
+        "5",
+        "/w",
+        ["27", "50", "video"],
+    )
 
 
 def test_a_healthcheck_is_what_the_site_says() -> None:

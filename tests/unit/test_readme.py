@@ -8,7 +8,7 @@ from typing import Any
 
 from traitlets import TraitType
 
-from asyncdockerspawner import DockerSpawner
+from asyncdockerspawner import DockerSpawner, SystemUserSpawner
 from asyncdockerspawner.keywords import host, service_host
 from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.options import deprecated
@@ -31,6 +31,7 @@ COMPUTED = {
 """Options whose default the table says in words, because it depends on something."""
 OPTIONS = README.split("### Options")[1].split("\n### ")[0]
 OF_A_SWARM = README.split("### Options of SwarmSpawner")[1].split("\n## ")[0]
+OF_SYSTEM_USERS = README.split("### Options of SystemUserSpawner")[1].split("\n### ")[0]
 FORMER = {*deprecated.ALIASES, *deprecated.WITHOUT_EFFECT, *deprecated.REMOVED}
 
 
@@ -41,7 +42,11 @@ def rows() -> dict[str, str]:
 
 def rows_of_a_swarm() -> dict[str, str]:
     """Give the defaults that the table of SwarmSpawner's options tells; "" where it tells none."""
-    found = re.findall(r"^\| `(\w+)` \|(.*?)\|", OF_A_SWARM, re.MULTILINE)
+    return rows_of(OF_A_SWARM)
+
+
+def rows_of(section: str) -> dict[str, str]:
+    found = re.findall(r"^\| `(\w+)` \|(.*?)\|", section, re.MULTILINE)
     return {name: default.strip() for name, default in found}
 
 
@@ -104,6 +109,19 @@ def test_the_table_of_a_swarm_has_what_swarmspawner_adds() -> None:
     assert {name: told.strip("`") for name, told in rows_of_a_swarm().items()} == {
         name: str(getattr(spawner, name)) for name in rows_of_a_swarm()
     }
+
+
+def test_the_table_of_system_users_has_what_systemuserspawner_adds() -> None:
+    traits = SystemUserSpawner.class_traits(config=True)
+    told = rows_of(OF_SYSTEM_USERS)
+    assert list(told) == sorted(set(traits) - set(DockerSpawner.class_traits(config=True)))
+    spawner = make(SystemUserSpawner)[0]
+    assert {name: default.strip("`") for name, default in told.items()} == {
+        name: str(getattr(spawner, name)) for name in told
+    }
+    functions = set(re.findall(r"^\| `(\w+)` \|.*\bfunction\b", OF_SYSTEM_USERS, re.MULTILINE))
+    assert functions == {name for name in told if isinstance(traits[name], FunctionOr)}
+    assert [name for name in told if len(traits[name].help) < 40] == []
 
 
 def test_other_defaults_of_a_swarm_are_told() -> None:

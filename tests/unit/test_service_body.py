@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.launch import SwarmFile, SwarmInputs
+from asyncdockerspawner.workloads.launch import RunsAs, SwarmFile, SwarmInputs
 from asyncdockerspawner.workloads.service.body import build_service
 from tests.support.service_launch import LABELS
 from tests.support.service_launch import service_launch as launch
@@ -175,6 +175,17 @@ def test_options_lie_over_each_other_from_the_general_to_the_particular() -> Non
     assert {each["Kind"]: each["Value"] for each in reserved} == {"gpu": 2, "fpga": 1}
     assert task["RestartPolicy"]["Condition"] == "on-failure"
     assert task["Placement"]["Constraints"] == ["node.role==worker", "node.id==n1"]
+
+
+def test_as_whom_the_server_runs_is_sent_and_the_site_has_the_last_word() -> None:
+    runs_as = RunsAs(user="1001:100", groups=(27, 50), working_dir="/home/alice")
+    container = container_of(runs_as=runs_as)
+    assert [container[key] for key in ("User", "Dir", "Groups")] == ["1001:100", "/home/alice", ["27", "50"]]
+    swarm = SwarmInputs(extra_container={"user": "5", "workdir": "/w", "groups": ["50", "video"]})
+    container = container_of(swarm, runs_as=runs_as)
+    assert [container[key] for key in ("User", "Dir", "Groups")] == ["5", "/w", ["27", "50", "video"]]
+    container = container_of(runs_as=runs_as, extra_host={"group_add": ["video"]})
+    assert container["Groups"] == ["27", "50", "video"]
 
 
 def test_none_takes_a_computed_value_back() -> None:

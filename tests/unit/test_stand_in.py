@@ -70,9 +70,6 @@ def test_the_version_is_the_one_it_stands_in_for_and_says_whose_it_is() -> None:
 
 WHAT_IS_NOT_THERE = """
 for code, told in {
-    "from dockerspawner import SystemUserSpawner": "asyncdockerspawner has no SystemUserSpawner yet",
-    "from dockerspawner.systemuserspawner import SystemUserSpawner": "no SystemUserSpawner yet",
-    "from traitlets.utils.importstring import import_item as i; i('dockerspawner.SystemUserSpawner')": "yet",
     "import dockerspawner.other": "No module named 'dockerspawner.other'",
     "from dockerspawner import nonsense": "cannot import name 'nonsense'",
 }.items():
@@ -85,8 +82,23 @@ for code, told in {
 """
 
 
-def test_what_is_not_there_yet_says_so() -> None:
+def test_what_is_not_there_is_told_as_python_tells_it() -> None:
     works(INSTALL + WHAT_IS_NOT_THERE)
+
+
+def test_every_class_is_there_in_all_its_places() -> None:
+    works(
+        INSTALL + "from traitlets.utils.importstring import import_item\n"
+        "import dockerspawner\n"
+        "for part, name in (('dockerspawner', 'DockerSpawner'), ('swarmspawner', 'SwarmSpawner'),\n"
+        "                   ('systemuserspawner', 'SystemUserSpawner')):\n"
+        "    ours = getattr(asyncdockerspawner, name)\n"
+        "    assert import_item(f'dockerspawner.{name}') is ours\n"
+        "    assert import_item(f'dockerspawner.{part}.{name}') is ours\n"
+        "from dockerspawner import systemuserspawner\n"
+        "assert systemuserspawner.__all__ == ['DockerSpawner', 'SystemUserSpawner']\n"
+        "assert systemuserspawner.__file__.endswith('system_user.py')"
+    )
 
 
 def test_calling_it_again_changes_nothing() -> None:

@@ -45,6 +45,10 @@ _FOLLOWED: set[Callable[..., Any]] = set()
 """The `start`s of subclasses around which that is done."""
 
 
+def _is_of_this_package(start: object) -> bool:
+    return str(getattr(start, "__module__", "")).startswith("asyncdockerspawner.")
+
+
 class DockerSpawner(Overridable):
     """Starts each server in a container of its own, without ever keeping another user waiting."""
 
@@ -53,7 +57,7 @@ class DockerSpawner(Overridable):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         start: Callable[..., Any] = cls.start
-        if start is not DockerSpawner.start and start not in _FOLLOWED:
+        if not _is_of_this_package(start) and start not in _FOLLOWED:
             setattr(cls, "start", _followed(start))  # noqa: B010 - a method, to mypy
 
     @property
@@ -100,9 +104,13 @@ class DockerSpawner(Overridable):
             self.report(f"Before: {record.last_end}")
             record.last_end = ""
         with hub_errors.for_the_hub(self.log, self._log_name):
+            await self._before_hook()
             with site_code.of_option("pre_spawn_hook"):
                 await maybe_future(super().run_pre_spawn_hook())
             await lifecycle.prepare(self._managed)
+
+    async def _before_hook(self) -> None:
+        """Do what a site's hook is to find done: nothing."""
 
     async def create_certs(self) -> dict[str, str]:
         """Have the Hub make key and certificate, with all names by which the server is reached; its paths."""

@@ -25,7 +25,7 @@ async def choose(spawner: Overridable, *, final: bool) -> None:
     Not `final`, a refusal may still be taken back by what a subclass's `start` sets. Raises as `take_image`;
     what has been asked in this spawn is asked again only where the answer may be another.
     """
-    await spawner._spawn_values.resolve()
+    await spawner._learn()
     wanted, spawn = spawner.user_options.get(OPTION), spawner._user_server.spawn
     before = spawn.choice if spawn else None
     if before and not decides_late(spawner) and (before.wanted, before.image) == (wanted, spawner.image):

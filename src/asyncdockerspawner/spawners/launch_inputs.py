@@ -20,9 +20,9 @@ async def launch_inputs(spawner: Overridable) -> LaunchInputs:
     # The environment names them.
     await certificates.ensure(spawner)
     # The Hub reads limits in get_env(), and a site's get_env() may set what comes after it.
-    await spawner._spawn_values.resolve()
+    await spawner._learn()
     environment = await resolved(spawner.get_env())
-    await spawner._spawn_values.resolve()
+    await spawner._learn()
     return LaunchInputs(
         name=spawner.object_name,
         image=spawner.image,
@@ -41,6 +41,7 @@ async def launch_inputs(spawner: Overridable) -> LaunchInputs:
         extra_create=await dictionary(spawner, "extra_create_kwargs"),
         extra_host=await dictionary(spawner, "extra_host_config"),
         healthcheck=_healthcheck(spawner),
+        runs_as=spawner._runs_as(),
     )
 
 

@@ -35,6 +35,7 @@ from asyncdockerspawner.spawners.options import Options
 from asyncdockerspawner.spawners.policy import ContainerPlace, policy_of
 from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.container import endpoint, read
+from asyncdockerspawner.workloads.launch import RunsAs
 from asyncdockerspawner.workloads.ports import SharedPort
 
 STARTING = frozenset({"pull", "create_container", "create_service", "start"})
@@ -104,6 +105,13 @@ class Overridable(Options, HubSpawner):
 
     async def _body(self) -> Body:
         return await steps.object_body(self)
+
+    async def _learn(self) -> None:
+        """Have the values of this spawn that others are asked for."""
+        await self._spawn_values.resolve()
+
+    def _runs_as(self) -> RunsAs:
+        return RunsAs()
 
     @property
     def _managed(self) -> lifecycle.Server:

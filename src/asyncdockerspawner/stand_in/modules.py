@@ -18,12 +18,12 @@ from asyncdockerspawner.errors import AsyncDockerSpawnerError
 from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.docker import DockerSpawner
 from asyncdockerspawner.spawners.swarm import SwarmSpawner
+from asyncdockerspawner.spawners.system_user import SystemUserSpawner
 
 NAME = "dockerspawner"
 PACKAGE = "asyncdockerspawner"
 STANDS_IN_FOR = (14, 0, 0)
 """DockerSpawner's version whose code runs on this package."""
-TO_COME = frozenset({"SystemUserSpawner"})
 SURE_START = (
     f'python -c "import {PACKAGE} as a; a.install_as_dockerspawner(); '
     'from jupyterhub.app import main; main()"'
@@ -124,7 +124,11 @@ def _namespaces(real: Mapping[str, ModuleType]) -> Iterator[tuple[str, dict[str,
 
 def _modules() -> dict[str, ModuleType]:
     """Return what stands in `sys.modules` from now on."""
-    classes = {"DockerSpawner": DockerSpawner, "SwarmSpawner": SwarmSpawner}
+    classes = {
+        "DockerSpawner": DockerSpawner,
+        "SwarmSpawner": SwarmSpawner,
+        "SystemUserSpawner": SystemUserSpawner,
+    }
     package = _module(NAME, "__init__", {**classes, "__version__": _version()})
     found = {NAME: package}
     for part, (file, names) in _parts().items():
@@ -149,7 +153,7 @@ def _parts() -> dict[str, tuple[str, dict[str, Any]]]:
         "_version": ("__init__", {"__version__": _version(), "version_info": STANDS_IN_FOR}),
         "dockerspawner": ("spawners/docker", {**spawner, **default, "UnicodeOrFalse": UnicodeOrFalse}),
         "swarmspawner": ("spawners/swarm", {**spawner, "SwarmSpawner": SwarmSpawner}),
-        "systemuserspawner": ("spawners/docker", spawner),
+        "systemuserspawner": ("spawners/system_user", {**spawner, "SystemUserSpawner": SystemUserSpawner}),
         "volumenamingstrategy": ("names/naming", {**default, **escaped}),
     }
 
@@ -167,11 +171,6 @@ def _module(name: str, file: str, names: Mapping[str, Any]) -> ModuleType:
 
 def _missing_in(module: str) -> Callable[[str], Any]:
     def missing(name: str) -> Any:
-        if name in TO_COME:
-            # No AttributeError: the import statement would put a sentence of its own in this one's place.
-            raise ImportError(
-                f"{PACKAGE} has no {name} yet, only DockerSpawner and SwarmSpawner.", name=module
-            )
         if module != NAME and name in _REACHED_THROUGH:
             return import_item(_REACHED_THROUGH[name])
         raise AttributeError(f"module {module!r} has no attribute {name!r}")

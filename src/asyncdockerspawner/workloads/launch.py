@@ -62,6 +62,22 @@ class SwarmInputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunsAs:
+    """As whom a server runs, and where, as far as that is not left to its image."""
+
+    user: str = ""
+    """A uid, or `uid:gid`; "" is the image's."""
+    groups: Sequence[int] = ()
+    """Ids of more groups."""
+    working_dir: str = ""
+    """A path inside the container; "" is the image's."""
+
+    def with_groups(self, more: Sequence[str]) -> list[str]:
+        """Return the groups and more of them, as the Engine takes them."""
+        return list(dict.fromkeys([*map(str, self.groups), *more]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchInputs:
     """All that decides what the Engine is asked to create for one server.
 
@@ -102,5 +118,7 @@ class LaunchInputs:
     """`extra_host_config`: docker-py's words or the Engine's own keys, merged over the above."""
     healthcheck: Mapping[str, Any] | None = None
     """docker-py's words or the Engine's own keys; None leaves the image's own."""
+    runs_as: RunsAs = field(default_factory=RunsAs)
+    """As whom the server runs."""
     swarm: SwarmInputs = field(default_factory=SwarmInputs)
     """What only a service is made from."""

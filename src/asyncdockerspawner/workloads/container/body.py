@@ -9,7 +9,7 @@ from typing import Any
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.binds import bind_strings, is_volume, join_binds
-from asyncdockerspawner.keywords.convert import port_key
+from asyncdockerspawner.keywords.convert import port_key, texts
 from asyncdockerspawner.keywords.create import create_config, env_strings, environment_of, healthcheck
 from asyncdockerspawner.keywords.host import OPTION, host_config
 from asyncdockerspawner.keywords.limits import cpu_quota
@@ -106,6 +106,10 @@ def _computed_config(inputs: LaunchInputs) -> JsonObject:
         "Cmd": None if inputs.command is None else list(inputs.command),
         "ExposedPorts": {f"{inputs.port}/tcp": {}},
     }
+    if inputs.runs_as.user:
+        config["User"] = inputs.runs_as.user
+    if inputs.runs_as.working_dir:
+        config["WorkingDir"] = inputs.runs_as.working_dir
     if inputs.healthcheck is not None:
         config["Healthcheck"] = healthcheck(inputs.healthcheck, "healthcheck")
     if inputs.mount_points:
@@ -135,6 +139,9 @@ def _host_config(inputs: LaunchInputs, under: Mapping[str, Any]) -> JsonObject:
         del host["Binds"]
     if mounts := _joined_mounts(computed.get("Mounts") or [], host.get("Mounts") or []):
         host["Mounts"] = mounts
+    if inputs.runs_as.groups:
+        site_groups = texts(host.get("GroupAdd") or (), f"{OPTION}.group_add")
+        host["GroupAdd"] = inputs.runs_as.with_groups(site_groups)
     if host.get("Links"):
         host["Links"] = _joined_links(computed.get("Links") or [], host["Links"])
     if is_shared(str(host.get("NetworkMode") or "")):

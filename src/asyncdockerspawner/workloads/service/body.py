@@ -11,6 +11,7 @@ from typing import Any
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import service, service_host, service_parts
+from asyncdockerspawner.keywords.convert import texts
 from asyncdockerspawner.keywords.create import env_strings, environment_of, healthcheck
 from asyncdockerspawner.keywords.limits import BILLIONTHS, whole_number
 from asyncdockerspawner.keywords.merge import Joins, deep_merge, without_empty
@@ -47,6 +48,9 @@ def build_service(inputs: LaunchInputs) -> JsonObject:
     swarm = inputs.swarm
     body["Labels"] = {**(body.get("Labels") or {}), **inputs.labels}
     container["Labels"] = {**(container.get("Labels") or {}), **inputs.labels, labels.NAME: inputs.name}
+    if inputs.runs_as.groups:
+        site = texts(container.get("Groups") or (), "the service's groups")
+        container["Groups"] = inputs.runs_as.with_groups(site)
     container["Mounts"] = with_driver(
         container.get("Mounts") or (), swarm.volume_driver, swarm.volume_driver_options
     )
@@ -179,6 +183,8 @@ def _container(inputs: LaunchInputs) -> JsonObject:
         "Mounts": without_doubles(mounts, "`volumes` and `mounts`"),
         "Secrets": [_reference(each, "Secret") for each in swarm.secrets],
         "Configs": [_reference(each, "Config") for each in swarm.configs],
+        "User": inputs.runs_as.user or None,
+        "Dir": inputs.runs_as.working_dir or None,
     }
     if inputs.healthcheck is not None:
         container["Healthcheck"] = healthcheck(inputs.healthcheck, "healthcheck")

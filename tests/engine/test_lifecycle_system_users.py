@@ -1,0 +1,137 @@
+"""Servers of the system's users: in whose name they run, who is asked, and who is held up by nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncdockerspawner import DockerSpawner, SystemUserSpawner
+from asyncdockerspawner.accounts import name_service as module
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import World, new_world
+from tests.testbed.name_service import NameService
+
+MakeUser = Callable[..., World]
+
+
+@pytest.fixture
+def directory(name_service: NameService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NameService:
+    """The name service of the Hub in this test, which knows alice and bob."""
+    for name, uid in (("alice", 71001), ("bob", 71002)):
+        home = tmp_path / "homes" / name
+        home.mkdir(parents=True)
+        home.chmod(0o777)
+        name_service.knows(f"passwd {name}", f"{name}:x:{uid}:71000::{home}:/bin/sh")
+    monkeypatch.setenv("PATH", name_service.environment["PATH"])
+    return name_service
+
+
+@pytest.fixture
+def make_user(site: Site, tmp_path: Path, directory: NameService) -> MakeUser:
+    """Give a Hub of one user, whose home is what the name service says."""
+
+    def made(username: str = "alice", cls: type[DockerSpawner] = SystemUserSpawner, **options: Any) -> World:
+        folder = tmp_path / username
+        folder.mkdir(exist_ok=True)
+        options = {"host_homedir_format_string": "", **options}
+        world = new_world(site, folder, username=username, **options)
+        world.settings["spawner_class"] = cls
+        return world
+
+    return made
+
+
+async def test_a_server_runs_as_its_user_in_the_users_home(
+    make_user: MakeUser, site: Site, directory: NameService, tmp_path: Path
+) -> None:
+    directory.knows("initgroups alice", "alice                 71005 71009")
+    seen = dict[str, Any]()
+
+    def hook(spawner: SystemUserSpawner) -> None:
+        seen["ids"] = (spawner.user_id, spawner.group_id)
+        seen["homes"] = (spawner.homedir, spawner.host_homedir)
+
+    world = make_user(supplementary_groups=True, pre_spawn_hook=hook)
+    spawner = await world.spawn()
+    home = f"{tmp_path}/homes/alice"
+    assert seen == {"ids": (71001, 71000), "homes": ("/home/alice", home)}
+    found = site.inspect(spawner.object_id)
+    assert (found["Config"]["User"], found["Config"]["WorkingDir"]) == ("71001:71000", "/home/alice")
+    assert found["HostConfig"]["GroupAdd"] == ["71005", "71009"]
+    assert {"HOME=/home/alice", "NB_UID=71001", "NB_GID=71000", "NB_USER=alice"} <= set(
+        found["Config"]["Env"]
+    )
+    assert [each["Source"] for each in found["Mounts"] if each["Destination"] == "/home/alice"] == [home]
+    await world.user.stop("")
+    assert world.spawner().orm_spawner.state["user_id"] == 71001
+
+
+async def test_a_user_who_was_known_is_started_while_the_directory_is_away(
+    make_user: MakeUser, site: Site, directory: NameService, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_user()
+    await world.spawn()
+    await world.user.stop("")
+    directory.behaves(status=1)
+    module._of_loops.clear()
+    world = world.restarted()
+    spawner = await world.spawn()
+    assert site.inspect(spawner.object_id)["Config"]["User"] == "71001:71000"
+    assert "known of the user from an earlier spawn" in log.text
+    await world.user.stop("")
+
+
+async def test_one_users_hanging_directory_holds_up_no_other_user(
+    make_user: MakeUser, directory: NameService
+) -> None:
+    # On a slow machine too, it hangs for longer than the other one takes.
+    module._of_loops[asyncio.get_running_loop()] = module.NameService(timeout=120)
+    directory.hangs("passwd alice")
+    alice = make_user()
+    waiting = asyncio.create_task(alice.spawn())
+    await until(lambda: "passwd alice" in directory.asked())
+    bob = make_user("bob")
+    await bob.spawn()
+    assert not waiting.done()
+    await bob.user.stop("")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_an_unknown_user_reads_so_and_the_log_has_the_ways_out(
+    make_user: MakeUser, site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_user("nobody-of-this-name")
+    with pytest.raises(Exception, match="does not know the user nobody-of-this-name"):
+        await world.spawn()
+    assert "There are three ways out" in log.text
+    assert site.containers() == []
+
+
+async def test_a_subclass_may_say_in_its_start_who_the_user_is(
+    make_user: MakeUser, site: Site, tmp_path: Path
+) -> None:
+    class Knows(SystemUserSpawner):
+        async def start(self) -> tuple[str, int]:  # type: ignore[override]
+            self.user_id, self.group_id, self.host_home = 71003, 71003, f"{tmp_path}/homes/bob"
+            return await super().start(extra_create_kwargs={"hostname": "h"})
+
+    world = make_user("nobody-of-this-name", Knows)
+    spawner = await world.spawn()
+    found = site.inspect(spawner.object_id)["Config"]
+    assert (found["User"], found["Hostname"]) == ("71003:71003", "h")
+    await world.user.stop("")
+
+
+async def test_a_kept_container_is_resumed_with_its_account(make_user: MakeUser, site: Site) -> None:
+    world = make_user(remove=False, on_drift="recreate")
+    first = (await world.spawn()).object_id
+    await world.user.stop("")
+    assert (await world.spawn()).object_id == first
+    await world.user.stop("")
