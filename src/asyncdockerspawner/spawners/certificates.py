@@ -7,7 +7,7 @@ Source of the contract: `jupyterhub.spawner.Spawner.create_certs` and `move_cert
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,13 +73,17 @@ def alternative_names(spawner: Overridable) -> tuple[str, ...]:
 
     The address that a container gets in a network is not among them: it has none before it is started.
     """
+    return tuple(dict.fromkeys(map(_alternative_name, filter(None, spawner._hosts()))))
+
+
+def hosts(spawner: Overridable) -> Iterator[str]:
+    """Yield the names and addresses of a container that are known before it is started."""
     try:
         engine_host = spawner.engine.settings.host
     except Exception:  # noqa: BLE001 - a class may know its Engine only in its `start`, which asks again
         engine_host = ""
-    published = (ports.reachable(each, engine_host) for each in (spawner.host_ip, ""))
-    hosts = filter(None, (spawner.internal_hostname, *published))
-    return tuple(dict.fromkeys(map(_alternative_name, hosts)))
+    yield spawner.internal_hostname
+    yield from (ports.reachable(each, engine_host) for each in (spawner.host_ip, ""))
 
 
 async def create(

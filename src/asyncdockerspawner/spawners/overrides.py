@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from traitlets import Unicode
@@ -27,7 +27,7 @@ from asyncdockerspawner.keywords.mount import engine_mounts
 from asyncdockerspawner.lifecycle.server import Place
 from asyncdockerspawner.names import templating
 from asyncdockerspawner.names.naming import namespace_of
-from asyncdockerspawner.spawners import steps, volumes
+from asyncdockerspawner.spawners import certificates, steps, volumes
 from asyncdockerspawner.spawners.awaited import AwaitedOverrides
 from asyncdockerspawner.spawners.certificates import SpawnCertificates
 from asyncdockerspawner.spawners.launch_inputs import name_by_template
@@ -112,6 +112,10 @@ class Overridable(Options, HubSpawner):
 
     def _runs_as(self) -> RunsAs:
         return RunsAs()
+
+    def _hosts(self) -> Iterator[str]:
+        """Yield the names and addresses at which the Hub may reach the server, as far as they are known."""
+        return certificates.hosts(self)
 
     @property
     def _managed(self) -> lifecycle.Server:

@@ -15,7 +15,7 @@ from asyncdockerspawner.images import references
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import service
 from asyncdockerspawner.lifecycle import Server
-from asyncdockerspawner.spawners import service_inputs, volumes
+from asyncdockerspawner.spawners import service_certificates, service_inputs, volumes
 from asyncdockerspawner.spawners.launch_inputs import is_overridden
 from asyncdockerspawner.spawners.steps import registry_credentials
 from asyncdockerspawner.workloads.launch import LaunchInputs
@@ -51,7 +51,7 @@ async def create_object(spawner: SwarmSpawner) -> JsonObject:
         auth = await _registry_auth(spawner)
         inputs = await _resolved_image(spawner, inputs, auth)
         workload = _workload(spawner, auth)
-        async with _files(spawner, inputs) as inputs:
+        async with _files(spawner, inputs, workload.body(inputs)) as inputs:
             document = workload.body(inputs).with_volume_labels(marks).document
             if is_overridden(spawner, "docker"):
                 # Whoever looks into what is created finds it in docker-py's words, which have no credentials.
@@ -134,9 +134,13 @@ async def _resolved_image(spawner: SwarmSpawner, inputs: LaunchInputs, auth: str
 
 
 @asynccontextmanager
-async def _files(spawner: SwarmSpawner, inputs: LaunchInputs) -> AsyncIterator[LaunchInputs]:
+async def _files(
+    spawner: SwarmSpawner, inputs: LaunchInputs, body: ServiceBody
+) -> AsyncIterator[LaunchInputs]:
     """Make the secrets and configs of this creation; where the block fails, they are removed again."""
     wanted = await service_inputs.files_wanted(spawner)
+    certificates = await service_certificates.files_wanted(spawner, body)
+    wanted = replace(wanted, secrets=[*wanted.secrets, *certificates])
     server, client = spawner._managed, spawner.engine.client
     files = FilesOfASpawn(client, server.owner)
     making = asyncio.create_task(files.make(wanted))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from traitlets import Integer
 
 from asyncdockerspawner import docker_py, lifecycle
+from asyncdockerspawner.hub import errors as hub_errors
 from asyncdockerspawner.hub.base import HubSpawner
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.spawners import service_steps
@@ -92,6 +94,22 @@ class SwarmSpawner(SwarmTraits, DockerSpawner):
 
     async def _body(self) -> Body:
         return await service_steps.object_body(self)
+
+    @property
+    def _is_reached_at_its_node(self) -> bool:
+        return not (self.use_internal_ip or self.use_internal_hostname)
+
+    def _hosts(self) -> Iterator[str]:
+        yield from super()._hosts()
+        if self._is_reached_at_its_node:
+            yield from (node.address for node in self.engine.swarm.nodes.values() if node.address)
+
+    async def create_certs(self) -> dict[str, str]:
+        """Have the Hub make key and certificate, for whatever node the server may come to; its paths."""
+        if self._is_reached_at_its_node:
+            with hub_errors.for_the_hub(self.log, self._log_name):
+                await self.engine.swarm.ask_nodes()
+        return await super().create_certs()
 
     async def get_task(self) -> JsonObject | None:
         """Return the document of the service's newest task; None where there is none."""

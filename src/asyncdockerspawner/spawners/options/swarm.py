@@ -28,6 +28,11 @@ class SwarmTraits(HasTraits):
     def _no_healthcheck(self) -> str:
         return "none"
 
+    @default("use_internal_hostname")
+    def _use_name_in_the_overlay_network(self) -> bool:
+        # Nothing but the Engine's own name service knows it.
+        return bool(getattr(self, "internal_ssl", False) and getattr(self, "use_internal_ip", True))
+
     extra_container_spec = FunctionOr(
         Dict(),
         {},

@@ -73,6 +73,16 @@ class ServiceBody:
         return str(networks[0].get("Target") or "")
 
     @property
+    def image(self) -> str:
+        """The image's reference."""
+        return str(self._container.get("Image") or "")
+
+    @property
+    def user(self) -> str:
+        """Whom its processes run as, where that is not left to the image: `user`, `uid:gid` and the like."""
+        return str(self._container.get("User") or "")
+
+    @property
     def environment(self) -> dict[str, str]:
         """The server's environment."""
         return environment_of(self._container.get("Env"))

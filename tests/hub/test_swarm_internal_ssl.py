@@ -1,0 +1,37 @@
+"""A service of a real swarm under `internal_ssl`: the Hub is on this machine, and reaches it at its node."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.hub_site import MakeHub
+from tests.support.swarm_hub import left, nothing_left, said_in
+from tests.testbed.engine import ensure_engine
+from tests.testbed.swarm import Swarm
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def test_its_key_is_for_its_user_alone_and_is_gone_with_it(
+    make_hub: MakeHub, swarm: Swarm, singleuser_image: str
+) -> None:
+    swarm.worker.load(singleuser_image, ensure_engine())
+    hub = make_hub(
+        swarm=swarm,
+        internal_ssl=True,
+        image=singleuser_image,
+        extra_create_kwargs={"user": "1000"},
+        extra_placement_spec={"constraints": ["node.hostname==worker"]},
+    )
+    await hub.create_users("alice")
+    await hub.api.start_server("alice")
+    assert (await hub.status("alice"))["kernels"] == 0
+    shell = "stat -c '%a %u' $JUPYTERHUB_SSL_KEYFILE; cat $JUPYTERHUB_SSL_KEYFILE"
+    owner, _, line, *_ = said_in(hub, swarm, "alice", "sh", "-c", shell).splitlines()
+    assert owner.split() == ["400", "1000"]
+    service = hub.objects.inspect(f"{hub.prefix}-alice")
+    secrets = swarm.http.get("/secrets").raise_for_status().text
+    assert line.strip() not in f"{service}{secrets}{hub.process.log_text()}"
+    assert len(left(hub)["secrets"]) == 3
+    await hub.api.stop_server("alice")
+    await nothing_left(hub)
