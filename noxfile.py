@@ -75,10 +75,11 @@ WITHOUT_A_REAL_ENGINE = [
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 NEWER_PYTHONS = ["3.14", "3.13", "3.12"]
 PURE = [
-    "errors", "jsontypes", "accounts/entries", "accounts/homes", "names/*", "keywords/*", "images/allowed",
-    "images/options_form", "images/references", "images/credentials", "images/pull_progress",
-    "workloads/container/body", "workloads/container/drift", "workloads/container/endpoint",
-    "workloads/container/read", "workloads/exit_status", "workloads/launch", "workloads/moments",
+    "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "names/*", "keywords/*",
+    "images/allowed", "images/options_form", "images/references", "images/credentials",
+    "images/pull_progress", "workloads/container/body", "workloads/container/drift",
+    "workloads/container/endpoint", "workloads/container/read", "workloads/container/users",
+    "workloads/exit_status", "workloads/furnishing", "workloads/launch", "workloads/moments",
     "workloads/observed", "workloads/redact", "workloads/service/body", "workloads/service/endpoint",
     "workloads/service/read", "workloads/service/versions", "workloads/service/words", "workloads/source",
     "hub/spawn_log", "rebase/recipe", "engine/table",

@@ -195,6 +195,10 @@ class EngineRefused(EngineError):
     """Any other error answer of the Engine."""
 
 
+class ReadOnlyFiles(EngineRefused):
+    """A container, or a volume in it, is read-only where a file was to be put."""
+
+
 class Forbidden(EngineRefused):
     """A filter before the Engine, docker-socket-proxy or a plugin, does not let the request through."""
 

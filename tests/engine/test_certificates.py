@@ -13,6 +13,7 @@ from tornado import web
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.spawners import certificates
+from asyncdockerspawner.workloads.furnishing import CERTIFICATES
 from tests.support.internal_ssl import alternative_names, hub_settings
 from tests.support.site import Site
 from tests.support.world import MakeWorld, World
@@ -126,9 +127,9 @@ async def test_a_spawner_for_which_the_hub_has_asked_for_none_makes_its_own(secu
     await certificates.ensure(spawner)
     assert names_in(spawner) == LOCAL | {spawner.object_name}
     assert spawner.cert_paths == {
-        "keyfile": f"{certificates.FOLDER}/key.pem",
-        "certfile": f"{certificates.FOLDER}/cert.pem",
-        "cafile": f"{certificates.FOLDER}/ca.pem",
+        "keyfile": f"{CERTIFICATES}/key.pem",
+        "certfile": f"{CERTIFICATES}/cert.pem",
+        "cafile": f"{CERTIFICATES}/ca.pem",
     }
 
 

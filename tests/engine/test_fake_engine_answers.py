@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fake_engine import FakeEngine, scripts_around, scripts_restarts
+from tests.fake_engine import FakeEngine, scripts_around, scripts_files, scripts_restarts
 from tests.fake_engine.dialects import nearest
 from tests.fake_engine.player import LABEL, Player, differences
 from tests.fake_engine.scripts import SCRIPTS, Script, removed_by_many
@@ -27,6 +27,7 @@ from tests.testbed.images import ensure_stub_image, import_image
 from tests.testbed.steps import wait_until
 
 assert scripts_around.__doc__  # it has entered its scripts into the table
+assert scripts_files.__doc__
 assert scripts_restarts.__doc__
 
 

@@ -29,6 +29,13 @@ def write(container: Container) -> None:
         container.changes[path] = KINDS[kind]
 
 
+def wrote(container: Container, path: PurePosixPath) -> None:
+    """Note what was put into its own files."""
+    known = container.image.files
+    for each in [*reversed(path.parents), path][1:]:
+        container.changes.setdefault(str(each), KINDS["C" if each in known else "A"])
+
+
 def _add_folder(container: Container, target: PurePosixPath) -> None:
     # What runc makes to mount something there, stays in the container's own layer.
     if str(target) in IMAGE_FOLDERS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.fake_engine import mounting
+from tests.fake_engine import filesystem, mounting
 from tests.fake_engine.shapes import CONFIG, ENDPOINT, HOST_CONFIG, Json
 from tests.fake_engine.state import Container, EngineState, Image, new_id, now
 
@@ -24,6 +24,7 @@ def container(engine: EngineState, name: str, image: Image, body: Json) -> Conta
         networks=_networks(body, host, several=engine.dialect.new),
         mounts=mounts,
         anonymous=anonymous,
+        files=filesystem.copy(image.files),
     )
     engine.containers[number] = made
     return made

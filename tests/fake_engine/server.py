@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 
 from tests.fake_engine import events, images, listeners, volumes_networks
 from tests.fake_engine.answers import Handler, Refused, answer
+from tests.fake_engine.archives import Archives
 from tests.fake_engine.builds import Builds
 from tests.fake_engine.containers import Containers
 from tests.fake_engine.control import Control, Step
@@ -145,6 +146,7 @@ class Server:
         rooms: Iterable[Any] = (
             System(engine, self._swarm),
             Containers(engine),
+            Archives(engine),
             Builds(engine),
             Images(engine),
             Volumes(engine),
@@ -188,7 +190,15 @@ class Server:
         await self._empty()
         engine = self._engine
         engine.dialect = ENGINES[like or self._like]
-        for held in (engine.containers, engine.images, engine.volumes, engine.networks, engine.pullable):
+        for held in (
+            engine.containers,
+            engine.images,
+            engine.volumes,
+            engine.networks,
+            engine.pullable,
+            engine.volume_files,
+            engine.host_files,
+        ):
             held.clear()
         engine.events.past.clear()
         engine.events.loss = events.Loss()

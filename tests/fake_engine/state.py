@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from tests.fake_engine.answers import Refused
 from tests.fake_engine.dialects import ENGINES, NEWEST, Dialect
 from tests.fake_engine.events import EventBus
+from tests.fake_engine.filesystem import Tree, stub
 from tests.fake_engine.shapes import STATE, Json
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -27,6 +28,7 @@ class Image:
     tags: list[str]
     config: Json
     created: str
+    files: Tree = field(default_factory=stub)
     digests: list[str] = field(default_factory=list)
 
 
@@ -57,6 +59,8 @@ class Container:
     had_ports: set[int] = field(default_factory=set)
     """The Engine goes on counting: a container that starts again has other ports than before."""
     life: asyncio.Task[None] | None = None
+    files: Tree = field(default_factory=dict)
+    """Its own, without what is mounted."""
     changes: dict[str, int] = field(default_factory=dict)
     """What differs from its image, by path: 0 changed, 1 added, 2 deleted."""
     restarts: int = 0
@@ -103,6 +107,10 @@ class EngineState:
     containers: dict[str, Container] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)
     volumes: dict[str, Json] = field(default_factory=dict)
+    volume_files: dict[str, Tree] = field(default_factory=dict)
+    """Volume → what is in it."""
+    host_files: dict[str, Tree] = field(default_factory=dict)
+    """Path of the Engine's machine → what is there."""
     networks: dict[str, Json] = field(default_factory=dict)
     pullable: dict[str, Json] = field(default_factory=dict)
     dialect: Dialect = ENGINES[NEWEST]

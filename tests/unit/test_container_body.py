@@ -360,3 +360,12 @@ def test_a_body_tells_its_network_and_what_it_is_made_from() -> None:
     other = ContainerBody(build_container(inputs(network_name="lab", image="img:2")))
     assert body.network_mode == "lab"
     assert differences(body.fingerprint, other.fingerprint) == ["image"]
+
+
+def test_a_private_folder_is_a_volume_of_the_containers_own_where_all_else_is_read_only() -> None:
+    assert "Mounts" not in host_of(private_folder="/certs")
+    mounted = host_of(private_folder="/certs", extra_host={"read_only": True})["Mounts"]
+    assert mounted == [{"Type": "volume", "Target": "/certs"}]
+    own = {"Type": "tmpfs", "Target": "/certs"}
+    site = {"read_only": True, "mounts": [{"Type": "tmpfs", "Target": "/certs"}]}
+    assert host_of(private_folder="/certs", extra_host=site)["Mounts"] == [own]

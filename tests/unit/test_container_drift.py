@@ -82,6 +82,11 @@ WORK = {**HOME, "Mounts": [{"Destination": "/home/jovyan/work"}]}
         (HOME, ["/srv/lab/a", "/data/me/b"], ["/srv/lab/a", "/data/me/b"]),
         (WORK, ["/home", "/home/jovyan", "/home/jovyan/work", "/home/jovyan/work/x"], []),
         (WORK, ["/home/jovyan/workbook"], ["/home/jovyan/workbook"]),
+        (
+            HOME | {"Config": {}},
+            ["/jupyterhub-certs", "/jupyterhub-certs/key.pem", "/etc", "/etc/passwd"],
+            [],
+        ),
         # Without a working directory a server works in the root.
         ({"Id": "a", "Config": {}}, ["/anything"], ["/anything"]),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncdockerspawner.client.archives import Archives
 from asyncdockerspawner.client.build import Builds
 from asyncdockerspawner.client.changes import NotifyingConnection
 from asyncdockerspawner.client.containers import Containers
@@ -25,6 +26,7 @@ class Client:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.connection = NotifyingConnection(settings)
+        self.archives = Archives(self.connection)
         self.builds = Builds(self.connection)
         self.containers = Containers(self.connection)
         self.configs = SwarmFiles(self.connection, "config")

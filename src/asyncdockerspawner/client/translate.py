@@ -120,6 +120,7 @@ _RULES = (
         r"OCI runtime|could not select device driver|CDI device|failed to create (shim )?task"
         r"|attempted to invoke a command|userland proxy|driver failed programming",
     ),
+    _rule(errors.ReadOnlyFiles, (400, 500), r"is marked read-only", operation="put files"),
     _rule(errors.EngineUnavailable, (400,), r"HTTP request to an HTTPS server"),
     _rule(errors.VersionRefused, (400,), r"client version \S+ is too (old|new)"),
     _rule(errors.InvalidConfig, (400,), r""),

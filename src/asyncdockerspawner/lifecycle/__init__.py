@@ -15,7 +15,15 @@ from asyncdockerspawner.lifecycle.shared_network import shared_port
 from asyncdockerspawner.lifecycle.spawn import Choice, Spawn, resolved
 from asyncdockerspawner.lifecycle.start import start
 from asyncdockerspawner.lifecycle.stop import leave, stop
-from asyncdockerspawner.lifecycle.subclass_start import as_step, attempt, claim, seen, step, within_a_start
+from asyncdockerspawner.lifecycle.subclass_start import (
+    as_step,
+    attempt,
+    claim,
+    furnished,
+    seen,
+    step,
+    within_a_start,
+)
 from asyncdockerspawner.lifecycle.volumes import ensure_volumes, volume_labels
 from asyncdockerspawner.lifecycle.wanted import repeat_late
 
@@ -34,6 +42,7 @@ __all__ = [
     "create",
     "delete_forever",
     "ensure_volumes",
+    "furnished",
     "leave",
     "locate",
     "node_of",

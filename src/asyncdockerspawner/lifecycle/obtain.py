@@ -120,11 +120,11 @@ async def _create(server: Server, spawn: Spawn) -> None:
         made = await server.after(server.overrides.create())
     server.record.object_id = spawn.made = made
     server.record.removal = server.policy.remove
-    await _furnish(server)
+    await _connect(server)
 
 
-async def _furnish(server: Server) -> None:
-    """Do what a new object needs before its start, so that the server finds all of it."""
+async def _connect(server: Server) -> None:
+    """Put a new object into its other networks before its start, so that the server finds all of them."""
     for network in server.policy.extra_networks:
         await server.workload.container.connect(server.record.object_id, network)
 

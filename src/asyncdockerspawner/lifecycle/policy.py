@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from asyncdockerspawner.images.pulls import PullPolicy
+from asyncdockerspawner.workloads.furnishing import Furnishing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ class Policy:
     """Tells whether a subclass may choose image, name and Engine in its `start`, or in what that calls."""
     own_start: Callable[[], bool] = field(repr=False)
     """Tells whether a subclass has a `start` of its own."""
+    furnishing: Callable[[], Awaitable[Furnishing]] = field(repr=False)
+    """Returns what the server is to find in its object."""
     per_spawn: Callable[[str], Any] = field(repr=False)
     """Reads an option that may be a function of the spawner: only a start needs what such a one gives."""
 

@@ -14,6 +14,7 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle import (
     advice,
     cleanup,
+    furnish,
     monitor,
     obtain,
     readiness,
@@ -81,6 +82,7 @@ async def _start(server: Server, spawn: Spawn, end: float) -> tuple[str, int]:
 async def _start_once(server: Server, spawn: Spawn, end: float) -> tuple[str, int]:
     with shared_network.claimed(server) as port, server.watch.starting(_expected(server, port)) as exited:
         await shared_network.check_free(server, spawn)
+        await furnish.furnish(server)
         server.hub.report("Starting the server", progress=60)
         spawn.starting = True
         await server.after(server.overrides.start())

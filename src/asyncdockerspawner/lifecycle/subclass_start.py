@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.lifecycle import cleanup, monitor, ownership, start_slot
+from asyncdockerspawner.lifecycle import cleanup, furnish, monitor, ownership, start_slot
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Phase, Spawn, StartCall, calling, resolved
 from asyncdockerspawner.names import labels
@@ -83,11 +83,21 @@ def as_step(server: Server, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
 async def claim(server: Server) -> None:
     """Do, before a start that takes the steps itself makes or starts an object, what ours does."""
     spawn = server.spawn
-    if _of_the_caller(server) is None or spawn is None or not spawn.live or spawn.launching is not None:
+    if spawn is None or not _takes_the_steps_itself(server, spawn):
         return
     if await start_slot.claim(server, spawn):
         # On disk before anything is created.
         server.hub.save(commit=True)
+
+
+async def furnished(server: Server) -> None:
+    """Put into the object, before a start that takes the steps itself starts it, what ours does."""
+    if server.spawn is not None and _takes_the_steps_itself(server, server.spawn):
+        await furnish.furnish(server)
+
+
+def _takes_the_steps_itself(server: Server, spawn: Spawn) -> bool:
+    return _of_the_caller(server) is not None and spawn.live and spawn.launching is None
 
 
 def within_a_start(server: Server) -> bool:

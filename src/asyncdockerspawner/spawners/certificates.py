@@ -16,12 +16,10 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.hub import site_code
 from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.workloads import ports
+from asyncdockerspawner.workloads.furnishing import CERTIFICATES
 
 if TYPE_CHECKING:
     from asyncdockerspawner.spawners.overrides import Overridable
-
-FOLDER = "/jupyterhub-certs"
-"""Where a server finds them; a folder that images do not have and sites do not mount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,9 @@ async def ensure(spawner: Overridable) -> None:
 def _read(hub_paths: Mapping[str, str]) -> Certificates:
     return Certificates(
         {
-            kind: CertificateFile(path, f"{FOLDER}/{kind.removesuffix('file')}.pem", Path(path).read_bytes())
+            kind: CertificateFile(
+                path, f"{CERTIFICATES}/{kind.removesuffix('file')}.pem", Path(path).read_bytes()
+            )
             for kind, path in hub_paths.items()
         }
     )

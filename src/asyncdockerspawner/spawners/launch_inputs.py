@@ -9,6 +9,7 @@ from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.spawners import certificates
 from asyncdockerspawner.spawners.site_values import dictionary, rendered
+from asyncdockerspawner.workloads.furnishing import CERTIFICATES
 from asyncdockerspawner.workloads.launch import LaunchInputs
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ async def launch_inputs(spawner: Overridable) -> LaunchInputs:
         cpu_limit=spawner.cpu_limit,
         extra_create=await dictionary(spawner, "extra_create_kwargs"),
         extra_host=await dictionary(spawner, "extra_host_config"),
+        private_folder=CERTIFICATES if spawner.internal_ssl else "",
         healthcheck=_healthcheck(spawner),
         runs_as=spawner._runs_as(),
     )

@@ -35,6 +35,7 @@ from asyncdockerspawner.spawners.options import Options
 from asyncdockerspawner.spawners.policy import ContainerPlace, policy_of
 from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.container import endpoint, read
+from asyncdockerspawner.workloads.furnishing import Furnishing
 from asyncdockerspawner.workloads.launch import RunsAs
 from asyncdockerspawner.workloads.ports import SharedPort
 
@@ -116,6 +117,10 @@ class Overridable(Options, HubSpawner):
     def _hosts(self) -> Iterator[str]:
         """Yield the names and addresses at which the Hub may reach the server, as far as they are known."""
         return certificates.hosts(self)
+
+    async def _furnishing(self) -> Furnishing:
+        """Return what the server is to find in its object at this start."""
+        return Furnishing()
 
     @property
     def _managed(self) -> lifecycle.Server:

@@ -50,6 +50,7 @@ def policy_of(spawner: Overridable) -> Policy:
         named_by_image=partial(named_by_image, spawner),
         decides_late=partial(decides_late, spawner),
         own_start=partial(is_overridden, spawner, "start"),
+        furnishing=spawner._furnishing,
         per_spawn=partial(getattr, spawner),
     )
 

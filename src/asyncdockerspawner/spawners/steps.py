@@ -121,7 +121,8 @@ async def start_object(spawner: Overridable) -> None:
     server = spawner._managed
     with lifecycle.step(server):
         await lifecycle.claim(server)
-        await server.workload.start(server.record.object_id)
+        await lifecycle.furnished(server)
+        await server.renew().workload.start(server.record.object_id)
 
 
 async def address(spawner: Overridable) -> tuple[str, int]:

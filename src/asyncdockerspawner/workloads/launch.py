@@ -116,6 +116,8 @@ class LaunchInputs:
     """`extra_create_kwargs`: docker-py's words or the Engine's own keys, merged over the above."""
     extra_host: Mapping[str, Any] = field(default_factory=dict)
     """`extra_host_config`: docker-py's words or the Engine's own keys, merged over the above."""
+    private_folder: str = ""
+    """A folder inside that files are put into before each start, also where all others are read-only."""
     healthcheck: Mapping[str, Any] | None = None
     """docker-py's words or the Engine's own keys; None leaves the image's own."""
     runs_as: RunsAs = field(default_factory=RunsAs)

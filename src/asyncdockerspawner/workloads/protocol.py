@@ -10,6 +10,7 @@ from asyncdockerspawner.client.execs import Ended
 from asyncdockerspawner.client.volumes import Volume
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.workloads.body import Body
+from asyncdockerspawner.workloads.furnishing import Furnished, Furnishing
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed
 
@@ -89,6 +90,9 @@ class ContainerVerbs(Protocol):
 
     async def connect(self, ref: str, network: str) -> None:
         """Put it into one more network."""
+
+    async def furnish(self, ref: str, furnishing: Furnishing, volumes: Collection[str]) -> Furnished:
+        """Put in what the server is to find, and see to these volumes of it. Raises BadOption."""
 
     async def run(self, ref: str, command: Sequence[str], timeout: float) -> Ended:
         """Run a command inside; gives its exit code and what it wrote. Raises EngineTimeout."""

@@ -137,6 +137,8 @@ def _host_config(inputs: LaunchInputs, under: Mapping[str, Any]) -> JsonObject:
     host["Binds"] = join_binds(under.get("Binds") or [], join_binds(binds, site.get("Binds") or []))
     if not host["Binds"]:
         del host["Binds"]
+    if inputs.private_folder and host.get("ReadonlyRootfs"):
+        host["Mounts"] = _joined_mounts([_own_volume(inputs)], host.get("Mounts") or [])
     if mounts := _joined_mounts(computed.get("Mounts") or [], host.get("Mounts") or []):
         host["Mounts"] = mounts
     if inputs.runs_as.groups:
@@ -189,6 +191,11 @@ def _check_combinations(host: JsonObject) -> None:
     policy = (host.get("RestartPolicy") or {}).get("Name")
     if host.get("AutoRemove") and policy not in {None, "", "no"}:
         raise BadOption(f"{OPTION} asks for auto_remove and for the restart policy {policy!r}: keep one.")
+
+
+def _own_volume(inputs: LaunchInputs) -> JsonObject:
+    """Return a volume without a name, which goes with the container whoever removes that."""
+    return {"Type": "volume", "Target": inputs.private_folder}
 
 
 def _joined_mounts(base: Iterable[JsonObject], over: Sequence[JsonObject]) -> list[JsonObject]:

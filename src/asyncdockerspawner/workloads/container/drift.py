@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.workloads.furnishing import CERTIFICATES, USERS_FILE
 from asyncdockerspawner.workloads.observed import Observed
 
 _LIMITS = ("Memory", "MemorySwap", "MemoryReservation", "CpuPeriod", "CpuQuota", "NanoCpus")
@@ -37,7 +38,8 @@ def files_of_the_user(changed: Iterable[str], observed: Observed) -> list[str]:
     """
     home = (observed.environment or {}).get("HOME")
     homes = [PurePosixPath(each) for each in (*_HOMES, home, observed.working_dir or "/") if each]
-    mounts = [PurePosixPath(each) for each in observed.mount_points]
+    # Nor what is put in before each start.
+    mounts = [PurePosixPath(each) for each in (*observed.mount_points, CERTIFICATES, USERS_FILE)]
     return [path for path in changed if _in_a_home(PurePosixPath(path), homes, mounts)]
 
 

@@ -16,6 +16,8 @@ from asyncdockerspawner.client.volumes import Volumes
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.workloads.container import drift, endpoint, read
 from asyncdockerspawner.workloads.container.body import ContainerBody, build_container
+from asyncdockerspawner.workloads.container.furnish import furnish
+from asyncdockerspawner.workloads.furnishing import Furnished, Furnishing
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import ContainerVerbs
@@ -219,6 +221,10 @@ class ContainerWorkload:
     async def connect(self, ref: str, network: str) -> None:
         """Connect the container; of a network that is unknown, the Engine complains at the start."""
         await self._client.networks.connect(network, ref)
+
+    async def furnish(self, ref: str, furnishing: Furnishing, volumes: Collection[str]) -> Furnished:
+        """Put files into the container, by `PUT /containers/REF/archive`."""
+        return await furnish(self._client, ref, furnishing, volumes)
 
     async def run(self, ref: str, command: Sequence[str], timeout: float) -> Ended:
         """Run the command with `exec`. Raises EngineTimeout where it does not end in time."""

@@ -13,6 +13,7 @@ from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.execs import Ended
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
+from asyncdockerspawner.workloads.furnishing import Furnished, Furnishing
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed, Phase
 from asyncdockerspawner.workloads.protocol import ContainerVerbs, Log
@@ -289,6 +290,10 @@ class _NoContainer:
 
     async def connect(self, ref: str, network: str) -> None:
         """Do nothing: it was created in all its networks."""
+
+    async def furnish(self, ref: str, furnishing: Furnishing, volumes: Collection[str]) -> Furnished:
+        """Do nothing: its creation has started it, and what it needs comes with that."""
+        return Furnished()
 
     async def run(self, ref: str, command: Sequence[str], timeout: float) -> Ended:
         """Raise BadOption: a manager has no way into containers of other nodes."""

@@ -1,0 +1,75 @@
+"""What a container is given before its start: certificates, a line of /etc/passwd, owners of its volumes."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from asyncdockerspawner import errors
+from asyncdockerspawner.client.client import Client
+from asyncdockerspawner.client.tar import File, Folder
+from asyncdockerspawner.client.translate import NO_ANSWER
+from asyncdockerspawner.workloads.container import users
+from asyncdockerspawner.workloads.container.inside import Inside, described
+from asyncdockerspawner.workloads.container.users import UnknownUser
+from asyncdockerspawner.workloads.furnishing import USERS_FILE, Furnished, Furnishing, Refusal
+
+PRIVATE = 0o400
+"""A key is for its user alone."""
+
+
+async def furnish(client: Client, ref: str, furnishing: Furnishing, volumes: Collection[str]) -> Furnished:
+    """Put in what the server is to find. Raises BadOption where it could not do without."""
+    document = await client.containers.inspect(ref)
+    if document is None:
+        raise errors.ObjectNotFound("inspect container", ref, "there is no such container")
+    inside = Inside(client, described(document))
+    refused: list[Refusal] = []
+    if furnishing.certificates:
+        await _put_certificates(inside, furnishing.certificates)
+    if furnishing.passwd_entry:
+        refused += await _add_to_passwd(inside, furnishing.passwd_entry)
+    return Furnished(refused=refused)
+
+
+async def _put_certificates(inside: Inside, certificates: Mapping[str, bytes]) -> None:
+    try:
+        ids = await inside.runs_as()
+        files = [
+            File(path=path, content=content, uid=ids.uid, gid=ids.gid, mode=PRIVATE)
+            for path, content in certificates.items()
+        ]
+        for folder in sorted({posixpath.dirname(path) for path in certificates}):
+            within = [each for each in files if posixpath.dirname(each.path) == folder]
+            await inside.put([Folder(path=folder), *within], into=folder)
+    except NO_ANSWER:
+        raise
+    except (errors.EngineError, UnknownUser) as exc:
+        raise errors.BadOption(
+            "The server cannot be started: its certificates cannot be put into its container.",
+            advice=f"`internal_ssl`: {_said(exc)}. A kept container that was made without it has to be "
+            "removed where its files are read-only.",
+        ) from exc
+
+
+async def _add_to_passwd(inside: Inside, line: str) -> list[Refusal]:
+    try:
+        found = await inside.file(USERS_FILE)
+        kept = found or File(path=USERS_FILE, content=b"")
+        text = users.with_entry(kept.content.decode("utf-8", "surrogateescape"), line)
+        if text is not None:
+            changed = replace(kept, content=text.encode("utf-8", "surrogateescape"))
+            # A folder that is there keeps its mode.
+            made = [] if found else [Folder(path=posixpath.dirname(USERS_FILE))]
+            await inside.put([*made, changed], into=posixpath.dirname(kept.path))
+    except NO_ANSWER:
+        raise
+    except errors.EngineError as exc:
+        told = "Programs in the server may not know its user's name."
+        return [Refusal(told, f"`passwd_entry`: nothing was added to {USERS_FILE}: {_said(exc)}")]
+    return []
+
+
+def _said(exc: Exception) -> str:
+    return exc.message if isinstance(exc, errors.EngineError) else str(exc)
