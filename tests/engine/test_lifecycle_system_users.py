@@ -31,6 +31,10 @@ def directory(name_service: NameService, tmp_path: Path, monkeypatch: pytest.Mon
     return name_service
 
 
+def homes(folder: Path) -> list[str]:
+    return sorted(each.name for each in (folder / "homes").iterdir())
+
+
 @pytest.fixture
 def make_user(site: Site, tmp_path: Path, directory: NameService) -> MakeUser:
     """Give a Hub of one user, whose home is what the name service says."""
@@ -112,6 +116,57 @@ async def test_an_unknown_user_reads_so_and_the_log_has_the_ways_out(
         await world.spawn()
     assert "There are three ways out" in log.text
     assert site.containers() == []
+
+
+async def test_a_home_that_is_not_there_is_told_with_what_to_do(
+    make_user: MakeUser, site: Site, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    missing = f"{tmp_path}/homes/carol"
+    with pytest.raises(Exception, match=f"home {missing} does not exist"):
+        await make_user(host_home=missing).spawn()
+    assert "mkhomedir_helper" in log.text
+    assert site.containers() == []
+    assert homes(tmp_path) == ["alice", "bob"]
+
+
+async def test_as_root_a_home_that_is_not_there_is_left_to_the_image(
+    make_user: MakeUser, site: Site, tmp_path: Path
+) -> None:
+    missing = f"{tmp_path}/homes/carol"
+    world = make_user(host_home=missing, run_as_root=True)
+    found = site.inspect((await world.spawn()).object_id)
+    assert found["Config"]["User"] == "0"
+    assert f"{missing}:/home/alice:rw" in found["HostConfig"]["Binds"]
+    await world.user.stop("")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("site", ["fake"], indirect=True)
+async def test_an_engine_with_other_ids_is_told_once(
+    make_user: MakeUser, site: Site, log: pytest.LogCaptureFixture, shared: bool
+) -> None:
+    assert site.fake is not None
+    site.fake.map_user_ids()
+    world = make_user(extra_host_config={"userns_mode": "host"} if shared else {})
+    for _ in range(2):
+        await world.spawn()
+        await world.user.stop("")
+    assert log.text.count("userns-remap") == (0 if shared else 1)
+    # The start slots ask it too.
+    assert len(site.fake.requests("GET", "/info")) <= 2
+
+
+@pytest.mark.parametrize("status", [403, 500])
+@pytest.mark.parametrize("site", ["fake"], indirect=True)
+async def test_an_engine_that_does_not_say_whether_ids_are_others_costs_nothing(
+    make_user: MakeUser, site: Site, status: int
+) -> None:
+    assert site.fake is not None
+    site.fake.rule("GET", "^/info", status=status)
+    world = make_user(concurrent_starts=4)
+    for _ in range(2):
+        await world.spawn()
+        await world.user.stop("")
 
 
 async def test_a_subclass_may_say_in_its_start_who_the_user_is(

@@ -56,6 +56,7 @@ class Control:
             web.delete("/_fake/events/hold", self.let_events_go),
             web.post("/_fake/images", self.add_image),
             web.post("/_fake/pullable", self.add_pullable),
+            web.post("/_fake/userns-remap", self.map_user_ids),
             web.post("/_fake/containers", self.populate),
             web.post("/_fake/containers/{ref}/die", self.die),
             web.post("/_fake/containers/{ref}/restart", self.restart),
@@ -161,6 +162,11 @@ class Control:
         """`{ref, pause, error, labels, config}`: an image that a pull finds."""
         body = await request.json()
         self._engine.pullable[body.pop("ref")] = body
+        return answer(None, 201)
+
+    async def map_user_ids(self, _request: web.Request) -> web.Response:
+        """It runs with userns-remap from now on."""
+        self._engine.maps_user_ids = True
         return answer(None, 201)
 
     async def populate(self, request: web.Request) -> web.Response:

@@ -73,6 +73,10 @@ class System:
             "ContainersRunning": sum(counts),
             "ContainersStopped": len(counts) - sum(counts),
             "Images": len(self._engine.images),
+            "SecurityOptions": [
+                *INFO["SecurityOptions"],
+                *(["name=userns"] if self._engine.maps_user_ids else []),
+            ],
             "Swarm": {**INFO["Swarm"], **info.section(self._swarm)},
         }
         return answer(self._engine.dialect.info(told))
@@ -203,7 +207,7 @@ class Server:
         engine.events.past.clear()
         engine.events.loss = events.Loss()
         engine.events.held = None
-        engine.away = False
+        engine.away = engine.maps_user_ids = False
         self._swarm.clear()
         images.furnish(engine)
         volumes_networks.furnish(engine)

@@ -105,6 +105,40 @@ def test_as_whom_the_server_runs_is_sent_and_the_site_has_the_last_word() -> Non
     )
 
 
+HOME = {"Type": "bind", "Source": "/home/a", "Target": "/h"}
+IN_A_HOME: dict[str, Any] = {
+    "binds": {"/home/a": {"bind": "/h", "ro": False}, "/d": {"bind": "/d", "mode": "rw"}},
+    "runs_as": RunsAs(home="/home/a"),
+}
+
+
+def test_a_home_has_to_be_there() -> None:
+    host = host_of(**IN_A_HOME)
+    assert (host["Binds"], host["Mounts"]) == (["/d:/d:rw"], [HOME])
+    mount = {"Type": "tmpfs", "Target": "/x"}
+    host = host_of(**IN_A_HOME, mounts=[mount])
+    assert host["Mounts"] == [HOME, mount]
+
+
+@pytest.mark.parametrize(
+    ("extra", "binds", "mounts"),
+    [
+        ({"mounts": [{"Type": "tmpfs", "Target": "/h"}]}, ["/d:/d:rw"], [{"Type": "tmpfs", "Target": "/h"}]),
+        ({"binds": ["/other:/h/"]}, ["/d:/d:rw", "/other:/h/"], None),
+        ({"binds": {"/home/a": {"bind": "/h", "mode": "Z"}}}, ["/d:/d:rw", "/home/a:/h:Z"], None),
+    ],
+)
+def test_the_site_may_have_something_else_in_the_homes_place(extra: Any, binds: Any, mounts: Any) -> None:
+    host = host_of(**IN_A_HOME, extra_host=extra)
+    assert (host["Binds"], host.get("Mounts")) == (binds, mounts)
+
+
+def test_a_home_that_cannot_be_a_mount_or_is_none_stays_as_it_is() -> None:
+    relabelled = {"/home/a": {"bind": "/h", "mode": "z"}}
+    assert host_of(binds=relabelled, runs_as=RunsAs(home="/home/a"))["Binds"] == ["/home/a:/h:z"]
+    assert "Mounts" not in host_of(binds={}, runs_as=RunsAs(home="/home/a"))
+
+
 def test_a_healthcheck_is_what_the_site_says() -> None:
     assert "Healthcheck" not in build_container(inputs())
     none = build_container(inputs(healthcheck={"test": ["NONE"]}))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.errors import BadOption
-from asyncdockerspawner.keywords.mount import engine_mount, engine_mounts
+from asyncdockerspawner.keywords.mount import engine_mount, engine_mounts, mount_of_bind
 
 RAW = {"Target": "/t", "Source": "s", "Type": "volume", "VolumeOptions": {"NoCopy": True}}
 
@@ -89,6 +89,30 @@ def test_what_cannot_be_used_is_refused_with_the_number(words: Any, said: str) -
     with pytest.raises(BadOption) as caught:
         engine_mounts([words], "mounts")
     assert said in str(caught.value)
+
+
+BIND = {"Type": "bind", "Source": "/s", "Target": "/t"}
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        ("/t", BIND),
+        ({"bind": "/t", "ro": False}, BIND),
+        ({"bind": "/t", "mode": "ro"}, {**BIND, "ReadOnly": True}),
+        ({"bind": "/t", "propagation": "rslave"}, {**BIND, "BindOptions": {"Propagation": "rslave"}}),
+        ({"bind": "/t", "mode": "z"}, None),
+        ({"bind": "/t", "mode": "ro,Z"}, None),
+    ],
+)
+def test_a_bind_as_a_mount(bind: Any, expected: Any) -> None:
+    assert mount_of_bind("/s", bind, "option") == expected
+    assert mount_of_bind("volume", bind, "option") is None
+
+
+def test_a_bind_that_cannot_be_read_names_its_option() -> None:
+    with pytest.raises(BadOption, match="the_option has the propagation 'x'"):
+        mount_of_bind("/s", {"bind": "/t", "propagation": "x"}, "the_option")
 
 
 def test_the_second_mount_is_told_from_the_first() -> None:

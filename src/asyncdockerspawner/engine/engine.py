@@ -50,6 +50,7 @@ class Engine:
         self.swarm_slots = StartSlots(self.swarm, measured_for=NODES_SECONDS)
         self._watches: dict[tuple[str, str], Watch] = {}
         """Kind of object and Hub → its watch."""
+        self._maps_user_ids: bool | None = None
 
     @property
     def docker(self) -> aiodocker.Docker:
@@ -70,6 +71,21 @@ class Engine:
         if key not in self._watches:
             self._watches[key] = Watch(ServiceSource(self.client, self.swarm), hub_id)
         return self._watches[key]
+
+    async def maps_user_ids(self) -> bool:
+        """Tell whether ids inside containers are others than those of its machine (userns-remap).
+
+        It is asked once; where it does not say, no.
+        """
+        if self._maps_user_ids is None:
+            try:
+                options = (await self.client.system.info()).get("SecurityOptions") or ()
+            except errors.Forbidden:
+                options = ()
+            except errors.EngineError:
+                return False
+            self._maps_user_ids = any(str(each).startswith("name=userns") for each in options)
+        return self._maps_user_ids
 
     @contextmanager
     def optional(self, cost: str) -> Iterator[None]:

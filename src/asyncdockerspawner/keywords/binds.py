@@ -94,8 +94,8 @@ def bind_strings(binds: object, *, option: str) -> list[str]:
 
 def join_binds(base: Iterable[str], over: Sequence[str]) -> list[str]:
     """Add `over`'s binds to `base`'s; at a path that both want, only `over`'s can be mounted."""
-    taken = {_path_of(bind) for bind in over}
-    return [*(bind for bind in base if _path_of(bind) not in taken), *over]
+    taken = {path_of(bind) for bind in over}
+    return [*(bind for bind in base if path_of(bind) not in taken), *over]
 
 
 def parted(bind: str) -> tuple[str, str, str]:
@@ -127,17 +127,19 @@ def _bind_string(source: str, target: object, option: str) -> str:
             raise BadOption(
                 f"{option}: {path!r} has a colon, by which the Engine parts source, path and mode."
             )
-    modes = [mode for mode in (bind["mode"], _propagation(bind, option)) if mode]
+    modes = [mode for mode in (bind["mode"], propagation_of(bind, option)) if mode]
     return ":".join([source, bind["bind"], *([",".join(modes)] if modes else [])])
 
 
-def _propagation(bind: JsonObject, option: str) -> str:
+def propagation_of(bind: JsonObject, option: str) -> str:
+    """Return how mounts below a bind come and go, or nothing. Raises BadOption for an unknown word."""
     wanted = bind.get("propagation") or ""
     if wanted and wanted not in PROPAGATIONS:
         raise BadOption(f"{option} has the propagation {wanted!r}; there are {', '.join(PROPAGATIONS)}.")
     return str(wanted)
 
 
-def _path_of(bind: str) -> str:
+def path_of(bind: str) -> str:
+    """Return the path in the container of a written bind."""
     match = _WRITTEN_BIND.match(bind)
     return match["path"].rstrip("/") if match else bind

@@ -6,6 +6,7 @@ from typing import Any
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords.binds import as_bind, is_volume, propagation_of
 from asyncdockerspawner.keywords.convert import items, pairs, renamed
 from asyncdockerspawner.keywords.limits import byte_size
 
@@ -61,6 +62,23 @@ def engine_mount(keywords: Any, option: str) -> JsonObject:
             raise BadOption(f"{option} has {keyword!r}, which a mount of the type {kind!r} does not have.")
     if part:
         mount[section] = {**mount.get(section, {}), **part}
+    return mount
+
+
+def mount_of_bind(source: str, target: object, option: str) -> JsonObject | None:
+    """Return a bind as a mount, whose source the Engine does not make.
+
+    None for a volume, and for what only a bind can say: a relabelling for SELinux.
+    """
+    bind = as_bind(target, "rw", option)
+    modes = {word for word in str(bind["mode"]).split(",") if word}
+    if is_volume(source) or modes - {"rw", "ro"}:
+        return None
+    mount = {"Type": "bind", "Source": source, "Target": bind["bind"]}
+    if "ro" in modes:
+        mount["ReadOnly"] = True
+    if propagation := propagation_of(bind, option):
+        mount["BindOptions"] = {"Propagation": propagation}
     return mount
 
 

@@ -6,15 +6,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from asyncdockerspawner import errors
+from asyncdockerspawner import docker_py, errors
 from asyncdockerspawner.accounts import homes
 from asyncdockerspawner.hub.base import username
+from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.keywords.host import host_config
 from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.spawners.account import UserAccount
 from asyncdockerspawner.spawners.docker import DockerSpawner
 from asyncdockerspawner.spawners.options.system_user import SystemUserTraits
+from asyncdockerspawner.spawners.site_values import dictionary
 from asyncdockerspawner.workloads.launch import RunsAs
 
+_MAPPED = (
+    "The Engine gives containers other ids than its machine has (userns-remap), so servers cannot use their "
+    """users' homes: set `extra_host_config = {"userns_mode": "host"}`."""
+)
 _UMASK = re.compile(r"0?[0-7]{1,3}")
 
 
@@ -118,10 +125,40 @@ class SystemUserSpawner(SystemUserTraits, DockerSpawner):
             )
 
     def _runs_as(self) -> RunsAs:
-        user = "0" if self.run_as_root else str(self.user_id)
-        if not self.run_as_root and self.group_id >= 0:
-            user += f":{self.group_id}"
-        return RunsAs(user=user, groups=self._account.known.groups or (), working_dir=self.homedir)
+        ids = [self.user_id] if self.group_id < 0 else [self.user_id, self.group_id]
+        return RunsAs(
+            user="0" if self.run_as_root else ":".join(map(str, ids)),
+            groups=self._account.known.groups or (),
+            working_dir=self.homedir,
+            # One that the Engine makes is root's: as root, the image may give it away.
+            home="" if self.run_as_root else self.host_homedir,
+        )
+
+    @docker_py.raises_docker_pys
+    async def create_object(self) -> JsonObject:
+        """Create the object from the values that stand now. Raises SpawnRefused where there is no home."""
+        try:
+            made = await super().create_object()
+        except errors.InvalidConfig as exc:
+            home = self.host_homedir
+            if "bind source path does not exist" not in exc.message or home not in exc.message:
+                raise
+            raise errors.SpawnRefused(
+                f"The home {home} does not exist on the machine that the server was to run on.",
+                advice="Make it there, as the user's own (mkhomedir_helper, pam_mkhomedir, a hook where the "
+                "Hub sees the homes), or have `host_homedir_format_string` or `host_home` say where it is.",
+            ) from exc
+        await self._tell_of_mapped_ids()
+        return made
+
+    async def _tell_of_mapped_ids(self) -> None:
+        # A swarm's manager says nothing of its nodes.
+        if self.object_type != "container" or not await self.engine.maps_user_ids():
+            return
+        host = host_config(await dictionary(self, "extra_host_config"))
+        if host.get("UsernsMode") != "host" and _MAPPED not in self.engine.told:
+            self.engine.told.add(_MAPPED)
+            self.log.warning(_MAPPED)
 
     async def start(
         self,

@@ -71,6 +71,8 @@ class RunsAs:
     """Ids of more groups."""
     working_dir: str = ""
     """A path inside the container; "" is the image's."""
+    home: str = ""
+    """A path among the binds that has to exist: the Engine would make it, as root's, where it does not."""
 
     def with_groups(self, more: Sequence[str]) -> list[str]:
         """Return the groups and more of them, as the Engine takes them."""

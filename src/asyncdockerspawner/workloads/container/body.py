@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.jsontypes import JsonObject
-from asyncdockerspawner.keywords.binds import bind_strings, is_volume, join_binds
+from asyncdockerspawner.keywords.binds import bind_strings, is_volume, join_binds, path_of
 from asyncdockerspawner.keywords.convert import port_key, texts
 from asyncdockerspawner.keywords.create import create_config, env_strings, environment_of, healthcheck
 from asyncdockerspawner.keywords.host import OPTION, host_config
 from asyncdockerspawner.keywords.limits import cpu_quota
 from asyncdockerspawner.keywords.merge import deep_merge
-from asyncdockerspawner.keywords.mount import engine_mounts
+from asyncdockerspawner.keywords.mount import engine_mounts, mount_of_bind
 from asyncdockerspawner.workloads.container import drift
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.ports import is_shared
@@ -129,12 +129,15 @@ def _placed_mac_address(config: JsonObject) -> JsonObject:
 
 
 def _host_config(inputs: LaunchInputs, under: Mapping[str, Any]) -> JsonObject:
+    inputs, home = _home_apart(inputs)
     # Dictionaries of binds go into each other by source, which their written form no longer tells.
     words, binds = _merged_binds(inputs)
     site = host_config(words)
     computed = _computed_host(inputs, {**under, **site})
     host = deep_merge(deep_merge(under, computed), site)
     host["Binds"] = join_binds(under.get("Binds") or [], join_binds(binds, site.get("Binds") or []))
+    if home and home["Target"].rstrip("/") not in map(path_of, host["Binds"]):
+        computed["Mounts"] = [*(computed.get("Mounts") or ()), home]
     if not host["Binds"]:
         del host["Binds"]
     if inputs.private_folder and host.get("ReadonlyRootfs"):
@@ -150,6 +153,16 @@ def _host_config(inputs: LaunchInputs, under: Mapping[str, Any]) -> JsonObject:
         host.pop("PortBindings", None)
     _check_combinations(host)
     return _sent(host)
+
+
+def _home_apart(inputs: LaunchInputs) -> tuple[LaunchInputs, JsonObject | None]:
+    """Return the launch without the home among its binds, and that as a mount, where it has to exist."""
+    home = inputs.runs_as.home
+    bind = inputs.binds.get(home)
+    mount = None if bind is None else mount_of_bind(home, bind, f"the home {home!r}")
+    if mount is None:
+        return inputs, None
+    return replace(inputs, binds=_without(inputs.binds, home)), mount
 
 
 def _merged_binds(inputs: LaunchInputs) -> tuple[Mapping[str, Any], list[str]]:
