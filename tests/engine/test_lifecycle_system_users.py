@@ -15,6 +15,7 @@ from tests.support.site import Site
 from tests.support.waiting import until
 from tests.support.world import World, new_world
 from tests.testbed.name_service import NameService
+from tests.testbed.user_images import ensure_userless_image
 
 MakeUser = Callable[..., World]
 
@@ -116,6 +117,18 @@ async def test_an_unknown_user_reads_so_and_the_log_has_the_ways_out(
         await world.spawn()
     assert "There are three ways out" in log.text
     assert site.containers() == []
+
+
+@pytest.mark.parametrize("site", ["real"], indirect=True)
+async def test_the_user_has_a_name_inside_at_each_start_if_that_is_asked_for(
+    make_user: MakeUser, site: Site
+) -> None:
+    world = make_user(passwd_entry=True, image=ensure_userless_image(), remove=False)
+    for _ in range(2):
+        spawner = await world.spawn()
+        said = await spawner.engine.client.execs.run(spawner.object_id, ["whoami"], timeout=30)
+        assert (said.code, said.stdout) == (0, "alice")
+        await world.user.stop("")
 
 
 async def test_a_home_that_is_not_there_is_told_with_what_to_do(

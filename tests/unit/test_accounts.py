@@ -13,6 +13,7 @@ from asyncdockerspawner.accounts.entries import (
     as_ids,
     can_be_asked_for,
     groups_of,
+    line_of,
 )
 from asyncdockerspawner.errors import BadTemplate, SpawnRefused
 
@@ -76,6 +77,19 @@ def test_ids_are_numbers_or_their_texts(value: int) -> None:
 )
 def test_what_is_no_id(value: object) -> None:
     assert as_id(value) is None
+
+
+def test_a_line_of_etc_passwd() -> None:
+    account = Account(1001, 100)
+    assert line_of("alice", account, "/home/alice") == "alice:x:1001:100::/home/alice:/bin/sh"
+    assert line_of(r"CORP\\alice", Account(5), "/h") == r"CORP\\alice:x:5:0::/h:/bin/sh"
+
+
+@pytest.mark.parametrize(
+    ("name", "home"), [("", "/h"), ("a:b", "/h"), ("a\nb", "/h"), ("+", "/h"), ("#a", "/h"), ("a", "/h:")]
+)
+def test_what_no_line_of_etc_passwd_can_have(name: str, home: str) -> None:
+    assert line_of(name, Account(1, 1), home) is None
 
 
 def test_lists_of_ids() -> None:

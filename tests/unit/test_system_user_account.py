@@ -52,7 +52,9 @@ async def fails(spawner: Any) -> Any:
 async def test_the_name_service_tells_the_account(getent: Getent) -> None:
     spawner = new({**NAMES, "supplementary_groups": True})
     inputs = await launched(spawner)
-    assert inputs.runs_as == RunsAs(user="1001:100", groups=(27, 50), working_dir="/home/alice")
+    assert inputs.runs_as == RunsAs(
+        user="1001:100", groups=(27, 50), working_dir="/home/alice", home="/nfs/alice"
+    )
     assert (inputs.environment["NB_UID"], inputs.environment["NB_GID"]) == (1001, 100)
     assert inputs.binds == {"/nfs/alice": {"bind": "/home/alice", "ro": False}}
     assert getent.asked() == ["passwd alice", "initgroups alice"]
@@ -103,7 +105,7 @@ async def test_functions_tell_and_are_called_once_for_a_spawn(getent: Getent, sy
     spawner = new({name: telling(name, value) for name, value in values.items()})
     assert (spawner.user_id, spawner.host_home, spawner.get_state()) == (-1, "", {})
     inputs = await launched(spawner)
-    assert inputs.runs_as == RunsAs(user="5:6", groups=(8, 9), working_dir="/home/alice")
+    assert inputs.runs_as == RunsAs(user="5:6", groups=(8, 9), working_dir="/home/alice", home="/ldap/a")
     assert list(inputs.binds) == [spawner.host_homedir] == ["/ldap/a"]
     assert calls == list(values)
     spawner.clear_state()
@@ -123,7 +125,9 @@ async def test_functions_that_do_not_know_leave_it_to_the_name_service() -> None
     nothing: dict[str, Any] = dict.fromkeys(("user_id", "group_id"), lambda _: None)
     spawner = new({**nothing, **NAMES, "host_home": lambda _: None, "supplementary_groups": lambda _: True})
     inputs = await launched(spawner)
-    assert inputs.runs_as == RunsAs(user="1001:100", groups=(27, 50), working_dir="/home/alice")
+    assert inputs.runs_as == RunsAs(
+        user="1001:100", groups=(27, 50), working_dir="/home/alice", home="/nfs/alice"
+    )
     assert list(inputs.binds) == ["/nfs/alice"]
 
 
@@ -161,7 +165,7 @@ async def test_a_subclass_may_know_better() -> None:
 
     spawner, _ = make(Knows)
     inputs = await launched(spawner)
-    assert inputs.runs_as == RunsAs(user="1002:100", working_dir="/work")
+    assert inputs.runs_as == RunsAs(user="1002:100", working_dir="/work", home="/srv/home/alice")
     assert inputs.environment["HOME"] == "/work"
     assert inputs.binds == {"/srv/home/alice": {"bind": "/work", "ro": False}}
     assert spawner.get_state()["user_id"] == 1002
@@ -221,7 +225,7 @@ async def test_a_function_that_fails_leaves_it_to_the_saved_state(getent: Getent
     spawner, log = make(SystemUserSpawner, options)
     spawner.load_state({"user_id": 5, "group_id": 6, "host_home": "/h", "supplementary_groups": [9]})
     inputs = await launched(spawner)
-    assert inputs.runs_as == RunsAs(user="5:6", groups=(9,), working_dir="/home/alice")
+    assert inputs.runs_as == RunsAs(user="5:6", groups=(9,), working_dir="/home/alice", home="/h")
     assert list(inputs.binds) == ["/h"]
     assert len(log) == 4
     assert all("LDAP is away" in line and "An earlier spawn's value is used" in line for line in log)

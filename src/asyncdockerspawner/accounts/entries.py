@@ -10,6 +10,9 @@ UNKNOWN_ID = -1
 LARGEST_ID = 2**32 - 2
 """The one above means "none" to the kernel."""
 _PARTS_OTHERS = re.compile(r"[:/\x00-\x1f\x7f]")
+_PARTS_LINES = re.compile(r"[:\x00-\x1f\x7f]")
+SHELL = "/bin/sh"
+"""Every image that has a shell has this one."""
 _NUMBER = re.compile(r"\s*[+-]?\d+")
 
 
@@ -60,6 +63,13 @@ def account_of(line: str, name: str) -> Account | None:
 def groups_of(line: str, name: str) -> tuple[int, ...] | None:
     """Read a line of `getent initgroups NAME`; None where it cannot be read."""
     return as_ids(line.removeprefix(name).split())
+
+
+def line_of(name: str, account: Account, home: str) -> str | None:
+    """Return the line of /etc/passwd for a user; None where name or home cannot be part of one."""
+    if not name or name.startswith(("+", "-", "#")) or _PARTS_LINES.search(name + home):
+        return None
+    return f"{name}:x:{account.user_id}:{max(account.group_id, 0)}::{home}:{SHELL}"
 
 
 def as_id(value: object) -> int | None:

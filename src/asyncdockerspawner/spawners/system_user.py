@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from asyncdockerspawner import docker_py, errors
 from asyncdockerspawner.accounts import homes
+from asyncdockerspawner.accounts.entries import Account, line_of
 from asyncdockerspawner.hub.base import username
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.host import host_config
@@ -16,6 +18,7 @@ from asyncdockerspawner.spawners.account import UserAccount
 from asyncdockerspawner.spawners.docker import DockerSpawner
 from asyncdockerspawner.spawners.options.system_user import SystemUserTraits
 from asyncdockerspawner.spawners.site_values import dictionary
+from asyncdockerspawner.workloads.furnishing import Furnishing
 from asyncdockerspawner.workloads.launch import RunsAs
 
 _MAPPED = (
@@ -133,6 +136,16 @@ class SystemUserSpawner(SystemUserTraits, DockerSpawner):
             # One that the Engine makes is root's: as root, the image may give it away.
             home="" if self.run_as_root else self.host_homedir,
         )
+
+    async def _furnishing(self) -> Furnishing:
+        furnishing = await super()._furnishing()
+        if not self.passwd_entry or self.run_as_root:
+            return furnishing
+        account = Account(self.user_id, self.group_id)
+        line = line_of(username(self), account, self.homedir)
+        if line is None:
+            self.log.warning("`passwd_entry`: %r cannot be a user's name in /etc/passwd", username(self))
+        return replace(furnishing, passwd_entry=line or "")
 
     @docker_py.raises_docker_pys
     async def create_object(self) -> JsonObject:

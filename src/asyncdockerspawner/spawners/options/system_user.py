@@ -105,6 +105,15 @@ class SystemUserTraits(HasTraits):
         """,
     ).tag(config=True)
 
+    passwd_entry = Bool(
+        False,
+        help="""Give the user a name inside the container, where the image has none for the uid: a line in its
+        /etc/passwd, put there before each start, so that `whoami`, ssh and git work.
+
+        It costs two requests of the Engine at each start. With `run_as_root` it is the image that does so.
+        """,
+    ).tag(config=True)
+
     umask = Unicode(
         "",
         help="""The umask of the server, in octal digits such as `007`, for images of docker-stacks: it is
