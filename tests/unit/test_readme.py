@@ -8,7 +8,7 @@ from typing import Any
 
 from traitlets import TraitType
 
-from asyncdockerspawner import DockerSpawner, SystemUserSpawner
+from asyncdockerspawner import DockerSpawner, SystemUserSpawner, SystemUserSwarmSpawner
 from asyncdockerspawner.keywords import host, service_host
 from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.options import deprecated
@@ -122,6 +122,13 @@ def test_the_table_of_system_users_has_what_systemuserspawner_adds() -> None:
     functions = set(re.findall(r"^\| `(\w+)` \|.*\bfunction\b", OF_SYSTEM_USERS, re.MULTILINE))
     assert functions == {name for name in told if isinstance(traits[name], FunctionOr)}
     assert [name for name in told if len(traits[name].help) < 40] == []
+
+
+def test_system_users_of_a_swarm_have_the_options_of_both_tables_and_no_other() -> None:
+    both = {*rows_of(OF_SYSTEM_USERS), *SwarmSpawner.class_traits(config=True)}
+    assert set(SystemUserSwarmSpawner.class_traits(config=True)) == both
+    ours, swarm = make(SystemUserSwarmSpawner)[0], make(SwarmSpawner)[0]
+    assert [name for name in rows_of_a_swarm() if getattr(ours, name) != getattr(swarm, name)] == []
 
 
 def test_other_defaults_of_a_swarm_are_told() -> None:

@@ -135,17 +135,23 @@ def is_to_move(server: Server, observed: Observed) -> bool:
 
     Not so where its files are on that node alone, and where another spawner has made it.
     """
-    place = observed.placement
-    lost = place is not None and place.node_is_lost and not place.tied_to and observed.owner is not None
-    return lost and server.unmoved != observed.id and server.policy.on_node_loss == MOVE
+    if not observed.node_is_lost or observed.owner is None or server.unmoved == observed.id:
+        return False
+    return server.policy.on_node_loss == MOVE and not _on_its_node_alone(server, observed)
 
 
 def why_it_stays(server: Server, observed: Observed) -> str:
     """Tell why a server that has ended with its node does not go on elsewhere; nothing if nobody asked."""
-    place = observed.placement
-    if place is None or not place.node_is_lost or server.policy.on_node_loss != MOVE or not place.tied_to:
+    if not observed.node_is_lost or server.policy.on_node_loss != MOVE:
         return ""
-    return f"It stays there, as its files are on that node alone ({', '.join(place.tied_to)})."
+    files = _on_its_node_alone(server, observed)
+    return f"It stays there, as its files are on that node alone ({', '.join(files)})." if files else ""
+
+
+def _on_its_node_alone(server: Server, observed: Observed) -> list[str]:
+    """Return the volumes and paths of a server that no other node has."""
+    tied_to = observed.placement.tied_to if observed.placement is not None else ()
+    return [each for each in tied_to if not server.policy.is_on_all_nodes(each)]
 
 
 async def move(server: Server, observed: Observed) -> None:

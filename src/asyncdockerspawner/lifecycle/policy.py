@@ -45,6 +45,8 @@ class Policy:
     placement_timeout: float = 0.0
     """Seconds that a swarm has to find a node."""
     on_node_loss: str = "report"
+    is_on_all_nodes: Callable[[str], bool] = field(default=lambda _: False, repr=False)
+    """Tells whether a path is the same folder on every node of a swarm."""
     named_by_image: Callable[[], bool] = field(repr=False)
     """Tells whether names of objects may differ by their image alone."""
     decides_late: Callable[[], bool] = field(repr=False)

@@ -1,0 +1,24 @@
+"""SystemUserSwarmSpawner: servers of the system's users, on any node of a swarm."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from asyncdockerspawner import errors, lifecycle
+from asyncdockerspawner.spawners.swarm import SwarmSpawner
+from asyncdockerspawner.spawners.system_user import SystemUserSpawner
+
+
+class SystemUserSwarmSpawner(SystemUserSpawner, SwarmSpawner):
+    """Starts each server as a service that runs as the system's user, in a home that all nodes have."""
+
+    def _policy(self) -> lifecycle.Policy:
+        return replace(super()._policy(), is_on_all_nodes=self._is_home)
+
+    def _is_home(self, path: str) -> bool:
+        homes = {self._account.known.home}
+        # After a restart of the Hub, what is saved may be all that is known.
+        with suppress(errors.AsyncDockerSpawnerError):
+            homes.add(self.host_homedir)
+        return path in homes
