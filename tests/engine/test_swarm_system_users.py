@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tornado import web
 
 from asyncdockerspawner import SystemUserSwarmSpawner
 from tests.fake_engine import FakeEngine
@@ -98,10 +99,21 @@ async def test_where_its_home_is_is_known_after_a_restart_of_the_hub(
     await before.stop()
 
 
+async def test_a_line_in_an_image_on_another_node_is_refused(make_users: Any, fake_swarm: FakeSwarm) -> None:
+    world = make_users()
+    world.settings["config"].SystemUserSpawner.passwd_entry = True
+    with pytest.raises(web.HTTPError) as raised:
+        await world.spawn()
+    assert "`configs`" in str(raised.value.__cause__)
+    world.settings["config"].SystemUserSpawner.run_as_root = True
+    await world.spawn()
+    await world.user.stop("")
+
+
 async def test_whom_nobody_knows_gets_no_service(
     make_users: Any, name_service: NameService, fake: FakeEngine, fake_swarm: FakeSwarm
 ) -> None:
     name_service.behaves(status=2)
-    with pytest.raises(Exception, match="does not know the user alice"):
+    with pytest.raises(web.HTTPError, match="does not know the user alice"):
         await make_users().spawn()
     assert not fake.requests("POST", "/services/create")

@@ -17,7 +17,7 @@ from tests.testbed.system_users import SystemUsers
 pytestmark = pytest.mark.timeout(300)
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-[EXAMPLE] = re.findall(r"<!-- system-users: jupyterhub_config.py -->\n```python\n(.+?)```", README, re.DOTALL)
+EXAMPLE = "".join(re.findall(r"<!-- system-users: \S+ -->\n```python\n(.+?)```", README, re.DOTALL))
 PINNED = """
 c.SwarmSpawner.extra_placement_spec = lambda spawner: {
     "constraints": [f"node.hostname=={'worker' if spawner.user.name.endswith('alice') else 'manager'}"]
@@ -40,8 +40,11 @@ async def test_their_files_are_theirs_on_every_node(
     await asyncio.gather(hub.api.start_server(alice.name), hub.api.start_server(bob.name))
     for user, node in ((alice, swarm.worker), (bob, swarm.manager)):
         assert node_of(hub, swarm, user.name).name == node.name
-        command = f"pwd; echo $HOME; id -u; id -g; id -G; touch ~/kept /shared/{user.name}; ls /shared"
-        home, *told = said_in(hub, swarm, user.name, *SHELL, command).split()
+        command = (
+            f"id -un; pwd; echo $HOME; id -u; id -g; id -G; touch ~/kept /shared/{user.name}; ls /shared"
+        )
+        name, home, *told = said_in(hub, swarm, user.name, *SHELL, command).split()
+        assert name == user.name
         assert [home, *told[:3]] == [f"/home/{user.name}"] * 2 + [str(user.uid), str(user.gid)]
         assert {str(user.gid), str(lab.gid), user.name} <= set(told)
         kept, common = (user.home / "kept").stat(), (shared / user.name).stat()

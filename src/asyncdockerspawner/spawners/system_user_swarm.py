@@ -16,6 +16,14 @@ class SystemUserSwarmSpawner(SystemUserSpawner, SwarmSpawner):
     def _policy(self) -> lifecycle.Policy:
         return replace(super()._policy(), is_on_all_nodes=self._is_home)
 
+    async def _learn(self) -> None:
+        await super()._learn()
+        if self.passwd_entry and not self.run_as_root:
+            raise errors.BadOption(
+                "`passwd_entry` is set, but nobody can look into an image on another node: have `configs` "
+                "give an /etc/passwd of the site's own, as the README has it."
+            )
+
     def _is_home(self, path: str) -> bool:
         homes = {self._account.known.home}
         # After a restart of the Hub, what is saved may be all that is known.
