@@ -347,10 +347,10 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure this spawner and DockerSpawner 14 in one run on one Engine."""
+    """Measure this spawner, DockerSpawner 14 and the bare Engine in one run on one Engine."""
     install(session, "test")
     session.run("python", "-m", "benchmarks", *session.posargs, interrupt_timeout=PATIENCE)
-    if not session.posargs:
+    if "--all" in session.posargs:
         session.run("python", "-m", "benchmarks.swarm", interrupt_timeout=PATIENCE)
 
 

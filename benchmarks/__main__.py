@@ -1,187 +1,91 @@
-"""Both spawners, alternately, in one run on one Engine; exit status 1 if a target is missed."""
+"""Measure this spawner, DockerSpawner 14 and the bare Engine in one run on one Engine."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import secrets
 import sys
 import tempfile
-from contextlib import AsyncExitStack
-from dataclasses import replace
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.bed import Bed, bring_up
-from benchmarks.bystander import bystander
+from benchmarks.bench import Bench
 from benchmarks.command_line import CUT_OFF, cancel_on_sigterm, up_to
-from benchmarks.crowd import crowd, crowd_users
-from benchmarks.engine_floor import BareEngine, engine_floor
-from benchmarks.hubs import Contender, MeasuredHub, measured_hub
-from benchmarks.pull import SlowImage, pull, slow_image
-from benchmarks.report import OURS, THEIRS, Results, table, verdicts
-from benchmarks.storm import storm
-from tests.testbed.dockerspawner import dockerspawner_python
+from benchmarks.frame.case import Case, Who
+from benchmarks.frame.plots import draw
+from benchmarks.frame.progress import Bars
+from benchmarks.frame.run import Size, run
+from benchmarks.frame.store import RESULTS, Store
+from benchmarks.frame.table import table, verdicts
+from benchmarks.suite import CASES, chosen
 
-OUR_CLASS = "asyncdockerspawner.DockerSpawner"
-THEIR_CLASS = "dockerspawner.DockerSpawner"
-BENCHMARKS = ("storm", "crowd", "bystander", "pull")
-MOST_USERS = 200
-MOST_CROWD = 100  # real servers take about 100 MB each
-MOST_ROUNDS = 20
+MOST_ROUNDS = 50
 
 
-def main() -> int:
-    """Run as asked; 1 if a target was missed."""
-    asked = _arguments()
-    contenders = [
-        Contender(name, key, spawner_class, python())
-        for name, key, spawner_class, python in (
-            (THEIRS, "theirs", THEIR_CLASS, dockerspawner_python),
-            (OURS, "ours", OUR_CLASS, lambda: Path(sys.executable)),
-        )
-        if asked.spawner in (key, "both")
-    ]
+def main(words: Sequence[str] | None = None) -> int:
+    """Run as asked; 1 where something of ours failed. No time is a failure."""
+    asked = _arguments(words)
+    cases = chosen(asked.only or [], everything=asked.all)
+    if asked.list:
+        print("\n".join(f"{case.name:20} {case.level:8} {case.n:6}  {case.title}" for case in CASES))
+        return 0
+    store = Store(asked.results)
     try:
-        results = asyncio.run(_run(asked, contenders, bring_up(singleuser=_wants(asked, "crowd"))))
+        if not asked.report:
+            asyncio.run(_measure(asked, cases, store))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _say("cut off: Hubs are ended and containers removed")
+        print("cut off: Hubs are ended and containers removed; --resume goes on", file=sys.stderr, flush=True)
         return CUT_OFF
-    print("\n" + table(results))
-    if asked.json:
-        asked.json.write_text(json.dumps(results.document(), indent=1))
-    return 0 if all(verdict.met for verdict in verdicts(results)) else 1
+    return _report(store, cases)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--users", type=up_to(MOST_USERS), default=24, help="users of the storm (default 24)")
-    add("--crowd", type=up_to(MOST_CROWD), default=20, help="users with real servers (default 20)")
-    add("--rounds", type=up_to(MOST_ROUNDS), default=3, help="rounds of all but the crowd (default 3)")
-    add("--crowd-rounds", type=up_to(MOST_ROUNDS), default=1, help="rounds of the crowd (default 1)")
-    add("--only", choices=BENCHMARKS, help="one benchmark alone")
+    names = [case.name for case in CASES]
+    add("--only", choices=names, action="append", metavar="CASE", help="this case alone; may be repeated")
+    add("--all", action="store_true", help="every case, not only the usual ones")
+    add("--list", action="store_true", help="tell the cases")
+    add("--n", type=int, help="how many servers, users or polls, within what a case allows")
+    add("--rounds", type=up_to(MOST_ROUNDS), help="how often each case is measured")
     add("--spawner", choices=("ours", "theirs", "both"), default="both", help="one spawner alone")
-    add("--json", type=Path, metavar="FILE", help="all figures, written to FILE")
-    return parser.parse_args()
+    add("--small", action="store_true", help="see in little time that every case works")
+    add("--resume", action="store_true", help="leave out what was measured completely on this machine")
+    add("--report", action="store_true", help="measure nothing: make table and plots of what was found")
+    add("--results", type=Path, default=RESULTS, metavar="FOLDER", help=f"where they go (default {RESULTS})")
+    return parser.parse_args(words)
 
 
-def _wants(asked: argparse.Namespace, benchmark: str) -> bool:
-    return asked.only in (None, benchmark)
-
-
-async def _run(asked: argparse.Namespace, contenders: list[Contender], bed: Bed) -> Results:
-    """Bring up one Hub per contender and measure them alternately."""
+async def _measure(asked: argparse.Namespace, cases: Sequence[Case], store: Store) -> None:
     cancel_on_sigterm()
-    run = secrets.token_hex(3)
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="asyncdockerspawner-bench-")))
-        engine = await stack.enter_async_context(BareEngine(bed.engine_url))
-        results = Results(asked.users, asked.crowd, await _machine(engine))
-        slow = None
-        if _wants(asked, "pull"):
-            slow = await stack.enter_async_context(slow_image(bed.images.stub, folder))
-            bed = replace(bed, images=replace(bed.images, pulled=slow.reference))
-        hubs = []
-        for contender in contenders:
-            _say(f"Hub with {contender.name} ...")
-            hub = await stack.enter_async_context(measured_hub(contender, bed, engine, run, folder))
-            results.idle_threads[contender.name] = await hub.idle_threads()
-            await _warm_up(hub, "warm")
-            hubs.append(hub)
-        for index in range(asked.rounds):
-            order = _order(hubs, index)
-            if _wants(asked, "storm"):
-                await _floor(engine, bed.images.stub, f"bench-{run}-floor", results)
-                await _storms(order, results, index)
-            if _wants(asked, "bystander"):
-                await _bystanders(order, results, index)
-            if slow:
-                await _pulls(order, engine, slow, results, index)
-        if _wants(asked, "crowd"):
-            await _crowds(hubs, results, asked.crowd_rounds)
-    return results
+    who = {"ours": {Who.OURS, Who.FLOOR}, "theirs": {Who.PEER, Who.FLOOR}, "both": set(Who)}[asked.spawner]
+    with tempfile.TemporaryDirectory(prefix="asyncdockerspawner-bench-") as folder, Bars() as bars:
+        async with Bench(Path(folder), who, small=asked.small).in_use() as bench:
+            for case in cases:
+                size = _size(asked, case)
+                if asked.resume and store.is_done(case, *size, bench.machine):
+                    bars.say(f"{case.name}: measured already")
+                else:
+                    await run(case, size, bench, store, bars)
 
 
-def _order(hubs: list[MeasuredHub], index: int) -> list[MeasuredHub]:
-    """Who goes first: in turns, so that nobody is always measured on the warmer machine."""
-    return hubs if index % 2 == 0 else hubs[::-1]
+def _size(asked: argparse.Namespace, case: Case) -> Size:
+    usual = Size(case.small, 1) if asked.small else Size(case.n, case.rounds)
+    return Size(min(asked.n or usual.n, case.most), asked.rounds or usual.rounds)
 
 
-async def _floor(engine: BareEngine, image: str, prefix: str, results: Results) -> None:
-    """The bare Engine's rate, beside each round of the storm."""
-    results.floor.append(await engine_floor(engine, prefix, image, results.users))
-    _say(f"the bare Engine: {results.floor[-1]:.1f} containers per second")
-
-
-async def _storms(hubs: list[MeasuredHub], results: Results, index: int) -> None:
-    """One round of the storm on each Hub."""
-    for hub in hubs:
-        users = [f"u{index}-{number}" for number in range(results.users)]
-        one = await storm(hub, users)
-        results.storms[hub.contender.name].append(one)
-        _say(f"round {index + 1}: {hub.contender.name} {one.start.rate:.1f} starts per second")
-        for fault in one.faults[:3]:
-            _say(f"  fault: {fault}")
-
-
-async def _bystanders(hubs: list[MeasuredHub], results: Results, index: int) -> None:
-    """One round of the bystander on each Hub."""
-    for hub in hubs:
-        one = await bystander(hub, str(index))
-        results.bystanders[hub.contender.name].append(one)
-        _say(f"round {index + 1}: {hub.contender.name} bystander {one.ratio:.2f} times slower than alone")
-
-
-async def _pulls(
-    hubs: list[MeasuredHub], engine: BareEngine, image: SlowImage, results: Results, index: int
-) -> None:
-    """One round of the start beside a pull on each Hub."""
-    for hub in hubs:
-        one = await pull(hub, engine, image, str(index))
-        results.pulls[hub.contender.name].append(one)
-        _say(f"round {index + 1}: {hub.contender.name} beside a pull {one.ratio:.2f} times slower than alone")
-        for fault in one.waiting.faults[:3]:
-            _say(f"  fault: {fault}")
-
-
-async def _crowds(hubs: list[MeasuredHub], results: Results, rounds: int) -> None:
-    """All rounds of the crowd; the image's files are in memory before the first."""
-    for hub in hubs:
-        await _warm_up(hub, *crowd_users("warm", 1))
-    for index in range(rounds):
-        for hub in _order(hubs, index):
-            one = await crowd(hub, crowd_users(str(index), results.crowd_users))
-            results.crowds[hub.contender.name].append(one)
-            _say(f"crowd {index + 1}: {hub.contender.name} median {one.median:.1f} s, last {one.last:.1f} s")
-            for fault in one.faults[:3]:
-                _say(f"  fault: {fault}")
-
-
-async def _warm_up(hub: MeasuredHub, user: str) -> None:
-    """One start and stop, so that nobody's first use of a client or a template is measured."""
-    await hub.api.create_user(user)
-    try:
-        await hub.api.start_server(user)
-        await hub.api.stop_server(user)
-    finally:
-        await hub.api.delete_user(user)
-
-
-async def _machine(engine: BareEngine) -> dict[str, str]:
-    found = await engine.version()
-    return {
-        "CPUs": str(os.cpu_count()),
-        "Docker Engine": str(found["Version"]),
-        "JupyterHub": version("jupyterhub"),
-        "Python": sys.version.split()[0],
-    }
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _report(store: Store, cases: Sequence[Case]) -> int:
+    """Print and write table and plots of all that was found; the status is of the cases of this run."""
+    found = store.all(CASES)
+    text = table(CASES, found)
+    print(f"\n{text}\n")
+    for verdict in verdicts(CASES, found):
+        print(f"- {'met' if verdict.met else 'MISSED'}: {verdict}")
+    (store.folder / "table.md").write_text(text + "\n")
+    for file in draw(found, store.folder):
+        print(f"plot: {file}")
+    ran = {case.name for case in cases}
+    return 1 if any(one.faults() for one in found if one.case in ran) else 0
 
 
 if __name__ == "__main__":

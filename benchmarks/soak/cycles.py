@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asyncdockerspawner import DockerSpawner
-from benchmarks.engine_floor import BareEngine
+from benchmarks.engine import BareEngine
 from tests.support.site import Site
 
 USUAL, CANCELLED, DIES, KILLED = "usual", "cancelled", "died while starting", "died while running"

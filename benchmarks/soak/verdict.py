@@ -8,10 +8,17 @@ from dataclasses import dataclass, field
 from math import ceil
 from statistics import fmean
 
-from benchmarks.report import Verdict
 from benchmarks.soak.gauge import Sample
 
 MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing that should hold and whether it did."""
+
+    text: str
+    met: bool
 
 
 @dataclass(frozen=True)

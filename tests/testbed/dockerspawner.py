@@ -9,7 +9,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.testbed.steps import cache_dir, say
+from tests.testbed.steps import cache_dir, lock, say
 
 INSTALL_LIMIT = 600.0
 
@@ -28,13 +28,14 @@ def dockerspawner_python() -> Path:
     }
     marker = folder / "made-of.json"
     interpreter = folder / "bin" / "python"
-    if marker.exists() and json.loads(marker.read_text()) == wanted:
-        return interpreter
-    say(f"* making an environment for DockerSpawner 14 in {folder} ...")
-    uv = (sys.executable, "-m", "uv")
-    _run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-    _run(*uv, "pip", "install", "--quiet", "--python", str(interpreter), *wanted["packages"])
-    marker.write_text(json.dumps(wanted))
+    with lock(folder.name):
+        if marker.exists() and json.loads(marker.read_text()) == wanted:
+            return interpreter
+        say(f"* making an environment for DockerSpawner 14 in {folder} ...")
+        uv = (sys.executable, "-m", "uv")
+        _run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
+        _run(*uv, "pip", "install", "--quiet", "--python", str(interpreter), *wanted["packages"])
+        marker.write_text(json.dumps(wanted))
     return interpreter
 
 

@@ -1,10 +1,12 @@
-"""What the benchmark makes of its figures: phases cut out of the probe's windows, the table, the verdicts."""
+"""What the suite makes of its figures: phases cut out of windows, medians, ratios, targets, plots."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
+import xml.etree.ElementTree as ET
+from math import inf, isfinite
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,64 +15,62 @@ from unittest.mock import AsyncMock, MagicMock
 import httpx
 import pytest
 
-from benchmarks import hub_probe
-from benchmarks.bed import Images
-from benchmarks.bystander import Bystander
-from benchmarks.crowd import Crowd, crowd_users, status_fault
-from benchmarks.hubs import spawner_config
-from benchmarks.probe import HubFigures, cut, probe_config, read_windows
-from benchmarks.pull import Pull
-from benchmarks.report import OURS, THEIRS, Results, table, verdicts
-from benchmarks.storm import Phase, Storm
+from benchmarks import suite
+from benchmarks.contenders import Contender
+from benchmarks.frame.case import Case, Figure, Level, Sample, Target, Who
+from benchmarks.frame.plots import middle_run, plots_of
+from benchmarks.frame.run import order
+from benchmarks.frame.store import Found, Store
+from benchmarks.frame.svg import Axis, Line, chart
+from benchmarks.frame.table import show, table, verdicts
+from benchmarks.hubs import hub_probe
+from benchmarks.hubs.hub import IMAGE, spawner_config
+from benchmarks.hubs.probe import cut, probe_config, read_windows
+from benchmarks.measures.notebooks import status_fault
+from benchmarks.measures.servers import Batch, Cost, together
 
-COST = HubFigures(cpu_seconds=0.5, longest_stall_ms=20.0, threads=3)
+CASE = Case(
+    name="storm",
+    level=Level.SPAWNER,
+    title="A storm",
+    n=50,
+    most=200,
+    figures=(
+        Figure("rate", "starts per second", (Target(to=Who.FLOOR, least=0.95),)),
+        Figure("mean", "start, mean (s)", (Target(to=Who.PEER, most=0.3),)),
+        Figure("stall", "stall (ms)", (Target(most=10),)),
+    ),
+    open=MagicMock(),
+)
+MACHINE = {"CPUs": 2}
+
+
+def found(*rounds: dict[Who, Sample], complete: bool = True) -> Found:
+    """What such rounds leave."""
+    made = Found(CASE.name, CASE.level, CASE.title, 50, len(rounds), MACHINE, complete=complete)
+    for index, measured in enumerate(rounds):
+        for who, sample in measured.items():
+            made.add(index, who, sample)
+    return made
+
+
+def a_round(ours: dict[str, float], **others: dict[str, float]) -> dict[Who, Sample]:
+    return {Who.OURS: Sample(ours), **{Who(who): Sample(figures) for who, figures in others.items()}}
 
 
 def windows(*stalls: float) -> list[dict[str, float]]:
     """Windows of one second each from moment 0, using 0.1 s of CPU each."""
     return [
-        {"from": i, "to": i + 1, "stall": stall, "threads": 3 + i, "cpu": 1.0 + 0.1 * (i + 1)}
+        {
+            "from": i,
+            "to": i + 1,
+            "stall": stall,
+            "threads": 3 + i,
+            "cpu": 1.0 + 0.1 * (i + 1),
+            "memory": 2**20 * (50 + i),
+        }
         for i, stall in enumerate(stalls)
     ]
-
-
-def phase(*seconds: float, faults: tuple[str, ...] = ()) -> Phase:
-    return Phase(seconds, faults, COST)
-
-
-def one_storm(last: float, faults: tuple[str, ...] = ()) -> Storm:
-    return Storm(phase(last / 2, last, faults=faults), phase(0.1, 0.2), phase(0.5, 1.0))
-
-
-def one_crowd(middle: float, last: float, silent: tuple[str, ...] = ()) -> Crowd:
-    return Crowd(phase(middle / 2, middle, last), silent)
-
-
-def results(theirs: float, ours: float, beside: float, faults: tuple[str, ...] = ()) -> Results:
-    return Results(
-        users=2,
-        crowd_users=3,
-        machine={"CPUs": "2"},
-        floor=[8.0],
-        storms={THEIRS: [one_storm(theirs)], OURS: [one_storm(ours, faults)]},
-        bystanders={
-            THEIRS: [Bystander((0.3, 0.3), (10.0,), 10.1)],
-            OURS: [Bystander((0.3, 0.3), (beside, beside), 10.1)],
-        },
-    )
-
-
-def crowd_results(median: float, last: float, silent: tuple[str, ...] = ()) -> Results:
-    """A run of the crowd alone, in which DockerSpawner's median is 20 s and its last 30 s."""
-    crowds = {THEIRS: [one_crowd(20.0, 30.0)], OURS: [one_crowd(median, last, silent)]}
-    return Results(users=2, crowd_users=3, machine={}, crowds=crowds)
-
-
-def pull_results(beside: float, last: float = 9.0, faults: tuple[str, ...] = ()) -> Results:
-    """A run of the pull alone, in which a start takes 0.5 s where nobody pulls."""
-    theirs = Pull((0.5, 0.5), (10.0,), phase(12.0))
-    ours = Pull((0.5, 0.5), (beside, beside), phase(last, faults=faults))
-    return Results(users=2, crowd_users=3, machine={}, pulls={THEIRS: [theirs], OURS: [ours]})
 
 
 # ---- the probe ----
@@ -81,6 +81,7 @@ def test_a_phase_is_cut_to_the_windows_it_touches() -> None:
     assert figures.longest_stall_ms == pytest.approx(50)
     assert figures.cpu_seconds == pytest.approx(0.2)
     assert figures.threads == 5
+    assert figures.memory_mib == 52
 
 
 def test_a_phase_from_the_hubs_beginning_counts_all_its_cpu() -> None:
@@ -128,131 +129,203 @@ async def test_the_probes_configuration_starts_it(tmp_path: Path) -> None:
     assert file.exists()
 
 
-# ---- phases and rounds ----
+# ---- batches ----
 
 
-def test_a_phase_tells_rate_mean_and_last() -> None:
-    done = phase(1.0, 2.0)
+def test_a_batch_tells_rate_mean_and_last() -> None:
+    done = Batch((1.0, 2.0))
     assert (done.rate, done.mean, done.last) == (1.0, 1.5, 2.0)
 
 
-def test_a_phase_in_which_all_failed_has_no_rate() -> None:
-    done = phase(faults=("no space",))
-    assert (done.rate, done.mean, done.last) == (0.0, float("inf"), float("inf"))
+def test_a_batch_in_which_all_failed_has_no_rate() -> None:
+    done = Batch((), ("no space",))
+    assert (done.rate, done.mean, done.last) == (0.0, inf, inf)
 
 
-def test_a_stop_without_its_grace_measures_nothing() -> None:
-    assert not Bystander((0.3,), (0.3,), stop=0.4).valid
+def test_a_batch_tells_the_cpu_of_one_that_was_done() -> None:
+    done = Batch((1.0, 2.0), cost=Cost(cpu_seconds=0.5, longest_stall_ms=20, threads=3, memory_mib=90))
+    assert done.costs("start")["start_cpu_ms"] == 250
+    assert Batch((1.0,)).costs("start") == {}
 
 
-# ---- table and verdicts ----
+async def test_what_fails_in_a_batch_is_told_and_the_others_are_timed() -> None:
+    async def act(user: str) -> None:
+        if user == "bob":
+            raise RuntimeError("no space")
+
+    done = await together(["alice", "bob", "carol"], act)
+    assert (len(done.seconds), done.faults) == (2, ("no space",))
 
 
-def test_all_targets_met() -> None:
-    found = results(theirs=8.0, ours=2.0, beside=0.33)
-    assert [verdict.met for verdict in verdicts(found)] == [True, True, True, True]
-    text = table(found)
-    assert text.startswith("Storm of 2 users; medians of the rounds; CPUs 2.")
-    assert "| starts per second | 0.25 | 1 | 4 |" in text
-    assert "| bystander: times slower than alone | 33.3 | 1.1 | 0.033 |" in text
-    assert "8 containers per second" in text
-    assert "MISSED" not in text
+# ---- table and targets ----
 
 
-def test_a_target_that_is_just_met() -> None:
-    assert all(verdict.met for verdict in verdicts(results(theirs=5.0, ours=2.0, beside=0.3)))
-    assert all(verdict.met for verdict in verdicts(crowd_results(median=12.4, last=30.0)))
-    assert all(verdict.met for verdict in verdicts(pull_results(beside=0.6)))
-
-
-def test_the_crowd_is_told_and_judged() -> None:
-    found = crowd_results(median=10.0, last=24.0)
-    assert [verdict.met for verdict in verdicts(found)] == [True, True, True]
-    text = table(found)
-    assert text.startswith("Crowd of 3 users;")
-    assert "| crowd: ready, median (s) | 20 | 10 | 0.5 |" in text
-    assert "| crowd: ready, last (s) | 30 | 24 | 0.8 |" in text
-    assert "starts per second" not in text
-    assert json.loads(json.dumps(found.document()))["crowd"][OURS][0]["start"]["seconds"] == [5.0, 10.0, 24.0]
-
-
-def test_the_start_beside_a_pull_is_told_and_judged() -> None:
-    found = pull_results(beside=0.55)
-    assert [verdict.met for verdict in verdicts(found)] == [True, True]
-    text = table(found)
-    assert "| pull: start while 10 others wait for theirs (s) | 10 | 0.55 | 0.055 |" in text
-    assert "| pull: times slower than alone | 20 | 1.1 | 0.055 |" in text
-    assert "| pull: who waits for it, last (s) | 12 | 9 | 0.75 |" in text
-    document = json.loads(json.dumps(found.document()))["pull"][OURS][0]
-    assert document["waiting"]["seconds"] == [9.0]
+def test_medians_are_told_with_their_spread_and_ratios_are_of_the_same_round() -> None:
+    one = found(
+        a_round({"mean": 1.0}, peer={"mean": 4.0}),
+        a_round({"mean": 2.0}, peer={"mean": 5.0}),
+        a_round({"mean": 3.0}, peer={"mean": 20.0}),
+    )
+    text = table([CASE], [one])
+    assert "| **A storm** (`storm`, 50; rounds: 3) |" in text
+    assert (
+        "| start, mean (s) | 5 (4…20) | 2 (1…3) | – | 0.25 (0.15…0.4) | – | ≤ 0.3 of DockerSpawner 14 met |"
+        in text
+    )
+    assert "CPUs 2." in text
 
 
 @pytest.mark.parametrize(
-    ("found", "missed"),
+    ("ours", "others", "met"),
     [
-        (results(theirs=4.0, ours=3.0, beside=0.3), "throughput 1.33 times"),
-        (results(theirs=4.0, ours=2.0, beside=0.3), "mean start 0.5 times DockerSpawner's"),
-        (results(theirs=8.0, ours=2.0, beside=0.39), "bystander 1.3 times"),
-        (results(theirs=8.0, ours=2.0, beside=0.3, faults=("no space",)), "1 faults of ours: no space"),
-        (crowd_results(median=13.0, last=20.0), "crowd's median 0.65 times"),
-        (crowd_results(median=10.0, last=30.5), "crowd's last 1.02 times"),
-        (crowd_results(median=10.0, last=20.0, silent=("503",)), "1 faults of ours in the crowd: 503"),
-        (pull_results(beside=0.65), "a start beside a pull 1.3 times slower"),
-        (pull_results(beside=0.5, last=1.5), "a pull that should take 8 s took 1.5 s"),
-        (pull_results(beside=0.5, faults=("denied",)), "1 faults of ours beside the pull: denied"),
+        ({"mean": 1.2}, {"peer": {"mean": 4.0}}, [True]),
+        ({"mean": 1.3}, {"peer": {"mean": 4.0}}, [False]),
+        ({"mean": inf}, {"peer": {"mean": 4.0}}, [False]),
+        ({"mean": 1.2}, {"peer": {"mean": inf}}, []),
+        ({"mean": 1.2}, {}, []),
+        ({"rate": 9.5}, {"floor": {"rate": 10.0}}, [True]),
+        ({"rate": 9.4}, {"floor": {"rate": 10.0}}, [False]),
+        ({"rate": 9.4}, {"floor": {"rate": 0.0}}, []),
+        ({"stall": 10.0}, {"peer": {"stall": 1.0}}, [True]),
+        ({"stall": 10.1}, {}, [False]),
     ],
 )
-def test_a_missed_target_is_said(found: Results, missed: str) -> None:
-    assert next(one.text for one in verdicts(found) if not one.met).startswith(missed)
-    assert f"- MISSED: {missed}" in table(found)
+def test_a_target_is_judged_where_there_is_something_to_compare(
+    ours: dict[str, float], others: dict[str, dict[str, float]], met: list[bool]
+) -> None:
+    judged = verdicts([CASE], [found(a_round(ours, **others))])
+    assert [verdict.met for verdict in judged] == met
+    assert ("**missed**" in table([CASE], [found(a_round(ours, **others))])) is (False in met)
 
 
-def test_a_stop_that_was_too_short_is_a_miss() -> None:
-    found = results(theirs=8.0, ours=2.0, beside=0.3)
-    found.bystanders[OURS].append(Bystander((0.3,), (0.3,), stop=0.4))
-    assert "- MISSED: a stop that should take 10 s took 0.4 s" in table(found)
+def test_what_went_wrong_and_what_was_cut_off_is_told() -> None:
+    failed = {Who.OURS: Sample({"mean": 1.0}, faults=["no | space\nleft"])}
+    text = table([CASE], [found(failed, complete=False)])
+    assert "faults of ours: 1, as no / space left" in text
+    assert "cut off after 1" in text
 
 
-def test_one_spawner_alone_has_no_ratio_and_the_report_is_json() -> None:
-    found = Results(users=2, crowd_users=3, machine={}, storms={THEIRS: [one_storm(4.0)], OURS: []})
-    assert verdicts(found) == []
-    assert "| starts per second | 0.5 | – | – |" in table(found)
-    assert "bystander" not in table(found)
-    assert json.loads(json.dumps(found.document()))["storm"][OURS] == []
+def test_numbers_are_told_with_three_digits() -> None:
+    assert [show(each) for each in (0.12345, 12.0, 12.345, 12345.6, inf)] == [
+        "0.123",
+        "12",
+        "12.3",
+        "12,346",
+        "inf",
+    ]
 
 
-def test_one_spawners_crowd_alone_has_no_verdict() -> None:
-    found = Results(users=2, crowd_users=3, machine={}, crowds={THEIRS: [], OURS: [one_crowd(9.0, 12.0)]})
-    assert verdicts(found) == []
-    assert "| crowd: ready, median (s) | – | 9 | – |" in table(found)
+# ---- results on disk ----
 
 
-def test_where_all_starts_failed_no_comparison_is_won() -> None:
-    failed = Crowd(phase(faults=("no space",)), ())
-    assert (failed.median, failed.last, failed.faults) == (float("inf"), float("inf"), ("no space",))
-    theirs, ours = [failed], [one_crowd(9.0, 12.0)]
-    found = Results(users=2, crowd_users=3, machine={}, crowds={THEIRS: theirs, OURS: ours})
-    assert [verdict.met for verdict in verdicts(found)] == [False, False, True]
-    found = Results(users=2, crowd_users=3, machine={}, crowds={THEIRS: ours, OURS: theirs})
-    assert [verdict.met for verdict in verdicts(found)] == [False, False, False]
-    assert "| crowd: ready, median (s) | 9 | inf | inf |" in table(found)
+def test_results_are_json_that_everybody_reads_and_come_back(tmp_path: Path) -> None:
+    store, one = Store(tmp_path / "results"), found(a_round({"mean": inf, "rate": 2.0}))
+    store.save(one)
+    text = (tmp_path / "results" / "storm.json").read_text()
+    assert "Infinity" not in text
+    again = store.load("storm")
+    assert again == one
+    assert again.values("mean", Who.OURS) == {0: inf}
 
 
-def test_users_get_the_image_that_their_name_asks_for() -> None:
-    text = spawner_config("bench", Images("stub:1", "stubborn:1", "singleuser:1", "pulled:1"))
+@pytest.mark.parametrize(
+    ("complete", "n", "rounds", "machine", "done"),
+    [
+        (True, 50, 1, MACHINE, True),
+        (False, 50, 1, MACHINE, False),
+        (True, 40, 1, MACHINE, False),
+        (True, 50, 2, MACHINE, False),
+        (True, 50, 1, {"CPUs": 4}, False),
+    ],
+)
+def test_a_run_goes_on_behind_what_is_complete_and_the_same(
+    tmp_path: Path, *, complete: bool, n: int, rounds: int, machine: dict[str, Any], done: bool
+) -> None:
+    store = Store(tmp_path)
+    assert not store.is_done(CASE, n, rounds, machine)
+    store.save(found(a_round({"mean": 1.0}), complete=complete))
+    assert store.is_done(CASE, n, rounds, machine) is done
+
+
+# ---- plots ----
+
+
+def test_a_chart_is_well_formed_and_leaves_out_what_has_no_place() -> None:
+    lines = [Line("a < b", "#123456", [(0.0, 1.0), (1.0, 10.0), (10.0, 100.0), (100.0, inf)])]
+    text = chart("A & B", Axis("n", logarithmic=True), Axis("s", logarithmic=True), lines)
+    drawn = ET.fromstring(text)  # noqa: S314 - our own
+    points = [each.get("points") or "" for each in drawn if each.tag.endswith("polyline")]
+    assert [len(each.split()) for each in points] == [2]
+    assert all(isfinite(float(number)) for each in points for number in each.replace(",", " ").split())
+
+
+def test_a_chart_of_nothing_has_its_title() -> None:
+    drawn = ET.fromstring(chart("A storm", Axis("x"), Axis("y"), [Line("a", "#123456", [])]))  # noqa: S314
+    assert "A storm" in [each.text for each in drawn]
+
+
+@pytest.mark.parametrize("high", [0.004, 1.0, 7.3, 50.0, 12345.0])
+def test_an_axis_has_some_round_ticks(high: float) -> None:
+    ticks = Axis("x").ticks(0, high)
+    assert 3 <= len(ticks) <= 7
+    assert (ticks[0], ticks[-1] <= high) == (0, True)
+
+
+def test_the_middle_run_is_drawn() -> None:
+    rounds = [
+        {who: Sample({"last": last, "mean": 1.0}, {"starts": [last]}) for who in Who}
+        for last in (3.0, 1.0, 2.0)
+    ]
+    one = found(*rounds)
+    middle = middle_run(one, Who.PEER)
+    assert middle is not None
+    assert middle["figures"]["last"] == 2.0
+    assert [name for name, _ in plots_of(one)] == ["over-time", "by-place"]
+    assert plots_of(one)[0][1].count("<polyline") == 3
+
+
+def test_a_bystanders_starts_are_drawn_alone_and_beside() -> None:
+    series = {"alone": [0.2, 0.2], "beside": [10.0]}
+    (name, text), *more = plots_of(found({Who.PEER: Sample({}, series)}))
+    assert (name, more, text.count("<circle")) == ("latency", [], 3)
+
+
+def test_growth_is_drawn_for_each_figure() -> None:
+    one = found({Who.OURS: Sample({}, {"n": [1, 10], "cpu_ms": [2.0, 2.1], "stall_ms": [1.0, 3.0]})})
+    one.level = Level.GROWTH
+    assert [name for name, _ in plots_of(one)] == ["cost-cpu_ms", "cost-stall_ms"]
+
+
+# ---- the cases ----
+
+
+def test_those_who_are_measured_take_turns_to_begin() -> None:
+    measures: dict[Who, Any] = dict.fromkeys([Who.PEER, Who.OURS], AsyncMock())
+    assert [order(measures, index)[0] for index in range(3)] == [Who.PEER, Who.OURS, Who.PEER]
+
+
+def test_cases_have_names_of_their_own_and_their_sizes_are_allowed() -> None:
+    assert len({case.name for case in suite.CASES}) == len(suite.CASES)
+    assert [case.name for case in suite.CASES if not 1 <= case.small <= case.n <= case.most] == []
+
+
+def test_a_run_has_the_named_cases_or_the_usual_ones_or_all() -> None:
+    assert [case.name for case in suite.chosen(["polls"], everything=False)] == ["polls"]
+    usual = {case.name for case in suite.chosen([], everything=False)}
+    assert {"storm", "bystander", "stops", "polls", "notebooks"} <= usual < {c.name for c in suite.CASES}
+    assert suite.chosen([], everything=True) == list(suite.CASES)
+
+
+def test_users_get_the_image_that_their_options_name() -> None:
+    options = {"image": "stub:1", "prefix": "bench", "remove": True}
+    text = spawner_config(Contender(Who.OURS, Path("python"), options))
     names: dict[str, Any] = {"c": MagicMock()}
     exec(text, names)  # noqa: S102 - as the Hub does with its configuration
-    given = {}
-    for name in (*crowd_users("0", 1), "stubborn-0", "pull-0-1", "u0-crowd-1"):
-        spawner = SimpleNamespace(user=SimpleNamespace(name=name), image="stub:1")
+    spawners = [SimpleNamespace(user_options=each, image="stub:1") for each in ({}, {IMAGE: "notebook:1"})]
+    for spawner in spawners:
         names["_choose_image"](spawner)
-        given[name] = spawner.image
-    assert given == {
-        "crowd-0-0": "singleuser:1",
-        "stubborn-0": "stubborn:1",
-        "pull-0-1": "pulled:1",
-        "u0-crowd-1": "stub:1",
-    }
+    assert [spawner.image for spawner in spawners] == ["stub:1", "notebook:1"]
+    assert (names["c"].DockerSpawner.prefix, names["c"].DockerSpawner.remove) == ("bench", True)
 
 
 @pytest.mark.parametrize(

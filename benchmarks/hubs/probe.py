@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from benchmarks.measures.servers import Cost
 
 HUB_PROBE = Path(__file__).with_name("hub_probe.py")
-
-
-@dataclass(frozen=True)
-class HubFigures:
-    """What a phase cost the Hub's process."""
-
-    cpu_seconds: float
-    longest_stall_ms: float
-    threads: int
-
-    def document(self) -> dict[str, Any]:
-        """For the JSON report."""
-        return asdict(self)
 
 
 def probe_config(figures: Path) -> str:
@@ -43,14 +30,15 @@ def read_windows(figures: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
-def cut(windows: Sequence[dict[str, float]], begun: float, ended: float) -> HubFigures:
-    """The figures between two moments of CLOCK_MONOTONIC, to the nearest window."""
+def cut(windows: Sequence[dict[str, float]], begun: float, ended: float) -> Cost:
+    """The cost between two moments of CLOCK_MONOTONIC, to the nearest window."""
     inside = [window for window in windows if window["to"] > begun and window["from"] < ended]
     if not inside:
         raise ValueError("the probe wrote nothing in this phase: did its Hub run?")
     before = [window["cpu"] for window in windows if window["to"] <= begun]
-    return HubFigures(
+    return Cost(
         cpu_seconds=inside[-1]["cpu"] - (before[-1] if before else 0.0),
         longest_stall_ms=1000 * max(window["stall"] for window in inside),
         threads=int(max(window["threads"] for window in inside)),
+        memory_mib=inside[-1]["memory"] / 2**20,
     )

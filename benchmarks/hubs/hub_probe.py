@@ -32,7 +32,7 @@ async def _measure(path: Path) -> None:
 
 
 async def _window() -> dict[str, float]:
-    """One window's longest stall and most threads, and the process's CPU seconds so far."""
+    """One window's longest stall and most threads, the process's CPU seconds so far, and its memory."""
     begun = now = time.monotonic()
     stall, threads, ticks = 0.0, 0, 0
     while now - begun < WINDOW:
@@ -42,7 +42,14 @@ async def _window() -> dict[str, float]:
         before, now = now, time.monotonic()
         stall = max(stall, now - before - TICK)
         ticks += 1
-    return {"from": begun, "to": now, "stall": stall, "threads": threads, "cpu": time.process_time()}
+    cpu = time.process_time()
+    return {"from": begun, "to": now, "stall": stall, "threads": threads, "cpu": cpu, "memory": memory()}
+
+
+def memory() -> int:
+    """Give the resident bytes of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _threads() -> int:

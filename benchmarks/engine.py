@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
+from benchmarks.measures.servers import Batch, together
+
 PORT = "8888/tcp"
+WIDTHS = (2, 4, 8, 16, 32)
+"""How many creates and starts at once are tried for the best rate."""
+TRIED = 24
+"""Containers for each width."""
 
 
 class BareEngine:
@@ -52,6 +58,10 @@ class BareEngine:
         """Start a container."""
         await self._call("POST", f"/containers/{container}/start")
 
+    async def stop(self, container: str) -> None:
+        """Stop a container's process; one that has ended is fine."""
+        await self._call("POST", f"/containers/{container}/stop", fine=(304,))
+
     async def kill(self, container: str) -> None:
         """Kill a container's process."""
         await self._call("POST", f"/containers/{container}/kill")
@@ -92,17 +102,57 @@ class BareEngine:
             return await response.json() if response.content_type == "application/json" else None
 
 
-async def engine_floor(engine: BareEngine, prefix: str, image: str, count: int) -> float:
-    """Containers created, started and inspected per second, `count` at once; all of them removed again."""
+class Floor:
+    """The bare Engine, asked for what starts and stops need, as many at once as it is fastest with."""
 
-    async def one(index: int) -> None:
-        container = await engine.create(f"{prefix}-{index}", image)
-        await engine.start(container)
-        await engine.inspect(container)
+    def __init__(self, engine: BareEngine, prefix: str, image: str, at_once: int = WIDTHS[1]) -> None:
+        self._engine = engine
+        self._prefix = prefix
+        self._image = image
+        self.at_once = at_once
+        self._ids = dict[str, str]()
 
-    begun = time.monotonic()
-    try:
-        await asyncio.gather(*map(one, range(count)))
-        return count / (time.monotonic() - begun)
-    finally:
-        await engine.remove_all(f"{prefix}-")
+    async def tune(self) -> None:
+        """Find out how many creates and starts at once the Engine does most at."""
+        rates = {}
+        for width in WIDTHS:
+            self.at_once = width
+            users = [f"tune{width}-{number}" for number in range(TRIED)]
+            rates[width] = (await self.start(users)).rate
+            await self.forget(users)
+        self.at_once = max(rates, key=rates.__getitem__)
+
+    async def add(self, users: Sequence[str]) -> None:
+        """Nothing: the Engine knows no users."""
+
+    async def start(self, users: Sequence[str], image: str = "") -> Batch:
+        """Create, start and inspect a container for each."""
+        places = asyncio.Semaphore(self.at_once)
+
+        async def one(user: str) -> None:
+            async with places:
+                made = await self._engine.create(f"{self._prefix}-{user}", image or self._image)
+                self._ids[user] = made
+                await self._engine.start(made)
+                await self._engine.inspect(made)
+
+        return await together(users, one)
+
+    async def poll(self, users: Sequence[str]) -> Batch:
+        """Inspect each."""
+        return await together(users, lambda user: self._engine.inspect(self._ids[user]))
+
+    async def stop(self, users: Sequence[str]) -> Batch:
+        """Stop and remove each."""
+
+        async def one(user: str) -> None:
+            made = self._ids.pop(user)
+            await self._engine.stop(made)
+            await self._engine.remove(made)
+
+        return await together(users, one)
+
+    async def forget(self, users: Sequence[str]) -> None:
+        """Remove what is left of them."""
+        left = [self._ids.pop(user) for user in users if user in self._ids]
+        await asyncio.gather(*map(self._engine.remove, left))

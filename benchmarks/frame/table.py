@@ -1,0 +1,110 @@
+"""The table: medians with their spread, ratios within the same rounds, targets met or missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from statistics import median
+from typing import Any
+
+from benchmarks.frame.case import Case, Figure, Target, Who
+from benchmarks.frame.store import Found
+
+NOTHING = "–"
+BLANK = "| | | | | | |"
+HEAD = """\
+| | DockerSpawner 14 | asyncdockerspawner | bare Engine | to DockerSpawner | to the Engine | target |
+|---|--:|--:|--:|--:|--:|---|"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One target and whether it was met."""
+
+    case: str
+    figure: str
+    target: Target
+    value: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it was."""
+        return self.target.met(self.value)
+
+    def __str__(self) -> str:
+        return f"{self.case}: {self.figure} {show(self.value)}, target {self.target}"
+
+
+def table(cases: Sequence[Case], found: Sequence[Found]) -> str:
+    """Write all that was found in Markdown; each group of rows tells its case and where it was measured."""
+    by_name = {case.name: case for case in cases}
+    lines = [HEAD]
+    for one in found:
+        unfinished = "" if one.complete else f", cut off after {len({run['round'] for run in one.runs})}"
+        lines.append(
+            f"| **{one.title}** (`{one.case}`, {one.n}; rounds: {one.rounds}{unfinished}) | | | | | | |"
+        )
+        lines += [_row(one, figure) for figure in by_name[one.case].figures]
+        if faults := one.faults():
+            lines.append(f"| faults of ours: {len(faults)}, as {_cell(faults[0])} {BLANK}")
+    machines = {machine_line(one.machine): None for one in found}
+    return "\n".join([*lines, "", *machines, "Medians, with the least and the most of several rounds."])
+
+
+def machine_line(machine: Mapping[str, Any]) -> str:
+    """Tell in one line where it was measured."""
+    return ", ".join(f"{name} {value}" for name, value in machine.items()) + "."
+
+
+def verdicts(cases: Sequence[Case], found: Sequence[Found]) -> list[Verdict]:
+    """Judge the targets that were measured."""
+    by_name = {case.name: case for case in cases}
+    return [
+        Verdict(one.case, figure.label, target, value)
+        for one in found
+        for figure in by_name[one.case].figures
+        for target in figure.targets
+        if (value := measured(one, figure, target)) is not None
+    ]
+
+
+def measured(found: Found, figure: Figure, target: Target) -> float | None:
+    """Give what a target is about: our median, or the median of its ratios; None where one is missing."""
+    of_ours = list(found.values(figure.key, Who.OURS).values())
+    values = of_ours if target.to is Who.OURS else found.ratios(figure.key, target.to)
+    return median(values) if values else None
+
+
+def _row(found: Found, figure: Figure) -> str:
+    cells = [_spread(list(found.values(figure.key, who).values())) for who in (Who.PEER, Who.OURS, Who.FLOOR)]
+    cells += [_spread(found.ratios(figure.key, to)) for to in (Who.PEER, Who.FLOOR)]
+    return f"| {figure.label} | {' | '.join(cells)} | {_targets(found, figure)} |"
+
+
+def _targets(found: Found, figure: Figure) -> str:
+    told = []
+    for target in figure.targets:
+        value = measured(found, figure, target)
+        judged = "" if value is None else " met" if target.met(value) else " **missed**"
+        told.append(f"{target}{judged}")
+    return "; ".join(told)
+
+
+def _spread(values: Sequence[float]) -> str:
+    """The median, and from where to where the values go."""
+    if not values:
+        return NOTHING
+    if len(values) == 1 or not all(map(isfinite, values)):
+        return show(median(values))
+    return f"{show(median(values))} ({show(min(values))}…{show(max(values))})"
+
+
+def show(value: float) -> str:
+    """Three digits that matter."""
+    whole = not isfinite(value) or abs(value) >= 100 or value == int(value)
+    return f"{value:,.0f}" if whole else f"{value:.3g}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "/")[:100]

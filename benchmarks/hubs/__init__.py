@@ -1,0 +1,1 @@
+"""The measured Hubs, driven over REST, with a probe on their loops."""

@@ -1,0 +1,1 @@
+"""Spawner objects of either package, without a Hub, in processes of their own."""

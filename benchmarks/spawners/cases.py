@@ -1,0 +1,240 @@
+"""The cases of spawner objects, without a Hub: both packages and the bare Engine do the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from benchmarks.bench import Bench
+from benchmarks.contenders import Contender
+from benchmarks.frame.case import Case, Level, Measure, Sample, Who
+from benchmarks.measures import bystander, far, fleet, pull_together, stops, storm
+from benchmarks.measures.servers import Servers
+from benchmarks.measures.slow_image import slow_image
+from benchmarks.relay import relay
+from benchmarks.spawners.process import SpawnerProcess, spawner_process
+from tests.testbed.counting_proxy import counting_proxy
+
+COUNTED = 5
+"""Starts whose requests are counted, apart from those that are timed."""
+Measures = AsyncIterator[Mapping[Who, Measure]]
+
+
+@asynccontextmanager
+async def _processes(bench: Bench, url: str = "", **options: Any) -> AsyncIterator[dict[Who, SpawnerProcess]]:
+    """A process with spawners for each contender, each warm; `url` is another Engine's."""
+    async with AsyncExitStack() as stack:
+        made = {}
+        for contender in bench.contenders:
+            way = {"client_kwargs": {"base_url": url or bench.engine_url}, **options}
+            process = spawner_process(contender, bench.folder, **way)
+            made[contender.who] = await stack.enter_async_context(process)
+            await _warm_up(made[contender.who])
+        yield made
+
+
+async def _warm_up(servers: Servers) -> None:
+    """One start and stop, so that nobody's first use of a client or a template is measured."""
+    await servers.add(["warm"])
+    await servers.start(["warm"])
+    await servers.stop(["warm"])
+    await servers.forget(["warm"])
+
+
+async def _requests(bench: Bench, contender: Contender) -> float:
+    """How many requests a start is, of several at once; counting would disturb what is timed."""
+    users = [f"counted{number}" for number in range(COUNTED)]
+    async with counting_proxy(bench.engine_url) as proxy:
+        way = {"client_kwargs": {"base_url": proxy.url}}
+        async with spawner_process(contender, bench.folder, **way) as servers:
+            await _warm_up(servers)
+            await servers.add(users)
+            before = proxy.requests.total()
+            await servers.start(users)
+            counted = proxy.requests.total() - before
+            await servers.forget(users)
+    return counted / COUNTED
+
+
+async def _with_requests(measure: Measure, requests: float, index: int) -> Sample:
+    sample = await measure(index)
+    return replace(sample, figures={**sample.figures, "requests": requests})
+
+
+def _measures(servers: Mapping[Who, Any], measure: Callable[..., Any], **words: Any) -> dict[Who, Measure]:
+    """Have each of those who are measured do the same."""
+    return {who: partial(measure, each, **words) for who, each in servers.items()}
+
+
+@asynccontextmanager
+async def _with_floor(bench: Bench) -> AsyncIterator[dict[Who, Servers]]:
+    async with _processes(bench) as processes:
+        yield {**processes, **await bench.floors()}
+
+
+@asynccontextmanager
+async def _storm(bench: Bench, n: int) -> Measures:
+    counted = {each.who: await _requests(bench, each) for each in bench.contenders}
+    async with _with_floor(bench) as servers:
+        measures = _measures(servers, storm.storm, count=n)
+        for who, requests in counted.items():
+            measures[who] = partial(_with_requests, measures[who], requests)
+        yield measures
+
+
+@asynccontextmanager
+async def _far_storm(bench: Bench, n: int) -> Measures:
+    async with (
+        relay(bench.engine_url, bench.folder, far.ROUND_TRIP) as there,
+        _processes(bench) as near,
+        _processes(bench, there.url) as away,
+    ):
+        yield {who: partial(far.far_storm, near[who], away[who], count=n) for who in near}
+
+
+@asynccontextmanager
+async def _bystander(bench: Bench, n: int) -> Measures:
+    del n
+    async with _with_floor(bench) as servers:
+        yield _measures(servers, bystander.beside_a_stop, stubborn=bench.stubborn)
+
+
+@asynccontextmanager
+async def _bystander_pull(bench: Bench, n: int) -> Measures:
+    async with _processes(bench) as servers, slow_image(bench.stub, bench.folder, bench.engine) as image:
+        yield _measures(servers, bystander.beside_a_pull, image=image, waiters=n)
+
+
+@asynccontextmanager
+async def _stops(bench: Bench, n: int) -> Measures:
+    async with _with_floor(bench) as servers:
+        yield _measures(servers, stops.stop_storm, count=n, stubborn=bench.stubborn)
+
+
+@asynccontextmanager
+async def _stops_during_starts(bench: Bench, n: int) -> Measures:
+    async with _with_floor(bench) as servers:
+        yield _measures(servers, stops.stops_during_starts, count=n)
+
+
+@asynccontextmanager
+async def _pull_together(bench: Bench, n: int) -> Measures:
+    async with _processes(bench) as servers, slow_image(bench.stub, bench.folder, bench.engine) as image:
+        yield _measures(servers, pull_together.pull_together, image=image, count=n)
+
+
+@asynccontextmanager
+async def _polls(bench: Bench, n: int) -> Measures:
+    async with AsyncExitStack() as stack:
+        measures: dict[Who, Measure] = {}
+        for contender in bench.contenders:
+            it = stack.enter_context(fleet.fleet(contender, bench.folder, n))
+            servers = await stack.enter_async_context(spawner_process(contender, bench.folder, **it.options))
+            await servers.adopt(it.states)
+            await servers.poll(list(it.states))
+            measures[contender.who] = partial(fleet.polls, servers, it)
+        yield measures
+
+
+@asynccontextmanager
+async def _recovery(bench: Bench, n: int) -> Measures:
+    with ExitStack() as stack:
+        measures: dict[Who, Measure] = {}
+        for contender in bench.contenders:
+            it = stack.enter_context(fleet.fleet(contender, bench.folder, n))
+            measures[contender.who] = partial(fleet.recovery, it, bench.folder)
+        yield measures
+
+
+STORM = Case(
+    name="storm",
+    level=Level.SPAWNER,
+    title="A storm: all start, are polled and stop at once",
+    n=50,
+    most=200,
+    figures=storm.FIGURES,
+    open=_storm,
+    usual=True,
+)
+FAR = Case(
+    name="storm-far",
+    level=Level.SPAWNER,
+    title="A storm at an Engine that is 50 ms away",
+    n=50,
+    most=200,
+    figures=far.FIGURES,
+    open=_far_storm,
+)
+BYSTANDER = Case(
+    name="bystander",
+    level=Level.SPAWNER,
+    title="A start while another's container takes 10 s to stop",
+    n=1,
+    most=1,
+    figures=bystander.STOP_FIGURES,
+    open=_bystander,
+    small=1,
+    usual=True,
+)
+BYSTANDER_PULL = Case(
+    name="bystander-pull",
+    level=Level.SPAWNER,
+    title="A start while others wait for an image of 8 s",
+    n=10,
+    most=50,
+    figures=bystander.PULL_FIGURES,
+    open=_bystander_pull,
+)
+STOPS = Case(
+    name="stops",
+    level=Level.SPAWNER,
+    title="Stops of containers that take their grace of 10 s",
+    n=10,
+    most=50,
+    figures=stops.FIGURES,
+    open=_stops,
+    usual=True,
+)
+STOPS_DURING_STARTS = Case(
+    name="stops-during-starts",
+    level=Level.SPAWNER,
+    title="Stops while as many start",
+    n=50,
+    most=100,
+    figures=stops.BESIDE_FIGURES,
+    open=_stops_during_starts,
+)
+PULL = Case(
+    name="pull",
+    level=Level.SPAWNER,
+    title="An image of 8 s that all wait for",
+    n=20,
+    most=50,
+    figures=pull_together.FIGURES,
+    open=_pull_together,
+)
+POLLS = Case(
+    name="polls",
+    level=Level.SPAWNER,
+    title="Polls of servers that run, over the fake Engine",
+    n=1000,
+    most=10_000,
+    figures=fleet.POLLS,
+    open=_polls,
+    small=20,
+    usual=True,
+)
+RECOVERY = Case(
+    name="recovery",
+    level=Level.SPAWNER,
+    title="Servers found again after the Hub's restart, over the fake Engine",
+    n=500,
+    most=10_000,
+    figures=fleet.RECOVERY,
+    open=_recovery,
+    small=20,
+)
+CASES = (STORM, FAR, BYSTANDER, BYSTANDER_PULL, STOPS, STOPS_DURING_STARTS, PULL, POLLS, RECOVERY)

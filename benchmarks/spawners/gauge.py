@@ -1,0 +1,54 @@
+"""What a piece of work costs this process. The standard library only: either environment runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from benchmarks.hubs.hub_probe import memory
+
+TICK = 0.005
+
+
+class Gauge:
+    """Measures the block that it is entered for."""
+
+    def __init__(self) -> None:
+        self._cpu = 0.0
+        self._stall = 0.0
+        self._threads = 0
+        self._ticking: asyncio.Task[None] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Give what it has measured, in the words of `Cost`."""
+        return {
+            "cpu_seconds": self._cpu,
+            "longest_stall_ms": 1000 * self._stall,
+            "threads": self._threads,
+            "memory_mib": memory() / 2**20,
+        }
+
+    async def __aenter__(self) -> Self:
+        self._ticking = asyncio.create_task(self._tick())
+        await asyncio.sleep(0)
+        self._cpu = time.process_time()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cpu = time.process_time() - self._cpu
+        await asyncio.sleep(0)
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._threads = max(self._threads, len(os.listdir("/proc/self/task")))
+
+    async def _tick(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(TICK)
+            self._stall = max(self._stall, time.monotonic() - before - TICK)
+            self._threads = max(self._threads, len(os.listdir("/proc/self/task")))
