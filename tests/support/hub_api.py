@@ -22,12 +22,16 @@ KEEPALIVE_SECONDS = 2.0
 
 
 class HubRefused(Exception):
-    """The Hub's answer was an error: its status and the text it gave."""
+    """The Hub's answer was an error: its status and the text it gave.
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    `retry_after` is in how many seconds it wants to be asked again, where it says so.
+    """
+
+    def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
+        self.retry_after = retry_after
 
 
 class ServerFailed(HubRefused):
@@ -49,6 +53,8 @@ class HubAPI:
         self.public_url = public_url.rstrip("/") + "/"
         self.deadline = deadline
         self.poll_every = poll_every
+        self.throttled = 0
+        """How often a start was told to come again later."""
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"token {token}"},
             timeout=httpx.Timeout(30.0, read=deadline),
@@ -123,12 +129,13 @@ class HubAPI:
     async def start_server(self, user: str, name: str = "", options: Mapping[str, Any] | None = None) -> None:
         """Start a server and return when the Hub says that it is ready. `ServerFailed` has the Hub's text.
 
-        Nothing is asked after that: the Hub would answer it between the starts of the others.
+        A Hub to which too many come at once (`concurrent_spawn_limit`) is asked again when it says so, within
+        the deadline. Nothing is asked once it is ready: the Hub would answer that between others' starts.
         """
         label = _label(user, name)
         try:
             async with asyncio.timeout(self.deadline):
-                response = await self.request_start(user, name, options)
+                response = await self._admitted(user, name, options)
                 if response.status_code == 202:
                     await self._wait_until_ready(user, name)
         except TimeoutError:
@@ -136,13 +143,27 @@ class HubAPI:
         except httpx.TransportError as exc:
             raise ServerFailed(f"{label}: the Hub broke off: {exc!r}") from exc
 
+    async def _admitted(self, user: str, name: str, options: Mapping[str, Any] | None) -> httpx.Response:
+        """Ask for a start until the Hub takes it, unless that would be too late."""
+        now = asyncio.get_running_loop().time
+        end = now() + self.deadline
+        while True:
+            try:
+                return await self.request_start(user, name, options)
+            except ServerFailed as exc:
+                if exc.retry_after is None or now() + exc.retry_after > end:
+                    raise
+                self.throttled += 1
+                await asyncio.sleep(max(exc.retry_after, self.poll_every))
+
     async def request_start(
         self, user: str, name: str = "", options: Mapping[str, Any] | None = None
     ) -> httpx.Response:
         """Ask for a start without waiting longer than the Hub itself does: 201 is ready, 202 is under way."""
         response = await self._send("POST", _server_path(user, name), dict(options or {}))
         if response.status_code not in (201, 202):
-            raise ServerFailed(f"{_label(user, name)}: {_error_text(response)}", response.status_code)
+            text = f"{_label(user, name)}: {_error_text(response)}"
+            raise ServerFailed(text, response.status_code, _retry_after(response))
         return response
 
     async def _wait_until_ready(self, user: str, name: str) -> None:
@@ -156,13 +177,20 @@ class HubAPI:
             await asyncio.sleep(self.poll_every)
 
     async def _progress_says_ready(self, user: str, name: str) -> bool:
-        """Whether the stream ended with `ready`; no stream (400: the start is over) says nothing."""
+        """Whether the stream ended with `ready`.
+
+        No stream (400: the start is over) says nothing, and neither does one that breaks off.
+        """
+        last: list[Json] = []
         try:
             async with aclosing(self.progress(user, name)) as events:
-                last = [event async for event in events][-1:]
+                async for event in events:
+                    last = [event]
         except HubRefused as exc:
             if exc.status != 400:
                 raise
+            return False
+        except (httpx.ReadError, httpx.RemoteProtocolError, json.JSONDecodeError):
             return False
         if last and last[0].get("failed"):
             raise ServerFailed(f"{_label(user, name)}: {last[0].get('message', 'failed')}")
@@ -251,7 +279,7 @@ def _document(response: httpx.Response) -> Json:
 
 def _check(response: httpx.Response) -> None:
     if response.status_code >= 400:
-        raise HubRefused(_error_text(response), response.status_code)
+        raise HubRefused(_error_text(response), response.status_code, _retry_after(response))
 
 
 def _error_text(response: httpx.Response) -> str:
@@ -262,3 +290,9 @@ def _error_text(response: httpx.Response) -> str:
         document = None
     text = document.get("message") if isinstance(document, dict) else None
     return str(text or response.text[:500] or f"HTTP {response.status_code}")
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """The seconds in Retry-After of an answer that means it so; a date there is taken for none."""
+    told = response.headers.get("Retry-After", "")
+    return float(told) if response.status_code in (429, 503) and told.isdigit() else None

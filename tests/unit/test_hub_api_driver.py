@@ -25,6 +25,13 @@ async def api() -> AsyncIterator[HubAPI]:
 
 
 @pytest.fixture
+async def patient() -> AsyncIterator[HubAPI]:
+    """One whose starts take several requests, which may be slow where the machine is busy."""
+    async with HubAPI(PUBLIC, "secret", deadline=60, poll_every=0.001) as api:
+        yield api
+
+
+@pytest.fixture
 def hub() -> Iterator[respx.Router]:
     with respx.mock(base_url=API, assert_all_called=False) as router:
         yield router
@@ -110,6 +117,100 @@ async def test_a_start_ends_at_its_deadline(api: HubAPI, hub: respx.Router) -> N
     hub.get("/users/ada").mock(return_value=user(_=PENDING))
     with pytest.raises(ServerFailed, match=r"not ready within 0\.05 s"):
         await api.start_server("ada")
+
+
+def throttled(seconds: str) -> httpx.Response:
+    return httpx.Response(429, headers={"Retry-After": seconds}, json={"message": "Too many users"})
+
+
+async def test_a_start_that_comes_at_a_bad_time_is_asked_again_when_the_hub_says(
+    patient: HubAPI, hub: respx.Router
+) -> None:
+    start = hub.post("/users/ada/server")
+    start.side_effect = [throttled("0"), throttled("0"), httpx.Response(201)]
+    await patient.start_server("ada", options={"image": "stub:1"})
+    assert [json.loads(call.request.content) for call in start.calls] == [{"image": "stub:1"}] * 3
+    assert patient.throttled == 2
+
+
+@pytest.mark.parametrize(
+    "answer", [throttled("3600"), throttled("Wed, 21 Oct 2026 07:28:00 GMT"), error(429, "Too many users")]
+)
+async def test_a_start_that_would_be_too_late_or_is_told_no_time_is_not_asked_again(
+    patient: HubAPI, hub: respx.Router, answer: httpx.Response
+) -> None:
+    start = hub.post("/users/ada/server").mock(return_value=answer)
+    with pytest.raises(ServerFailed, match="server of ada: Too many users") as failure:
+        await patient.start_server("ada")
+    assert (failure.value.status, start.call_count, patient.throttled) == (429, 1, 0)
+
+
+class Cut(httpx.AsyncByteStream):
+    """A stream that breaks off behind these bytes."""
+
+    def __init__(self, text: str, error: type[httpx.TransportError]) -> None:
+        self._text, self._error = text, error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._text.encode()
+        raise self._error("peer closed connection")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, stream=Cut('data: {"progress": 10}\n\ndata: {"prog', httpx.RemoteProtocolError)),
+        httpx.Response(200, stream=Cut('data: {"progress": 10}\n\n', httpx.ReadError)),
+        httpx.Response(200, text='data: {"progress": 10}\n\ndata: {"prog'),
+        httpx.Response(200, text=""),
+    ],
+    ids=["within an event", "between events", "ended within an event", "empty"],
+)
+async def test_a_progress_that_is_cut_is_asked_for_again(
+    patient: HubAPI, hub: respx.Router, answer: httpx.Response
+) -> None:
+    hub.post("/users/ada/server").respond(202)
+    progress = hub.get("/users/ada/server/progress")
+    progress.side_effect = [answer, events({"progress": 100, "ready": True})]
+    asked = hub.get("/users/ada").mock(return_value=user(_=PENDING))
+    await patient.start_server("ada")
+    assert (progress.call_count, asked.call_count) == (2, 1)
+
+
+async def test_a_start_that_fails_while_its_progress_is_cut_is_told(
+    patient: HubAPI, hub: respx.Router
+) -> None:
+    hub.post("/users/ada/server").respond(202)
+    hub.get("/users/ada/server/progress").mock(
+        side_effect=[
+            httpx.Response(200, stream=Cut('data: {"progress": 10}\n\n', httpx.RemoteProtocolError)),
+            events({"progress": 100, "failed": True, "message": "Spawn failed: no space"}),
+        ]
+    )
+    hub.get("/users/ada").mock(return_value=user(_=PENDING))
+    with pytest.raises(ServerFailed, match="Spawn failed: no space"):
+        await patient.start_server("ada")
+
+
+async def test_a_hub_that_is_gone_when_its_progress_is_cut_is_a_failure(
+    patient: HubAPI, hub: respx.Router
+) -> None:
+    hub.post("/users/ada/server").respond(202)
+    hub.get("/users/ada/server/progress").mock(
+        return_value=httpx.Response(200, stream=Cut("", httpx.RemoteProtocolError))
+    )
+    hub.get("/users/ada").mock(side_effect=httpx.ConnectError("refused"))
+    with pytest.raises(ServerFailed, match="the Hub broke off"):
+        await patient.start_server("ada")
+
+
+async def test_a_token_that_the_hub_does_not_take_is_refused_and_not_told(hub: respx.Router) -> None:
+    hub.get("/info").mock(return_value=error(403, "Missing or invalid credentials."))
+    async with HubAPI(PUBLIC, "very-secret", deadline=0.05) as api:
+        with pytest.raises(HubRefused, match="invalid credentials") as refusal:
+            await api.info()
+    assert refusal.value.status == 403
+    assert "very-secret" not in f"{refusal.value!r} {api!r} {vars(refusal.value)}"
 
 
 async def test_a_hub_that_breaks_off_is_a_failure(api: HubAPI, hub: respx.Router) -> None:
