@@ -139,6 +139,11 @@ class Archives:
                 differences.wrote(container, each)
 
 
+def files_of(engine: EngineState, container: Container) -> Tree:
+    """Give all files that the container sees."""
+    return _seen(_places(engine, container))
+
+
 def _places(engine: EngineState, container: Container) -> list[Place]:
     """Everything that is mounted, outermost first; where it is mounted, a folder is made."""
     read_only = bool(container.host_config.get("ReadonlyRootfs"))

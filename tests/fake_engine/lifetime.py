@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from tests.fake_engine import differences, documents, listeners, policy
+from tests.fake_engine import differences, documents, listeners, policy, tls
 from tests.fake_engine.answers import Refused
 from tests.fake_engine.shapes import ENDPOINT
 from tests.fake_engine.state import Container, EngineState, new_id, now, seconds_of
@@ -66,6 +66,7 @@ async def _launch(engine: EngineState, container: Container) -> None:
     for name in container.networks:
         connect(engine, container, name)
         attached.append(name)
+    lacking = _take_certificates(engine, container)
     try:
         await listeners.publish(container, _ports_given_out(engine), engine.address)
         _check_command(container)
@@ -83,7 +84,20 @@ async def _launch(engine: EngineState, container: Container) -> None:
         StartedAt=now(),
     )
     _write_log(container)
+    if lacking:
+        container.log.append((2, now(), f"{lacking}\n".encode()))
+        engine.background(asyncio.ensure_future(_end_later(engine, container, 0.05, 1, False)))
     differences.write(container)
+
+
+def _take_certificates(engine: EngineState, container: Container) -> str:
+    """Read what its process will listen with; gives why it cannot."""
+    container.tls = None
+    try:
+        container.tls = tls.context_of(engine, container)
+    except tls.NoCertificate as exc:
+        return str(exc)
+    return ""
 
 
 def _ports_given_out(engine: EngineState) -> set[int]:

@@ -19,6 +19,9 @@ SUBNET = f"127.{16 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
 TRIES = 20
 
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+_TLS = b"\x16"
+"""What somebody says first who expects TLS."""
 _PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 
 
@@ -61,7 +64,8 @@ async def _bind(container: Container, binding: Json, speaks: bool, there: tuple[
 
 async def _listen(container: Container, asked: int, speaks: bool, at: str) -> asyncio.Server:
     for _ in range(TRIES):
-        server = await asyncio.start_server(_serve if speaks else _hang_up, at, asked)
+        tls = container.tls if speaks else None
+        server = await asyncio.start_server(_serve if speaks else _hang_up, at, asked, ssl=tls)
         if asked or _port(server) not in container.had_ports:
             container.had_ports.add(_port(server))
             return server
@@ -80,7 +84,8 @@ async def _listen_inside(container: Container, ports: Json) -> None:
             # Another fake Engine may have this address: then only the published port answers.
             with contextlib.suppress(OSError):
                 inside = int(port.partition("/")[0])
-                container.listeners.append(await asyncio.start_server(_serve, address, inside))
+                listening = await asyncio.start_server(_serve, address, inside, ssl=container.tls)
+                container.listeners.append(listening)
 
 
 async def on_the_machine(container: Container) -> bool:
@@ -90,7 +95,7 @@ async def on_the_machine(container: Container) -> bool:
     if container.host_config["NetworkMode"] != "host" or port is None or container.trait("http") == "0":
         return True
     try:
-        server = await asyncio.start_server(partial(_serve_below, prefix), LOOPBACK, port)
+        server = await asyncio.start_server(partial(_serve_below, prefix), LOOPBACK, port, ssl=container.tls)
     except OSError:
         return False
     container.listeners.append(server)
@@ -123,15 +128,20 @@ def suspend(container: Container) -> None:
 
 async def resume(container: Container) -> None:
     """Answer again, at the same ports."""
-    handler = _hang_up if container.trait("http") == "0" else _serve
-    container.listeners += [await asyncio.start_server(handler, sock=kept) for kept in container.reserved]
+    handler, tls = (_hang_up, None) if container.trait("http") == "0" else (_serve, container.tls)
+    container.listeners += [
+        await asyncio.start_server(handler, sock=kept, ssl=tls) for kept in container.reserved
+    ]
     container.reserved.clear()
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(_PAGE)
+        if await reader.readexactly(1) == _TLS:
+            writer.write(_BAD_REQUEST)
+        else:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(_PAGE)
         await writer.drain()
     writer.close()
 

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import secrets
 import socket
+import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ class Container:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     exits: int = 0
     removed: bool = False
+    tls: ssl.SSLContext | None = None
+    """What it listens with, where it was told of certificates."""
     listeners: list[asyncio.Server] = field(default_factory=list)
     reserved: list[socket.socket] = field(default_factory=list)
     """Its published ports while nobody answers there: bound, so that they stay its own."""

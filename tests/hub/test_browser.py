@@ -5,15 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, TimeoutError, expect
 
-from tests.support.browsing import LONG, Picture, log_in, page, picture
+from tests.support.browsing import LONG, Picture, lab_is_loaded, log_in, new_notebook, page, picture, runs
 from tests.support.hub_site import DIES, HubSite, MakeHub, until
 
 __all__ = ["page", "picture"]
-
-
-async def lab_is_loaded(page: Page) -> None:
-    await page.wait_for_selector("#jp-main-dock-panel", timeout=LONG)
-    await page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=LONG)
 
 
 @pytest.mark.timeout(600)
@@ -25,8 +20,7 @@ async def test_a_notebook_computes_and_a_file_in_work_outlives_its_server(
     await lab_is_loaded(page)
     await picture("lab")
 
-    await page.click('.jp-LauncherCard[data-category="Notebook"]')
-    await page.wait_for_selector('.jp-NotebookPanel [data-status="idle"]', timeout=LONG)
+    await new_notebook(page)
     await runs(page, "1+1", gives="2")
     await picture("computed")
 
@@ -42,24 +36,6 @@ async def test_a_notebook_computes_and_a_file_in_work_outlives_its_server(
     await expect(page.locator(".jp-FileEditor .cm-content")).to_have_text("still here", timeout=LONG)
     await picture("found-again")
     assert hub.names() == ["alice"]
-
-
-async def runs(page: Page, code: str, *, gives: str) -> None:
-    """Run code in the last cell, and see what it gives below."""
-    cell = page.locator(".jp-Notebook .jp-Cell .cm-content").last
-    output = page.locator(".jp-OutputArea-output").last
-
-    async def given() -> bool:
-        # JupyterLab may set up cell and kernel anew while it loads: what was typed or asked is lost then.
-        await cell.fill(code)
-        await page.keyboard.press("Shift+Enter")
-        try:
-            await expect(output).to_have_text(gives, timeout=10_000)
-        except AssertionError:
-            return False
-        return True
-
-    await until(given, is_=True, seconds=60)
 
 
 async def stopped_at_home(page: Page, hub: HubSite, picture: Picture) -> None:

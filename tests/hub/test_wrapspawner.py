@@ -56,6 +56,19 @@ async def test_a_wrapped_server_that_was_starting_when_the_hub_was_killed_is_ado
     await hub.nothing_left()
 
 
+async def test_a_wrapped_server_has_certificates_of_its_own(make_hub: MakeHub, fake: FakeEngine) -> None:
+    at_its_port = "c.DockerSpawner.use_internal_hostname = False"
+    hub = make_hub(fake=fake, config=PROFILES + at_its_port, internal_ssl=True, cleanup_servers=False)
+    await hub.create_users("alice")
+    await hub.api.start_server("alice", options=CHOICE)
+    assert await hub.answers("alice")
+    hub.process.restart()
+    assert await hub.settled("alice")
+    assert await hub.answers("alice")
+    await hub.api.stop_server("alice")
+    await hub.nothing_left()
+
+
 async def test_a_wrapped_start_that_fails_or_is_given_up_leaves_nothing(
     make_hub: MakeHub, fake: FakeEngine
 ) -> None:

@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 
 import jupyterhub
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 from tests.support.artefacts import artefact
-from tests.support.hub_site import HubSite
+from tests.support.hub_site import HubSite, until
 from tests.testbed.browser import ensure_chromium
 
 # As root, in a container or where /dev/shm is small, Chromium needs all three.
@@ -50,3 +50,33 @@ async def log_in(page: Page, hub: HubSite, user: str) -> None:
     await page.fill("#password_input", "any")
     await page.click("#login_submit")
     await page.wait_for_url(lambda url: "/hub/login" not in url, wait_until="commit")
+
+
+async def lab_is_loaded(page: Page) -> None:
+    """Wait until JupyterLab can be used."""
+    await page.wait_for_selector("#jp-main-dock-panel", timeout=LONG)
+    await page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=LONG)
+
+
+async def new_notebook(page: Page) -> None:
+    """Open a notebook from JupyterLab's launcher, with a kernel that is ready."""
+    await page.click('.jp-LauncherCard[data-category="Notebook"]')
+    await page.wait_for_selector('.jp-NotebookPanel [data-status="idle"]', timeout=LONG)
+
+
+async def runs(page: Page, code: str, *, gives: str) -> None:
+    """Run code in the last cell, and see what it gives below."""
+    cell = page.locator(".jp-Notebook .jp-Cell .cm-content").last
+    output = page.locator(".jp-OutputArea-output").last
+
+    async def given() -> bool:
+        # JupyterLab may set up cell and kernel anew while it loads: what was typed or asked is lost then.
+        await cell.fill(code)
+        await page.keyboard.press("Shift+Enter")
+        try:
+            await expect(output).to_have_text(gives, timeout=10_000)
+        except AssertionError:
+            return False
+        return True
+
+    await until(given, is_=True, seconds=60)

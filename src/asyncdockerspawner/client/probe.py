@@ -35,6 +35,7 @@ class Seen(Enum):
     NO_HTTP = "an answer that is no HTTP"
     FAILURE = "an answer of 500 or above"
     NOT_FOUND = "an answer of 404"
+    UNKNOWN_NAME = "no such name, as far as we can see"
     NO_TLS = "an answer that is no TLS"
     UNTRUSTED = "a certificate that is not trusted for this address, or ours was not"
 
@@ -80,6 +81,7 @@ class Question:
             if status == 404 and self._own:
                 status, _ = await _status(session, self._url)
         except aiohttp.ClientConnectorDNSError:
+            self.seen = Seen.UNKNOWN_NAME
             return ""
         except (aiohttp.ClientError, OSError) as exc:
             self.seen = _seen(exc) if self._tls is None else await self._seen_over_tls(exc)

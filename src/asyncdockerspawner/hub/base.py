@@ -33,6 +33,7 @@ class HubSpawner(Spawner):
     internal_ssl: bool
     cert_paths: dict[str, str]
     ssl_alt_names: Any
+    ssl_alt_names_include_local: bool
     user_options: dict[str, Any]
     environment: Mapping[str, Any]
     hub_connect_url: str | None

@@ -50,6 +50,16 @@ def explain_any(server: Server) -> None:
         )
 
 
+def warn_of_unknown_name(server: Server) -> None:
+    """Log once what to set where the Hub does not know the name by which it is to reach servers."""
+    _warn_once(
+        server,
+        "The Hub's name service does not know the names of containers, which it is to reach servers by: they "
+        "are known in the Engine's own networks only.",
+        "For a Hub in no container, set `use_internal_hostname` to False; `internal_ssl` makes it True.",
+    )
+
+
 def _warn_once(server: Server, text: str, advice: str = "") -> None:
     if text not in server.engine.told:
         server.engine.told.add(text)

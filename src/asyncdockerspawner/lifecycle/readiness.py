@@ -80,6 +80,8 @@ class Start:
             answer = asyncio.create_task(question.answer())
             try:
                 if await self._answered(answer, begin, min(self._end, give_up_at)):
+                    if question.seen is Seen.UNKNOWN_NAME:
+                        advice.warn_of_unknown_name(server)
                     return ip, port
             finally:
                 answer.cancel()
@@ -196,7 +198,7 @@ def _known(server: Server, seen: Seen | None, ip: str, port: int) -> tuple[str, 
                 f"Nothing listens on its port {server.port}, or nothing that can be reached from outside.",
                 f"{cure}; a server takes its port from JUPYTERHUB_SERVICE_URL. {more_time}",
             )
-        case None:
+        case None | Seen.UNKNOWN_NAME:
             return "", more_time
 
 

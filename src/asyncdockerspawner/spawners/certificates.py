@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from asyncdockerspawner.spawners.overrides import Overridable
 
 
+_LOCAL = frozenset({"DNS:localhost", "IP:127.0.0.1"})
+"""What the Hub adds by itself, with `ssl_alt_names_include_local`."""
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateFile:
     """One of a server's three files."""
@@ -95,7 +99,8 @@ async def create(
     given = spawner.ssl_alt_names
     with site_code.of_option("ssl_alt_names"):
         listed = await resolved(given(spawner)) if callable(given) else given
-    spawner.ssl_alt_names = list(dict.fromkeys((*listed, *needed)))
+    already = _LOCAL if spawner.ssl_alt_names_include_local else frozenset()
+    spawner.ssl_alt_names = [each for each in dict.fromkeys((*listed, *needed)) if each not in already]
     try:
         hub_paths = await create_certs()
         # From its last line on nothing is awaited: another server's spawn may write the same files.
@@ -153,15 +158,20 @@ async def ensure(spawner: Overridable) -> None:
     of_the_spawn.names = needed
 
 
+async def contents(spawner: Overridable) -> Mapping[str, bytes]:
+    """Return what is to be put where the server finds it, by path; nothing without `internal_ssl`."""
+    await ensure(spawner)
+    moved = spawner._certificates.moved
+    return {file.path: file.content for file in moved.files.values()} if moved is not None else {}
+
+
 def _read(hub_paths: Mapping[str, str]) -> Certificates:
-    return Certificates(
-        {
-            kind: CertificateFile(
-                path, f"{CERTIFICATES}/{kind.removesuffix('file')}.pem", Path(path).read_bytes()
-            )
-            for kind, path in hub_paths.items()
-        }
-    )
+    return Certificates({kind: _file(kind, path) for kind, path in hub_paths.items()})
+
+
+def _file(kind: str, hub_path: str) -> CertificateFile:
+    name = f"{kind.removesuffix('file')}.pem"
+    return CertificateFile(hub_path, f"{CERTIFICATES}/{name}", Path(hub_path).read_bytes())
 
 
 def _alternative_name(host: str) -> str:

@@ -15,6 +15,8 @@ from asyncdockerspawner.workloads.container.inside import Inside, described
 from asyncdockerspawner.workloads.container.users import UnknownUser
 from asyncdockerspawner.workloads.furnishing import USERS_FILE, Furnished, Furnishing, Refusal
 
+KEY_VARIABLE = "JUPYTERHUB_SSL_KEYFILE"
+"""In a server's environment: where it finds its key."""
 PRIVATE = 0o400
 """A key is for its user alone."""
 
@@ -34,6 +36,9 @@ async def furnish(client: Client, ref: str, furnishing: Furnishing, volumes: Col
 
 
 async def _put_certificates(inside: Inside, certificates: Mapping[str, bytes]) -> None:
+    if inside.known.environment.get(KEY_VARIABLE, "") not in {"", *certificates}:
+        # Its server looks for them elsewhere: DockerSpawner, or a class of a site's own, has seen to them.
+        return
     try:
         ids = await inside.runs_as()
         files = [

@@ -1,0 +1,121 @@
+"""Hub, proxy and servers that speak TLS with each other, each with its certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import ssl
+import tarfile
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page
+
+from asyncdockerspawner.workloads.furnishing import CERTIFICATES
+from tests.support.browsing import Picture, lab_is_loaded, log_in, new_notebook, page, picture, runs
+from tests.support.hub_site import HubSite, MakeHub, inspected
+from tests.support.internal_ssl import alternative_names
+from tests.testbed.engine import ensure_engine
+
+__all__ = ["page", "picture"]
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+[EXAMPLE] = re.findall(r"<!-- internal-ssl: \S+ -->\n```python\n(.+?)```", README, re.DOTALL)
+READ_ONLY_FOR_BOB = """
+def read_only(spawner):
+    folders = {"/home/jovyan": "uid=1000", "/tmp": ""}
+    return {"read_only": True, "tmpfs": folders} if spawner.user.name == "bob" else {}
+
+c.DockerSpawner.extra_host_config = read_only
+"""
+JOVYAN = 1000
+FOR_ITS_USER_ALONE = {f"{name}.pem": (JOVYAN, 0o400) for name in ("key", "cert", "ca")}
+
+
+def of_the_manual() -> str:
+    """Give the example, for this machine's address as containers of the tests' Engine see it."""
+    return str(EXAMPLE).replace("172.17.0.1", ensure_engine().host_address())
+
+
+async def shown_by(hub: HubSite, name: str) -> tuple[set[str], bytes]:
+    """Give the names in the certificate that a server shows to the Hub, and the certificate."""
+    folder = hub.process.directory / "internal-ssl"
+    tls = ssl.create_default_context(cafile=folder / "hub-ca_trust.crt")
+    pair = folder / "hub-internal"
+    tls.load_cert_chain(pair / "hub-internal.crt", pair / "hub-internal.key")
+    port = int(inspected(hub, name)["NetworkSettings"]["Ports"]["8888/tcp"][0]["HostPort"])
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+    shown = writer.get_extra_info("ssl_object").getpeercert(True)
+    writer.close()
+    certificate = ssl.DER_cert_to_PEM_cert(shown).encode()
+    return alternative_names(certificate) - {"localhost", "127.0.0.1"}, certificate
+
+
+def files_in(hub: HubSite, name: str) -> dict[str, tuple[int, int]]:
+    """Give owner and permissions of the files that the server was given, by their names."""
+    asked = {"path": f"{CERTIFICATES}/."}
+    archive = hub.engine.get(f"/containers/{hub.prefix}-{name}/archive", params=asked).raise_for_status()
+    with tarfile.open(fileobj=io.BytesIO(archive.content)) as found:
+        return {Path(each.name).name: (each.uid, each.mode & 0o7777) for each in found if each.isreg()}
+
+
+@pytest.mark.hub_5
+@pytest.mark.timeout(600)
+async def test_servers_have_certificates_of_their_own_at_every_start_and_keep_them_to_themselves(
+    make_hub: MakeHub, singleuser_image: str
+) -> None:
+    hub = make_hub(
+        image=singleuser_image,
+        internal_ssl=True,
+        cleanup_servers=False,
+        remove=False,
+        config=of_the_manual() + READ_ONLY_FOR_BOB,
+    )
+    await hub.create_users("alice", "bob")
+    servers = [("alice", "one"), ("alice", "two"), ("bob", "")]
+    await asyncio.gather(*(hub.api.start_server(*server) for server in servers))
+    names = ["alice--one", "alice--two", "bob"]
+    shown = {name: await shown_by(hub, name) for name in names}
+    assert {name: found for name, (found, _) in shown.items()} == {
+        name: {f"{hub.prefix}-{name}"} for name in names
+    }
+    assert {name: files_in(hub, name) for name in names} == dict.fromkeys(names, FOR_ITS_USER_ALONE)
+    # They are in a volume only where a container's own files are read-only.
+    documents = {name: inspected(hub, name) for name in names}
+    volumes = {name: [each["Name"] for each in documents[name]["Mounts"] if "Name" in each] for name in names}
+    assert {name: len(of_it) for name, of_it in volumes.items()} == dict.fromkeys(names, 0) | {"bob": 1}
+    assert "PRIVATE KEY" not in f"{hub.process.log_text()}{documents}"
+
+    # A Hub that comes back finds them by https, and a kept container gets new ones.
+    assert hub.process.restart() > 0
+    for user, name in (("alice", "two"), ("bob", "")):
+        assert await hub.settled(user, name)
+        assert "started" in await hub.status(user, name)
+    await hub.api.stop_server("alice", "one")
+    kept = inspected(hub, "alice--one")["Id"]
+    await hub.api.start_server("alice", "one")
+    assert inspected(hub, "alice--one")["Id"] == kept
+    assert "started" in await hub.status("alice", "one")
+    found, certificate = await shown_by(hub, "alice--one")
+    assert found == {f"{hub.prefix}-alice--one"}
+    assert certificate != shown["alice--one"][1]
+    assert files_in(hub, "alice--one") == FOR_ITS_USER_ALONE
+
+    await asyncio.gather(*(hub.api.stop_server(*server) for server in servers))
+    for user in ("alice", "bob"):
+        await hub.api.delete_user(user)
+    await hub.nothing_left()
+    assert hub.engine.get(f"/volumes/{volumes['bob'][0]}").status_code == 404
+
+
+@pytest.mark.timeout(600)
+async def test_a_notebook_computes_over_tls(
+    make_hub: MakeHub, singleuser_image: str, page: Page, picture: Picture
+) -> None:
+    hub = make_hub(image=singleuser_image, internal_ssl=True, config=of_the_manual())
+    await log_in(page, hub, "alice")
+    await lab_is_loaded(page)
+    await new_notebook(page)
+    await runs(page, "import os; os.environ['JUPYTERHUB_SERVICE_URL'][:8]", gives="'https://'")
+    await picture("computed")
