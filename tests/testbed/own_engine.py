@@ -43,6 +43,17 @@ RESERVED_PORTS = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
 OWN_PORTS = "32768-32831"
 """The first ones that an Engine gives to containers."""
 CGROUPS = Path("/sys/fs/cgroup")
+REMAPPED_TO = 900_000_000
+"""The user id on this machine that root has in containers of an Engine with userns-remap."""
+REMAP = """
+mount --bind "$1" /etc/subuid
+mount --bind "$1" /etc/subgid
+shift
+exec "$@"
+"""
+"""What becomes containerd, once it has a mount namespace of its own."""
+REMAPPED = ("nobody", "nogroup")
+"""User and group that subordinate ids are given to, there."""
 _TLS_FILES = {"cacert": "ca", "cert": "cert", "key": "key"}
 
 
@@ -175,10 +186,18 @@ class OwnEngine:
     """One dockerd with its containerd; it may be ended and started again as often as a test likes."""
 
     def __init__(
-        self, directory: Path, traces: Traces, *, live_restore: bool, tls: Certificates | None = None
+        self,
+        directory: Path,
+        traces: Traces,
+        *,
+        live_restore: bool,
+        tls: Certificates | None = None,
+        userns_remap: bool = False,
     ) -> None:
         self.live_restore = live_restore
         """Whether containers outlive dockerd; read at each start."""
+        self.userns_remap = userns_remap
+        """Whether ids in its containers are others than this machine's."""
         self.tls = tls
         """Where given, it listens on TCP too, to clients that show a certificate."""
         self.port = free_port() if tls else 0
@@ -299,12 +318,25 @@ class OwnEngine:
             'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
             f'[grpc]\n  address = "{self.traces.run}/containerd.sock"\n'
         )
-        return ["containerd", "--config", str(config)]
+        command = ["containerd", "--config", str(config)]
+        if not self.userns_remap:
+            return command
+        ids = self.traces.run / "subordinate-ids"
+        ids.write_text("".join(f"{name}:{REMAPPED_TO}:65536\n" for name in REMAPPED))
+        return ["unshare", "--mount", "sh", "-ec", REMAP, "sh", str(ids), *command]
+
+    def _beside_containerd(self) -> list[str]:
+        """Return what runs a command where containerd has other /etc/subuid and /etc/subgid."""
+        containerd, socket = self._containerd, self.traces.run / "containerd.sock"
+        if containerd is None or not wait_until(socket.exists, READY_WITHIN, every=0.02):
+            raise TestbedError(f"containerd does not listen at {socket}; log: {self._containerd_log}")
+        return ["nsenter", f"--mount=/proc/{containerd.process.pid}/ns/mnt", "--"]
 
     def _dockerd_command(self) -> list[str]:
         run = self.traces.run
         (run / "daemon.json").write_text('{"max-download-attempts": 1}')  # for short tests of broken pulls
         return [
+            *(self._beside_containerd() if self.userns_remap else []),
             "dockerd",
             f"--config-file={run}/daemon.json",
             f"--data-root={self.traces.data}/docker",
@@ -321,6 +353,7 @@ class OwnEngine:
             f"--cgroup-parent=/{self.traces.cgroup}",
             *(["--live-restore"] if self.live_restore else []),
             *(self._tls_options(self.tls) if self.tls else []),
+            *([f"--userns-remap={':'.join(REMAPPED)}"] if self.userns_remap else []),
         ]
 
     def _tls_options(self, tls: Certificates) -> list[str]:
@@ -330,7 +363,7 @@ class OwnEngine:
 
 @contextlib.contextmanager
 def own_engine(
-    directory: Path, *, live_restore: bool, tls: Certificates | None = None
+    directory: Path, *, live_restore: bool, tls: Certificates | None = None, userns_remap: bool = False
 ) -> Iterator[OwnEngine]:
     """An Engine that answers and has the stub image; nothing of it is left afterwards but its logs, here."""
     if os.geteuid() != 0:
@@ -340,12 +373,19 @@ def own_engine(
     sweep()
     # One at a time on a machine: all begin with the same ports, and a killed one must find its own again.
     with lock("own-engine-in-use"), _ports_reserved(), contextlib.ExitStack() as stack:
-        traces = Traces.lay(directory / "own-engine")
-        engine = OwnEngine(directory, traces, live_restore=live_restore, tls=tls)
+        traces = Traces.lay(_folder_of_all() if userns_remap else directory / "own-engine")
+        engine = OwnEngine(directory, traces, live_restore=live_restore, tls=tls, userns_remap=userns_remap)
         stack.callback(engine.stop)
         engine.start()
         engine.load(image, first)
         yield engine
+
+
+def _folder_of_all() -> Path:
+    """Make a folder that everybody may pass through, which nobody may in a test's own."""
+    made = Path(tempfile.mkdtemp(prefix=f"{PREFIX}data-"))
+    made.chmod(0o711)
+    return made
 
 
 def own_version() -> str:

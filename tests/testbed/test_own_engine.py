@@ -16,7 +16,7 @@ import pytest
 from tests.support.stub_containers import inspected, port_of, run_stub, serves
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import STUBBORN, ensure_stub_image, ensure_stubborn_image
-from tests.testbed.own_engine import TEST_SECONDS, OwnEngine, Traces, own_engine, sweep
+from tests.testbed.own_engine import REMAPPED_TO, TEST_SECONDS, OwnEngine, Traces, own_engine, sweep
 from tests.testbed.steps import lock, wait_until
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
@@ -57,6 +57,19 @@ def test_killed_without_live_restore_its_containers_are_stopped_at_the_next_star
         engine.start()
         state = inspected(engine.http, ref)["State"]
         assert (state["Status"], state["ExitCode"]) == ("exited", 0)
+
+
+def test_ids_in_its_containers_are_others_than_this_machines(tmp_path: Path) -> None:
+    with own_engine(tmp_path, live_restore=False, userns_remap=True) as engine:
+        ref = run_stub(engine.http)
+        assert "name=userns" in engine.http.get("/info").json()["SecurityOptions"]
+        pid = inspected(engine.http, ref)["State"]["Pid"]
+        assert Path(f"/proc/{pid}").stat().st_uid == REMAPPED_TO
+        port = port_of(engine.http, ref)
+        assert wait_until(lambda: serves(port), 10)
+    assert engine.traces.remains() == []
+    with Path("/etc/subuid").open() as subordinate:
+        assert str(REMAPPED_TO) not in subordinate.read()
 
 
 def test_shut_down_its_containers_are_stopped_before(tmp_path: Path) -> None:
