@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from playwright.async_api import Page
 
+from tests.support.browsing import Picture, lab_is_loaded, log_in, new_notebook, page, picture, runs
 from tests.support.hub_site import MakeHub
 from tests.support.swarm_hub import left, nothing_left, said_in
 from tests.testbed.engine import ensure_engine
 from tests.testbed.swarm import Swarm
 
-pytestmark = pytest.mark.timeout(300)
+__all__ = ["page", "picture"]
 
 
-async def test_its_key_is_for_its_user_alone_and_is_gone_with_it(
-    make_hub: MakeHub, swarm: Swarm, singleuser_image: str
+@pytest.mark.timeout(400)
+async def test_a_notebook_computes_and_the_key_is_for_its_user_alone_and_gone_with_the_server(
+    make_hub: MakeHub, swarm: Swarm, singleuser_image: str, *, page: Page, picture: Picture
 ) -> None:
     swarm.worker.load(singleuser_image, ensure_engine())
     hub = make_hub(
@@ -23,9 +26,11 @@ async def test_its_key_is_for_its_user_alone_and_is_gone_with_it(
         extra_create_kwargs={"user": "1000"},
         extra_placement_spec={"constraints": ["node.hostname==worker"]},
     )
-    await hub.create_users("alice")
-    await hub.api.start_server("alice")
-    assert (await hub.status("alice"))["kernels"] == 0
+    await log_in(page, hub, "alice")
+    await lab_is_loaded(page)
+    await new_notebook(page)
+    await runs(page, "import os; os.environ['JUPYTERHUB_SERVICE_URL'][:8]", gives="'https://'")
+    await picture("computed")
     shell = "stat -c '%a %u' $JUPYTERHUB_SSL_KEYFILE; cat $JUPYTERHUB_SSL_KEYFILE"
     owner, _, line, *_ = said_in(hub, swarm, "alice", "sh", "-c", shell).splitlines()
     assert owner.split() == ["400", "1000"]
