@@ -131,6 +131,20 @@ async def test_the_user_has_a_name_inside_at_each_start_if_that_is_asked_for(
         await world.user.stop("")
 
 
+@pytest.mark.parametrize("name", [r"corp\alice", "alice@corp.example"])
+async def test_users_of_active_directory_have_homes_by_their_names(
+    make_user: MakeUser, site: Site, directory: NameService, tmp_path: Path, name: str
+) -> None:
+    home = tmp_path / "homes" / name
+    home.mkdir()
+    directory.knows(f"passwd {name}", rf"CORP\alice:x:71005:71000::{home}:/bin/sh")
+    world = make_user(name, host_homedir_format_string=f"{tmp_path}/homes/{{username}}", passwd_entry=True)
+    found = site.inspect((await world.spawn()).object_id)
+    assert found["Config"]["User"] == "71005:71000"
+    assert (str(home), f"/home/{name}") in {(each["Source"], each["Destination"]) for each in found["Mounts"]}
+    await world.user.stop("")
+
+
 async def test_a_home_that_is_not_there_is_told_with_what_to_do(
     make_user: MakeUser, site: Site, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:

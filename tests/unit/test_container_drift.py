@@ -45,6 +45,15 @@ def test_the_fingerprint_overlooks_what_differs_at_every_spawn(change: dict[str,
     assert fingerprint({**BODY, **change}) == fingerprint(BODY)
 
 
+def test_another_user_or_other_groups_are_told_where_there_are_any() -> None:
+    alone = {**BODY, "User": "1001:100"}
+    grouped = {**alone, "HostConfig": {**BODY["HostConfig"], "GroupAdd": ["27"]}}
+    assert differences(fingerprint(alone), fingerprint({**alone, "User": "1002:100"})) == ["user"]
+    assert differences(fingerprint(alone), fingerprint(grouped)) == ["user"]
+    # One that was made before anybody looked at it is taken for the same.
+    assert differences(fingerprint(BODY), fingerprint(alone)) == []
+
+
 def test_a_body_without_the_keys_has_a_fingerprint_too() -> None:
     assert re.fullmatch("([a-z]+:[0-9a-f]{12} ?){5}", fingerprint({}))
     assert fingerprint({}) == fingerprint({"Env": None, "HostConfig": None})

@@ -186,7 +186,7 @@ class UserAccount:
         return errors.SpawnRefused(
             told,
             advice=f"{why} There are three ways out: have the Hub's machine, or its container, know the "
-            "users (sssd, nslcd, a mounted /etc/passwd); let `user_id`, `group_id` and `host_home` be "
+            "users (the socket of sssd or nslcd); let `user_id`, `group_id` and `host_home` be "
             "functions that tell; or set these on the spawner in a hook or an authenticator.",
         )
 

@@ -28,6 +28,8 @@ def fingerprint(body: JsonObject) -> str:
         "limits": _present(host, _LIMITS),
         "mounts": _present(host, _MOUNTS),
     }
+    if body.get("User") or host.get("GroupAdd"):
+        parts["user"] = [body.get("User"), _present(host, ("GroupAdd",))]
     return " ".join(f"{part}:{_digest(value)}" for part, value in parts.items())
 
 
