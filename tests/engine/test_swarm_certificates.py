@@ -117,11 +117,15 @@ async def test_the_owner_is_whom_the_image_says(
     assert {(each["File"]["UID"], each["File"]["Mode"]) for each in container["Secrets"]} == {owner}
 
 
-async def test_of_an_image_that_the_manager_does_not_have_nobody_knows(
-    make_certified: Any, fake: FakeEngine, fake_swarm: FakeSwarm
+async def test_of_an_image_that_the_manager_does_not_have_nobody_knows_and_the_log_says_so_once(
+    make_certified: Any, fake_swarm: FakeSwarm, log: pytest.LogCaptureFixture
 ) -> None:
-    container = await container_of(make_certified(image="of-workers:1"), fake_swarm)
-    assert {each["File"]["Mode"] for each in container["Secrets"]} == {0o444}
+    world = make_certified(image="of-workers:1")
+    for _ in range(2):
+        container = await container_of(world, fake_swarm)
+        assert {each["File"]["Mode"] for each in container["Secrets"]} == {0o444}
+        await until(lambda: not fake_swarm.state()["services"])
+    assert log.text.count("Certificates of servers from of-workers:1 are for all") == 1
 
 
 async def test_where_the_manager_may_not_be_asked_for_images_nobody_knows(

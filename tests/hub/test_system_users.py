@@ -6,10 +6,10 @@ import asyncio
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import jupyterhub
 
+from tests.support import inside
 from tests.support.hub_site import HubSite, MakeHub, inspected
 from tests.testbed.system_users import SystemUsers
 from tests.testbed.user_images import ensure_stacks_image
@@ -46,11 +46,7 @@ async def written(hub: HubSite, user: str, path: str, server: str = "") -> None:
 
 def said(hub: HubSite, name: str, *command: str) -> str:
     """Run a command in a server's container, as the user that it runs as."""
-    ref = inspected(hub, name)["Id"]
-    words: dict[str, Any] = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, "Tty": True}
-    made = hub.engine.post(f"/containers/{ref}/exec", json=words).raise_for_status().json()
-    answer = hub.engine.post(f"/exec/{made['Id']}/start", json={"Tty": True})
-    return " ".join(answer.raise_for_status().text.split())
+    return " ".join(inside.said(hub.engine, inspected(hub, name)["Id"], *command).split())
 
 
 def owner_of(path: Path) -> tuple[int, int]:

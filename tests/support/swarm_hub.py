@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.hub_api import Json
 from tests.support.hub_site import GONE_WITHIN, HubSite, until
+from tests.support.inside import said
 from tests.support.workloads import Services
 from tests.testbed.swarm import Swarm
 from tests.testbed.swarm_node import SwarmNode
@@ -45,6 +46,4 @@ def said_in(hub: HubSite, swarm: Swarm, name: str, *words: str) -> str:
     """What a command writes inside a server's container."""
     container = task_of(hub, name)["Status"]["ContainerStatus"]["ContainerID"]
     with node_of(hub, swarm, name).client() as http:
-        command = {"Cmd": list(words), "AttachStdout": True, "AttachStderr": True, "Tty": True}
-        made = http.post(f"/containers/{container}/exec", json=command).raise_for_status().json()["Id"]
-        return http.post(f"/exec/{made}/start", json={"Tty": True}).raise_for_status().text.strip()
+        return said(http, container, *words)

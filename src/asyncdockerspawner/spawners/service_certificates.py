@@ -25,6 +25,13 @@ async def files_wanted(spawner: SwarmSpawner, body: ServiceBody) -> list[FileWan
     if certificates is None:
         return []
     uid = await _uid(spawner, body)
+    if uid is None and body.image not in spawner.engine.told:
+        spawner.engine.told.add(body.image)
+        spawner.log.info(
+            "Certificates of servers from %s are for all that runs in their containers: the manager cannot "
+            "tell their user's id. A number for `user` in `extra_create_kwargs` tells it",
+            body.image,
+        )
     mode = FOR_ITS_CONTAINER if uid is None else FOR_ITS_USER
     return [
         FileWanted(target=file.path, data=file.content, uid=uid or 0, mode=mode)
