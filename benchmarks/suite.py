@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.frame.case import Case
+from benchmarks.growth.cases import CASES as GROWTH
 from benchmarks.hubs.cases import CASES as HUB
 from benchmarks.spawners.cases import CASES as SPAWNERS
 
-CASES: Sequence[Case] = (*SPAWNERS, *HUB)
+CASES: Sequence[Case] = (*SPAWNERS, *HUB, *GROWTH)
 
 
 def case(name: str) -> Case:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks.frame.case import Figure, Sample, Target, Who
+from benchmarks.frame.case import Figure, Sample
 from benchmarks.measures.servers import Servers, names
 from benchmarks.measures.slow_image import SECONDS, SIZE, SlowImage
 
 FIGURES = (
-    Figure(
-        "last", f"all ready whose image takes {SECONDS:g} s to come (s)", (Target(to=Who.PEER, most=1.0),)
-    ),
+    Figure("last", f"all ready whose image takes {SECONDS:g} s to come (s)"),
     Figure("pulled", "how often its bytes came"),
     Figure("start_stall_ms", "longest loop stall (ms)"),
     Figure("threads", "threads, most"),

@@ -1,0 +1,160 @@
+"""The cases of growth: spawns, and servers at rest, from ten to ten thousand."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from benchmarks.bench import Bench
+from benchmarks.contenders import Contender
+from benchmarks.frame.case import Case, Figure, Level, Measure, Sample, Target, Who
+from benchmarks.measures import fleet
+from benchmarks.spawners.process import SpawnerProcess, spawner_process
+from tests.fake_engine import FakeEngine
+
+REPEATED = 100
+"""Starts that few at a time are repeated for, until there are so many."""
+REST_SECONDS = 65.0
+"""A whole minute: the watch makes a list in each."""
+Measures = AsyncIterator[Mapping[Who, Measure]]
+SPAWN_FIGURES = (
+    Figure("cpu_ms", "CPU of the process for a start (ms)", (Target(most=3),)),
+    Figure("slower", "times that of ten", (Target(most=1.3),)),
+    Figure("stall_ms", "longest loop stall, starts (ms)", (Target(most=10),)),
+    Figure("requests", "requests at the Engine for a start"),
+    Figure("stop_cpu_ms", "CPU of the process for a stop (ms)"),
+    Figure("memory_mib", "memory, all running (MiB)"),
+    Figure("threads", "threads, most"),
+)
+REST_FIGURES = (
+    Figure("cpu_percent", "of one CPU", (Target(most=1),)),
+    Figure("stall_ms", "longest loop stall (ms)", (Target(most=30),)),
+    Figure("memory_kib", "memory for a server, beside the Hub's objects (KiB)", (Target(most=6),)),
+    Figure("requests_per_minute", "requests at the Engine in a minute"),
+)
+
+
+def steps(most: int) -> list[int]:
+    """Give the numbers that are measured on the way up: powers of ten, and the last one."""
+    powers = [10**power for power in range(1, 6) if 10**power < most]
+    return [*powers, most]
+
+
+@asynccontextmanager
+async def _growth(bench: Bench, n: int) -> Measures:
+    yield {each.who: partial(spawns, each, bench.folder, n) for each in bench.contenders}
+
+
+@asynccontextmanager
+async def _rest(bench: Bench, n: int) -> Measures:
+    ours = bench.contender(Who.OURS)
+    seconds = 1.0 if bench.small else REST_SECONDS
+    # DockerSpawner does nothing at rest, but for the Hub's polls, which `polls` measures.
+    yield {Who.OURS: partial(rest, ours, bench.folder, n, seconds)} if ours else {}
+
+
+async def spawns(contender: Contender, folder: Path, most: int, index: int) -> Sample:
+    """Start and stop more and more servers, all of a number at once."""
+    home = folder / f"growth-{contender.who}-{index}-{secrets.token_hex(2)}"
+    home.mkdir()
+    rows = []
+    faults: list[str] = []
+    for count in steps(most):
+        with FakeEngine.start(home) as fake:
+            way = {"client_kwargs": {"base_url": fake.url}, "image": "stub:1"}
+            async with spawner_process(contender, folder, **way) as servers:
+                rows.append(await _starts(servers, fake, count, faults))
+    last = rows[-1]
+    figures = {**last, "slower": last["cpu_ms"] / rows[0]["cpu_ms"]}
+    return Sample(figures, _columns(steps(most), rows), faults)
+
+
+async def _starts(
+    servers: SpawnerProcess, fake: FakeEngine, count: int, faults: list[str]
+) -> dict[str, float]:
+    """Measure one number; few at a time are started several times."""
+    times = max(1, REPEATED // count)
+    cpu, stop_cpu, stall, threads, memory = 0.0, 0.0, 0.0, 0, 0.0
+    await servers.add(["warm"])
+    await servers.start(["warm"], answered=False)
+    await servers.stop(["warm"])
+    fake.clear_requests()
+    for turn in range(times):
+        users = [f"grown{turn}-{number}" for number in range(count)]
+        await servers.add(users)
+        start = await servers.start(users, answered=False)
+        asked = sum(entry["route"] != "GET /events" for entry in fake.requests())
+        fake.clear_requests()
+        stop = await servers.stop(users)
+        fake.clear_requests()
+        await servers.forget(users)
+        faults += [*start.faults, *stop.faults]
+        assert start.cost is not None
+        assert stop.cost is not None
+        cpu, stop_cpu = cpu + start.cost.cpu_seconds, stop_cpu + stop.cost.cpu_seconds
+        stall, memory = max(stall, start.cost.longest_stall_ms), start.cost.memory_mib
+        threads = max(threads, start.cost.threads)
+    return {
+        "cpu_ms": 1000 * cpu / (times * count),
+        "stop_cpu_ms": 1000 * stop_cpu / (times * count),
+        "stall_ms": stall,
+        "requests": asked / count,
+        "memory_mib": memory,
+        "threads": float(threads),
+    }
+
+
+async def rest(contender: Contender, folder: Path, most: int, seconds: float, index: int) -> Sample:
+    """Let more and more running servers be, and look at what that costs."""
+    del index
+    rows, faults = [], list[str]()
+    for count in steps(most):
+        with fleet.fleet(contender, folder, count) as it:
+            async with spawner_process(contender, folder, **it.options) as servers:
+                await servers.adopt(it.states)
+                before = await servers.collect()
+                faults += (await servers.poll(list(it.states))).faults
+                after = await servers.collect()
+                it.fake.clear_requests()
+                cost = await servers.rest(seconds)
+                rows.append(
+                    {
+                        "cpu_percent": 100 * cost.cpu_seconds / seconds,
+                        "stall_ms": cost.longest_stall_ms,
+                        "memory_kib": max(0.0, after.memory_mib - before.memory_mib) * 1024 / count,
+                        "requests_per_minute": len(it.fake.requests()) * 60 / seconds,
+                    }
+                )
+    return Sample(dict(rows[-1]), _columns(steps(most), rows), faults)
+
+
+def _columns(counts: list[int], rows: list[dict[str, float]]) -> dict[str, list[float]]:
+    return {"n": list(map(float, counts)), **{key: [row[key] for row in rows] for key in rows[0]}}
+
+
+CASES = (
+    Case(
+        name="growth",
+        level=Level.GROWTH,
+        title="More and more starts at once, over the fake Engine",
+        n=1000,
+        most=10_000,
+        figures=SPAWN_FIGURES,
+        open=_growth,
+        small=20,
+    ),
+    Case(
+        name="rest",
+        level=Level.GROWTH,
+        title="More and more servers at rest, over the fake Engine",
+        n=10_000,
+        most=20_000,
+        figures=REST_FIGURES,
+        open=_rest,
+        small=20,
+        rounds=1,
+    ),
+)
