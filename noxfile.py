@@ -355,6 +355,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def load(session: nox.Session) -> None:
+    """Put a load on a Hub of your own: `-- --url https://… --users 50`, with JUPYTERHUB_API_TOKEN set."""
+    install(session, "test")
+    session.run("python", "-m", "benchmarks.load", *session.posargs, interrupt_timeout=PATIENCE)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Let every fault hit every request of every operation; the usual tests try a quarter of them."""
     install(session, "test")

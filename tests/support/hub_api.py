@@ -80,6 +80,10 @@ class HubAPI:
 
     # ---- the Hub ----
 
+    async def version(self) -> str:
+        """JupyterHub's version, which every Hub tells everybody."""
+        return str(_document(await self._request("GET", ""))["version"])
+
     async def info(self) -> Json:
         """What the Hub says of itself; a Hub that answers is up."""
         return _document(await self._request("GET", "info"))

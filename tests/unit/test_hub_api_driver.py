@@ -291,6 +291,11 @@ async def test_a_refusal_carries_status_and_text(api: HubAPI, hub: respx.Router)
     assert refusal.value.status == 403
 
 
+async def test_the_hubs_version_is_told_to_everybody(api: HubAPI, hub: respx.Router) -> None:
+    hub.get("/").respond(200, json={"version": "6.1.1"})
+    assert await api.version() == "6.1.1"
+
+
 async def test_waiting_for_the_hub(api: HubAPI, hub: respx.Router) -> None:
     hub.get("/info").mock(side_effect=[httpx.ConnectError("not yet"), error(503, "starting"), user()])
     await api.wait_until_up()

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ("tests.support", "tests.fake_engine", "tests.testbed")
 OF_THE_BENCHMARKS = {
+    "tests/unit/test_benchmarks_load.py",
     "tests/unit/test_benchmarks_report.py",
     "tests/engine/test_benchmarks.py",
     "tests/engine/test_soak.py",
