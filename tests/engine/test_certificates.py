@@ -179,6 +179,10 @@ def no_such_kind(spawner: DockerSpawner) -> None:
     spawner.ssl_alt_names = ["of-no-kind"]
 
 
+def one_text(spawner: DockerSpawner) -> None:
+    spawner.ssl_alt_names = lambda spawner: "DNS:no-list"
+
+
 def no_folder(spawner: DockerSpawner) -> None:
     spawner.internal_certs_location = "/proc/no-such-folder"
 
@@ -198,6 +202,7 @@ def failing(spawner: DockerSpawner) -> None:
     ("mistake", "told"),
     [
         (no_such_kind, "see `ssl_alt_names`"),
+        (one_text, "has to give a list of texts like 'DNS:name' and 'IP:10.0.0.1', not 'DNS:no-list'"),
         (no_folder, "see `JupyterHub.internal_certs_location`"),
         (no_trust, "/nowhere/notebooks-ca.crt"),
         (failing, "`ssl_alt_names`: the configured function failed"),

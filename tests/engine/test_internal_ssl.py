@@ -182,3 +182,40 @@ async def test_a_server_that_speaks_no_tls_is_told(
         await secure(spawner_class=SaysNothingOfTLS, http_timeout=2).spawn()
     assert "without TLS, which `internal_ssl` asks for" in log.text
     await until(lambda: fake_site.containers() == [])
+
+
+class ReachedByName(DockerSpawner):
+    """Is reached at a name, as in the Engine's own networks, and at the port that is published."""
+
+    name_in_the_network = "localhost"
+
+    @property
+    def internal_hostname(self) -> str:
+        return self.name_in_the_network
+
+    async def get_ip_and_port(self) -> Any:
+        return self.internal_hostname, (await super().get_ip_and_port())[1]
+
+
+async def test_a_server_that_is_reached_by_its_name_has_it_in_its_certificate(
+    secure: MakeWorld, fake_site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = secure(spawner_class=ReachedByName, ssl_alt_names_include_local=False)
+    spawner = await world.spawn()
+    assert alternative_names(files_of(fake_site, spawner)["cert.pem"]) == LOCAL
+    assert spawner.server.url.startswith("https://localhost:")
+    assert "name service" not in log.text
+    await world.user.stop("")
+
+
+async def test_a_name_that_the_hub_cannot_know_is_told(
+    secure: MakeWorld, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
+    # No label may be that long: nobody has to be asked about it.
+    monkeypatch.setattr(ReachedByName, "name_in_the_network", f"{'a' * 64}.example")
+    spawner = secure(spawner_class=ReachedByName).new_spawner()
+    await spawner.run_pre_spawn_hook()
+    spawner.cert_paths = await spawner.move_certs(await spawner.create_certs())
+    await spawner.start()
+    assert log.text.count("set `use_internal_hostname` to False") == 1
+    await spawner.stop()

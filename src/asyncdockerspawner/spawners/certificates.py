@@ -7,7 +7,7 @@ Source of the contract: `jupyterhub.spawner.Spawner.create_certs` and `move_cert
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,8 +97,7 @@ async def create(
     """
     needed, is_set = alternative_names(spawner), spawner.trait_has_value("ssl_alt_names")
     given = spawner.ssl_alt_names
-    with site_code.of_option("ssl_alt_names"):
-        listed = await resolved(given(spawner)) if callable(given) else given
+    listed = await _names_of_the_site(spawner)
     already = _LOCAL if spawner.ssl_alt_names_include_local else frozenset()
     spawner.ssl_alt_names = [each for each in dict.fromkeys((*listed, *needed)) if each not in already]
     try:
@@ -163,6 +162,18 @@ async def contents(spawner: Overridable) -> Mapping[str, bytes]:
     await ensure(spawner)
     moved = spawner._certificates.moved
     return {file.path: file.content for file in moved.files.values()} if moved is not None else {}
+
+
+async def _names_of_the_site(spawner: Overridable) -> Collection[str]:
+    """Return what `ssl_alt_names` is, or what its function gives. Raises BadOption."""
+    given = spawner.ssl_alt_names
+    with site_code.of_option("ssl_alt_names"):
+        listed = await resolved(given(spawner)) if callable(given) else given
+    if not isinstance(listed, list | tuple | set) or not all(isinstance(each, str) for each in listed):
+        raise errors.BadOption(
+            f"`ssl_alt_names` has to give a list of texts like 'DNS:name' and 'IP:10.0.0.1', not {listed!r}."
+        )
+    return listed
 
 
 def _read(hub_paths: Mapping[str, str]) -> Certificates:
