@@ -273,6 +273,22 @@ async def test_minus_one_is_nobody(getent: Getent) -> None:
     assert (await launched(spawner)).runs_as.user == "1001:100"
 
 
+@pytest.mark.parametrize("option", ["user_id", "group_id", "supplementary_groups"])
+async def test_ids_that_no_engine_takes_are_refused(option: str) -> None:
+    largest, above = 2**31 - 1, 2**31
+    many = option == "supplementary_groups"
+    await launched(new({option: [largest] if many else largest}))
+    with pytest.raises(SpawnRefused, match="cannot run a server as this user") as refused:
+        await launched(new({option: [above] if many else above}))
+    assert str(above) in refused.value.advice
+
+
+async def test_a_gid_that_nobody_knows_is_left_to_the_image_and_told_once() -> None:
+    spawner, log = make(SystemUserSpawner, {"user_id": 5}, username="bob")
+    assert (await launched(spawner)).runs_as.user == "5"
+    assert log == ["WARNING: bob: nobody knows the gid, so the image decides it: see `group_id`"]
+
+
 async def test_a_function_may_refuse_the_user() -> None:
     def refuses(spawner: Any) -> Any:
         raise web.HTTPError(403, "not you")

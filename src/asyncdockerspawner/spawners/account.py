@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 OPTIONS = ("user_id", "group_id", "host_home", "supplementary_groups")
 """What may be a function."""
+LARGEST_FOR_AN_ENGINE = 2**31 - 1
+"""Source: https://github.com/moby/sys/blob/main/user/user.go, `maxID`."""
 TRIES = 2
 """How often the name service is asked in one spawn: a hook may have made the user whom it did not know."""
 
@@ -114,21 +116,22 @@ class UserAccount:
             raise self._nobody()
         for name in OPTIONS:
             _checked(name, self.option(name))
-        if before.user_id not in {UNKNOWN_ID, user_id}:
-            spawner.log.warning(
-                "The uid of %s is %d now, and was %d: the user's files may still belong to that one",
-                username(spawner),
-                user_id,
-                before.user_id,
-            )
-        if not self._settled and self._silence and (self._lacks() or self._lacks_groups()):
-            spawner.log.warning(
-                "%s: %s What is known of the user from an earlier spawn is used",
-                username(spawner),
-                self._silence,
-            )
+        _check_for_the_engine(user_id, group_id, *(self.known.groups or ()))
+        self._tell(before, user_id, group_id)
         self._saved = Account(user_id, group_id, self.known.home, self.known.groups)
         self._settled = True
+
+    def _tell(self, before: Account, user_id: int, group_id: int) -> None:
+        log, name = self._spawner.log, username(self._spawner)
+        if before.user_id not in {UNKNOWN_ID, user_id}:
+            told = "The uid of %s is %d now, and was %d: the user's files may still belong to that one"
+            log.warning(told, name, user_id, before.user_id)
+        if self._settled:
+            return
+        if self._silence and (self._lacks() or self._lacks_groups()):
+            log.warning("%s: %s What is known of the user from an earlier spawn is used", name, self._silence)
+        if group_id < 0:
+            log.warning("%s: nobody knows the gid, so the image decides it: see `group_id`", name)
 
     async def _called(self, name: str, function: Any) -> Any:
         """Call a function; where it fails, go on with what is known from an earlier spawn."""
@@ -188,6 +191,15 @@ class UserAccount:
             advice=f"{why} There are three ways out: have the Hub's machine, or its container, know the "
             "users (the socket of sssd or nslcd); let `user_id`, `group_id` and `host_home` be "
             "functions that tell; or set these on the spawner in a hook or an authenticator.",
+        )
+
+
+def _check_for_the_engine(*ids: int) -> None:
+    if max(ids) > LARGEST_FOR_AN_ENGINE:
+        raise errors.SpawnRefused(
+            "The Docker Engine cannot run a server as this user.",
+            advice=f"It takes ids up to {LARGEST_FOR_AN_ENGINE}, and one of the user's is {max(ids)}: see "
+            "`user_id`, `group_id` and `supplementary_groups`, or how the directory makes its ids.",
         )
 
 

@@ -117,6 +117,8 @@ class SystemUserSpawner(SystemUserTraits, DockerSpawner):
         await self._account.settle()
         if self.umask:
             self._check_umask()
+        # A name or home that is refused is so before the image is fetched.
+        self._runs_as()
 
     def _check_umask(self) -> None:
         if not _UMASK.fullmatch(self.umask):

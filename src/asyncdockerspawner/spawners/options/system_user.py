@@ -82,7 +82,7 @@ class SystemUserTraits(HasTraits):
         Integer(allow_none=True),
         -1,
         help=f"""The gid of the user's primary group; unset (-1), it is asked of the system's name service.
-        {_FUNCTION}
+        Where nobody knows it, it is what the image has for the uid, else that of the group root. {_FUNCTION}
         """,
     ).tag(config=True)
 
