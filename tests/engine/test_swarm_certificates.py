@@ -10,11 +10,13 @@ import pytest
 from tornado import web
 
 from asyncdockerspawner import SwarmSpawner
+from asyncdockerspawner.client.probe import Question
+from asyncdockerspawner.hub.internal_tls import client_context
 from asyncdockerspawner.names import labels
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support.internal_ssl import alternative_names, hub_settings
-from tests.support.service_worlds import Sites
+from tests.support.service_worlds import Sites, host_of
 from tests.support.waiting import until
 from tests.support.world import World
 
@@ -49,7 +51,8 @@ def make_certified(make_services: Sites, tmp_path: Path) -> Any:
 
 async def container_of(world: World, fake_swarm: FakeSwarm) -> dict[str, Any]:
     """Begin a spawn; gives what its service's containers are made from, and as `made` the secrets."""
-    with fake_swarm.holding("running"):
+    # Its process would not find any real certificates.
+    with fake_swarm.holding("starting"):
         spawning = asyncio.create_task(world.spawn())
         try:
             await until(lambda: fake_swarm.state()["services"] or spawning.done())
@@ -93,6 +96,29 @@ async def test_a_certificate_is_for_all_that_the_server_may_be_reached_at(
     assert len(nodes) == 2
     assert found == {"localhost", "127.0.0.1", spawner.object_name} | (nodes if published else set())
     assert spawner.use_internal_hostname is not published
+
+
+async def test_a_server_is_reached_over_tls_after_a_restart_of_the_hub_and_at_another_node_too(
+    make_services: Sites, fake_swarm: FakeSwarm, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    settings = hub_settings(tmp_path)
+    world = make_services(on_node_loss="move", extra_create_kwargs={"user": "0"})
+    world.settings |= settings
+    await world.spawn()
+    assert "The server answers" in str([event async for event in world.spawner().progress()])
+    world = world.restarted()
+    spawner = world.spawner()
+    first = await spawner.get_url()
+    fake_swarm.change_node(host_of(fake_swarm, spawner), state="down")
+    await until(lambda: spawner.server.url != first)
+    for url in (first, spawner.server.url):
+        assert url.startswith("https://")
+    async with asyncio.timeout(10):
+        await Question(spawner.server.url, tls=client_context(settings)).answer()
+    (secret, *_) = fake_swarm.state()["secrets"]
+    assert "PRIVATE KEY" not in f"{log.text}{secret}"
+    await world.user.stop("")
+    assert fake_swarm.state()["secrets"] == []
 
 
 OF_AN_IMAGE: dict[str, tuple[dict[str, Any], dict[str, str], tuple[str, int]]] = {

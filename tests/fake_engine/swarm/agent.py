@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
+from pathlib import PurePosixPath
 
-from tests.fake_engine import lifetime, making, validation
+from tests.fake_engine import filesystem, lifetime, making, validation
 from tests.fake_engine.answers import Refused
 from tests.fake_engine.shapes import ENDPOINT, Json
 from tests.fake_engine.state import Container, Image, now, with_tag
@@ -123,11 +125,25 @@ def _container(swarm: Swarm, task: Task, node: Node, image: Image, spec: Json) -
     }
     validation.check_host_config({**body["HostConfig"], "Mounts": _found_there(spec)})
     made = making.container(node.engine, task.name, image, body)
+    _put_files(swarm, made, spec)
     if networks:
         pairs = zip(networks, task.attachments, strict=True)
         made.networks = {network["Name"]: _endpoint(attached) for network, attached in pairs}
     node.engine.container_event(made, "create")
     return made
+
+
+def _put_files(swarm: Swarm, made: Container, spec: Json) -> None:
+    """Have the container see its secrets and configs."""
+    for kind, folder in (("Secret", "/run/secrets"), ("Config", "/")):
+        for reference in spec.get(f"{kind}s") or ():
+            inside = reference["File"]
+            path = PurePosixPath(folder, inside["Name"])
+            list(filesystem.made_way(made.files, path))
+            data = base64.b64decode(swarm.files[kind.lower()][reference[f"{kind}ID"]].spec["Data"])
+            made.files[path] = filesystem.Node(
+                filesystem.FILE, int(inside["UID"]), int(inside["GID"]), inside["Mode"], data
+            )
 
 
 def _found_there(spec: Json) -> list[Json]:
