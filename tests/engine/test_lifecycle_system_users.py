@@ -17,6 +17,8 @@ from tests.support.world import World, new_world
 from tests.testbed.name_service import NameService
 from tests.testbed.user_images import ensure_userless_image
 
+ON_THE_FAKE = pytest.mark.parametrize("site", ["fake"], indirect=True)
+"""What the Engine has no part in."""
 MakeUser = Callable[..., World]
 
 
@@ -76,6 +78,7 @@ async def test_a_server_runs_as_its_user_in_the_users_home(
     assert world.spawner().orm_spawner.state["user_id"] == 71001
 
 
+@ON_THE_FAKE
 async def test_a_user_who_was_known_is_started_while_the_directory_is_away(
     make_user: MakeUser, site: Site, directory: NameService, log: pytest.LogCaptureFixture
 ) -> None:
@@ -91,6 +94,7 @@ async def test_a_user_who_was_known_is_started_while_the_directory_is_away(
     await world.user.stop("")
 
 
+@ON_THE_FAKE
 async def test_one_users_hanging_directory_holds_up_no_other_user(
     make_user: MakeUser, directory: NameService
 ) -> None:
@@ -109,6 +113,7 @@ async def test_one_users_hanging_directory_holds_up_no_other_user(
         await waiting
 
 
+@ON_THE_FAKE
 async def test_an_unknown_user_reads_so_and_the_log_has_the_ways_out(
     make_user: MakeUser, site: Site, log: pytest.LogCaptureFixture
 ) -> None:
@@ -168,7 +173,7 @@ async def test_as_root_a_home_that_is_not_there_is_left_to_the_image(
 
 
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("site", ["fake"], indirect=True)
+@ON_THE_FAKE
 async def test_an_engine_with_other_ids_is_told_once(
     make_user: MakeUser, site: Site, log: pytest.LogCaptureFixture, shared: bool
 ) -> None:
@@ -184,7 +189,7 @@ async def test_an_engine_with_other_ids_is_told_once(
 
 
 @pytest.mark.parametrize("status", [403, 500])
-@pytest.mark.parametrize("site", ["fake"], indirect=True)
+@ON_THE_FAKE
 async def test_an_engine_that_does_not_say_whether_ids_are_others_costs_nothing(
     make_user: MakeUser, site: Site, status: int
 ) -> None:
@@ -196,6 +201,7 @@ async def test_an_engine_that_does_not_say_whether_ids_are_others_costs_nothing(
         await world.user.stop("")
 
 
+@ON_THE_FAKE
 async def test_a_subclass_may_say_in_its_start_who_the_user_is(
     make_user: MakeUser, site: Site, tmp_path: Path
 ) -> None:
@@ -211,6 +217,7 @@ async def test_a_subclass_may_say_in_its_start_who_the_user_is(
     await world.user.stop("")
 
 
+@ON_THE_FAKE
 async def test_a_kept_container_is_resumed_with_its_account(make_user: MakeUser, site: Site) -> None:
     world = make_user(remove=False, on_drift="recreate")
     first = (await world.spawn()).object_id

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asyncdockerspawner.accounts import homes
 from asyncdockerspawner.accounts.entries import (
@@ -133,6 +137,21 @@ def test_a_name_that_leads_out_of_the_homes_is_refused(name: str) -> None:
 def test_parts_of_a_name_that_lead_upwards_are_refused() -> None:
     with pytest.raises(SpawnRefused, match="leads out of the homes"):
         homes.home_by("/home/{username[0]}{username[1]}/x", "..evil", "option")
+
+
+@given(st.text(st.sampled_from("./ab\\\0:é")))
+def test_whatever_the_name_the_home_is_a_folder_of_the_homes(name: str) -> None:
+    try:
+        path = homes.home_by("/home/{username}", name, "option")
+    except SpawnRefused:
+        return
+    assert posixpath.dirname(posixpath.normpath(path)) == "/home"
+
+
+@given(st.text(min_size=1), st.integers(0, LARGEST_ID), st.integers(0, LARGEST_ID))
+def test_a_line_that_is_written_is_read_as_it_was(name: str, uid: int, gid: int) -> None:
+    line = line_of(name, Account(uid, gid), "/home/x")
+    assert line is None or account_of(line, name) == Account(uid, gid, "/home/x")
 
 
 @pytest.mark.parametrize("template", ["/home/{user}", "/home/{", "/home/{username.x}", "/h/{username[9]}"])
