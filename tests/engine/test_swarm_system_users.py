@@ -110,6 +110,22 @@ async def test_a_line_in_an_image_on_another_node_is_refused(make_users: Any, fa
     await world.user.stop("")
 
 
+async def test_a_home_that_its_node_does_not_have_is_told(
+    make_users: Any, fake_swarm: FakeSwarm, tmp_path: Path
+) -> None:
+    world = make_users()
+    world.settings["config"].SystemUserSpawner.host_homedir_format_string = f"{tmp_path}/none/{{username}}"
+    with pytest.raises(web.HTTPError) as raised:
+        await world.spawn()
+    told = str(raised.value.__cause__)
+    assert f"The home {tmp_path}/none/alice does not exist" in told
+    assert "`host_home`" in told
+    world = make_users(volumes={f"{tmp_path}/another": "/another"})
+    with pytest.raises(web.HTTPError, match="a path that is mounted does not exist there"):
+        await world.spawn()
+    await until(lambda: not fake_swarm.state()["services"])
+
+
 async def test_whom_nobody_knows_gets_no_service(
     make_users: Any, name_service: NameService, fake: FakeEngine, fake_swarm: FakeSwarm
 ) -> None:

@@ -155,16 +155,23 @@ class SystemUserSpawner(SystemUserTraits, DockerSpawner):
         try:
             made = await super().create_object()
         except errors.InvalidConfig as exc:
-            home = self.host_homedir
-            if "bind source path does not exist" not in exc.message or home not in exc.message:
+            if (refused := self._home_is_missing(exc.message)) is None:
                 raise
-            raise errors.SpawnRefused(
-                f"The home {home} does not exist on the machine that the server was to run on.",
-                advice="Make it there, as the user's own (mkhomedir_helper, pam_mkhomedir, a hook where the "
-                "Hub sees the homes), or have `host_homedir_format_string` or `host_home` say where it is.",
-            ) from exc
+            raise refused from exc
         await self._tell_of_mapped_ids()
         return made
+
+    def _home_is_missing(self, told: str) -> errors.SpawnRefused | None:
+        """Return what the user is told where an Engine says that the home does not exist."""
+        home = self.host_homedir
+        # Not a folder in it: whoever has mounted that beside it is told of that.
+        if not re.search(rf"bind source path does not exist: {re.escape(home)}(?![^\s)])", told):
+            return None
+        return errors.SpawnRefused(
+            f"The home {home} does not exist on the machine that the server was to run on.",
+            advice="Make it there, as the user's own (mkhomedir_helper, pam_mkhomedir, a hook where the "
+            "Hub sees the homes), or have `host_homedir_format_string` or `host_home` say where it is.",
+        )
 
     async def _tell_of_mapped_ids(self) -> None:
         # A swarm's manager says nothing of its nodes.

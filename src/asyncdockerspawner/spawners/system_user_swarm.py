@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from asyncdockerspawner import errors, lifecycle
+from asyncdockerspawner import docker_py, errors, lifecycle
 from asyncdockerspawner.spawners.swarm import SwarmSpawner
 from asyncdockerspawner.spawners.system_user import SystemUserSpawner
 
@@ -23,6 +23,16 @@ class SystemUserSwarmSpawner(SystemUserSpawner, SwarmSpawner):
                 "`passwd_entry` is set, but nobody can look into an image on another node: have `configs` "
                 "give an /etc/passwd of the site's own, as the README has it."
             )
+
+    @docker_py.raises_docker_pys
+    async def start_object(self) -> None:
+        """Wait until the swarm runs the service's task. Raises SpawnRefused where its node has no home."""
+        try:
+            await super().start_object()
+        except errors.ServerDied as exc:
+            if (refused := self._home_is_missing(str(exc))) is None:
+                raise
+            raise refused from exc
 
     def _is_home(self, path: str) -> bool:
         homes = {self._account.known.home}
