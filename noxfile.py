@@ -56,7 +56,9 @@ HUBS = {"6": "jupyterhub>=6,<7", "5": "jupyterhub>=5.3,<6"}
 PATIENCE = 180
 """Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
 NOX = [sys.executable, "-m", "nox", "-s"]
-SIDE_BY_SIDE = ["hub_6", "engine", "fake", "newest", "unit", "hub_5", "browser", "types", "swarm"]
+SIDE_BY_SIDE = [
+    "hub_6", "engine", "fake", "newest", "unit", "hub_5", "browser", "types", "small_bench", "swarm",
+]  # fmt: skip
 """What takes longest comes first."""
 WAITS_FOR = {"swarm": "hub_6"}
 """A part that begins when another one has ended: nodes of a swarm that get no CPU time are taken for dead."""
@@ -73,6 +75,8 @@ WITHOUT_A_REAL_ENGINE = [
 ]  # fmt: skip
 """What is tested with a newer Python too: files of tests/engine."""
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
+ON_BOTH_ENGINES = ["storm", "hub-storm", "stops-during-starts"]
+"""Benchmarks that are measured on the newest Engine too."""
 NEWER_PYTHONS = ["3.14", "3.13", "3.12"]
 PURE = [
     "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "names/*", "keywords/*",
@@ -352,6 +356,23 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs, interrupt_timeout=PATIENCE)
     if "--all" in session.posargs:
         session.run("python", "-m", "benchmarks.swarm", interrupt_timeout=PATIENCE)
+        session.run("python", "-m", "tests.testbed", "up", "--newest")
+        cases = [f"--only={name}" for name in ON_BOTH_ENGINES]
+        again = ["python", "-m", "benchmarks", *cases, "--results=benchmarks/results/newest"]
+        resumed = ["--resume"] if "--resume" in session.posargs else []
+        session.run(*NEWEST_ENGINE, *again, *resumed, interrupt_timeout=PATIENCE)
+
+
+@nox.session
+def small_bench(session: nox.Session) -> None:
+    """See that every case of the benchmarks works, with next to nothing in it: no time is judged."""
+    install(session, "test")
+    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--dockerspawner")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        small = ["python", "-m", "benchmarks", "--small", "--results", folder]
+        session.run(*small, "--all", "--spawner", "ours", interrupt_timeout=PATIENCE)
+        both = ["storm", "polls", "hub-storm"]
+        session.run(*small, *(f"--only={name}" for name in both), interrupt_timeout=PATIENCE)
 
 
 @nox.session

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.command_line import CUT_OFF, cancel_on_sigterm, up_to
+from benchmarks.frame import readme
 from benchmarks.frame.case import Case, Who
 from benchmarks.frame.plots import draw
 from benchmarks.frame.progress import Bars
@@ -36,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("cut off: Hubs are ended and containers removed; --resume goes on", file=sys.stderr, flush=True)
         return CUT_OFF
-    return _report(store, cases)
+    return _report(asked, store, cases)
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -46,13 +47,14 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--only", choices=names, action="append", metavar="CASE", help="this case alone; may be repeated")
     add("--all", action="store_true", help="every case, not only the usual ones")
     add("--list", action="store_true", help="tell the cases")
-    add("--n", type=int, help="how many servers, users or polls, within what a case allows")
+    add("--n", type=up_to(max(case.most for case in CASES)), help="how many servers, users or polls")
     add("--rounds", type=up_to(MOST_ROUNDS), help="how often each case is measured")
     add("--spawner", choices=("ours", "theirs", "both"), default="both", help="one spawner alone")
     add("--small", action="store_true", help="see in little time that every case works")
     add("--resume", action="store_true", help="leave out what was measured completely on this machine")
     add("--report", action="store_true", help="measure nothing: make table and plots of what was found")
     add("--results", type=Path, default=RESULTS, metavar="FOLDER", help=f"where they go (default {RESULTS})")
+    add("--readme", action="store_true", help="put table and plots into the README")
     return parser.parse_args(words)
 
 
@@ -63,6 +65,8 @@ async def _measure(asked: argparse.Namespace, cases: Sequence[Case], store: Stor
         async with Bench(Path(folder), who, small=asked.small).in_use() as bench:
             for case in cases:
                 size = _size(asked, case)
+                if asked.n and asked.n > case.most:
+                    bars.say(f"{case.name}: {case.most} at most")
                 if asked.resume and store.is_done(case, *size, bench.machine):
                     bars.say(f"{case.name}: measured already")
                 else:
@@ -74,7 +78,7 @@ def _size(asked: argparse.Namespace, case: Case) -> Size:
     return Size(min(asked.n or usual.n, case.most), asked.rounds or usual.rounds)
 
 
-def _report(store: Store, cases: Sequence[Case]) -> int:
+def _report(asked: argparse.Namespace, store: Store, cases: Sequence[Case]) -> int:
     """Print and write table and plots of all that was found; the status is of the cases of this run."""
     found = store.all(CASES)
     text = table(CASES, found)
@@ -82,8 +86,11 @@ def _report(store: Store, cases: Sequence[Case]) -> int:
     for verdict in verdicts(CASES, found):
         print(f"- {'met' if verdict.met else 'MISSED'}: {verdict}")
     (store.folder / "table.md").write_text(text + "\n")
-    for file in draw(found, store.folder):
+    plots = draw(found, store.folder)
+    for file in plots:
         print(f"plot: {file}")
+    if asked.readme:
+        readme.put(text, plots)
     ran = {case.name for case in cases}
     return 1 if any(one.faults() for one in found if one.case in ran) else 0
 

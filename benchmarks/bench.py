@@ -15,6 +15,7 @@ from benchmarks.engine import BareEngine, Floor
 from benchmarks.frame.case import Who
 from benchmarks.frame.machine import machine
 from benchmarks.hubs.hub import MeasuredHub, measured_hub
+from benchmarks.measures.slow_image import SECONDS, SlowImage, slow_image
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image, ensure_stubborn_image
 from tests.testbed.proxy import ensure_proxy
@@ -81,6 +82,13 @@ class Bench:
             if not self.small:
                 await self._floor.tune()
         return {Who.FLOOR: self._floor}
+
+    @asynccontextmanager
+    async def slow_image(self) -> AsyncIterator[SlowImage]:
+        """An image that takes some seconds to come."""
+        seconds = 1.0 if self.small else SECONDS
+        async with slow_image(self.stub, self.folder, self.engine, seconds) as image:
+            yield image
 
     def contender(self, who: Who) -> Contender | None:
         """One of the contenders, if it is to be measured."""

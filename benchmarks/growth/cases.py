@@ -114,6 +114,8 @@ async def rest(contender: Contender, folder: Path, most: int, seconds: float, in
     for count in steps(most):
         with fleet.fleet(contender, folder, count) as it:
             async with spawner_process(contender, folder, **it.options) as servers:
+                # What measures has a cost of its own, in a process that has nothing to do.
+                own = (await servers.rest(seconds)).cpu_seconds
                 await servers.adopt(it.states)
                 before = await servers.collect()
                 faults += (await servers.poll(list(it.states))).faults
@@ -122,7 +124,7 @@ async def rest(contender: Contender, folder: Path, most: int, seconds: float, in
                 cost = await servers.rest(seconds)
                 rows.append(
                     {
-                        "cpu_percent": 100 * cost.cpu_seconds / seconds,
+                        "cpu_percent": 100 * max(0.0, cost.cpu_seconds - own) / seconds,
                         "stall_ms": cost.longest_stall_ms,
                         "memory_kib": max(0.0, after.memory_mib - before.memory_mib) * 1024 / count,
                         "requests_per_minute": len(it.fake.requests()) * 60 / seconds,

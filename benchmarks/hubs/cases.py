@@ -11,7 +11,6 @@ from benchmarks.bench import Bench
 from benchmarks.frame.case import Case, Level, Measure, Who
 from benchmarks.measures import bystander, notebooks, storm
 from benchmarks.measures.servers import Servers
-from benchmarks.measures.slow_image import slow_image
 
 
 @asynccontextmanager
@@ -39,7 +38,7 @@ async def _bystander(bench: Bench, n: int) -> AsyncIterator[Mapping[Who, Measure
 @asynccontextmanager
 async def _pull(bench: Bench, n: int) -> AsyncIterator[Mapping[Who, Measure]]:
     hubs = await bench.hubs()
-    async with slow_image(bench.stub, bench.folder, bench.engine) as image:
+    async with bench.slow_image() as image:
         yield {
             who: partial(bystander.beside_a_pull, hub, image=image, waiters=n) for who, hub in hubs.items()
         }

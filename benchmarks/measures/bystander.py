@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks.frame.case import Figure, Sample, Target
 from benchmarks.measures.servers import Batch, Servers, names
-from benchmarks.measures.slow_image import SECONDS, SlowImage
+from benchmarks.measures.slow_image import SlowImage
 
 GRACE = 10.0
 SETTLE = 0.3
@@ -63,8 +63,8 @@ async def beside_a_pull(servers: Servers, index: int, image: SlowImage, waiters:
         await servers.forget(waiting)
         await image.forget()
     sample.figures["waiting"] = pull.last
-    if pull.last < 0.8 * SECONDS:
-        sample.faults.append(f"nothing was measured: the pull of {SECONDS:g} s took {pull.last:.1f} s")
+    if pull.last < 0.8 * image.seconds:
+        sample.faults.append(f"nothing was measured: the pull of {image.seconds:g} s took {pull.last:.1f} s")
     return sample
 
 

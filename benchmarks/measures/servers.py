@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Protocol
 
 REST = 3.0
-"""Seconds before what is measured: Engine and kernel still tidy up after the containers of the last time."""
+FEW = 5
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,12 @@ async def together(users: Iterable[str], action: Callable[[str], Awaitable[objec
         seconds=tuple(result for result in results if isinstance(result, float)),
         faults=tuple(str(result) or repr(result) for result in results if isinstance(result, BaseException)),
     )
+
+
+async def rest(count: int) -> None:
+    """Wait for Engine and kernel, which still tidy up after containers, unless those were few."""
+    if count > FEW:
+        await asyncio.sleep(REST)
 
 
 def names(word: str, index: int, count: int) -> list[str]:

@@ -16,7 +16,7 @@ from tests.testbed.throttle import Front, front
 
 SIZE = 60_000_000
 SECONDS = 8.0
-"""That the image's bytes take."""
+"""That the image's bytes take, unless one says otherwise."""
 UNDER_WAY = 1_000_000
 """Bytes after which a pull is one."""
 NAME = "bench/slow"
@@ -25,8 +25,9 @@ NAME = "bench/slow"
 class SlowImage:
     """An image, and the slow way to it."""
 
-    def __init__(self, reference: str, way: Front, engine: BareEngine) -> None:
+    def __init__(self, reference: str, way: Front, engine: BareEngine, seconds: float) -> None:
         self.reference = reference
+        self.seconds = seconds
         self._way = way
         self._engine = engine
         self._begun = 0
@@ -56,9 +57,11 @@ class SlowImage:
 
 
 @asynccontextmanager
-async def slow_image(stub: str, folder: Path, engine: BareEngine) -> AsyncIterator[SlowImage]:
+async def slow_image(
+    stub: str, folder: Path, engine: BareEngine, seconds: float = SECONDS
+) -> AsyncIterator[SlowImage]:
     """The stub image with more on top, in a registry of its own behind a slow line."""
     with registry(folder) as there:
         there.add(NAME, stub, ensure_engine(), layer(os.urandom(SIZE)), packed=0)
-        async with front(there.address, rate=SIZE / SECONDS) as way:
-            yield SlowImage(f"{way.address}/{NAME}:1", way, engine)
+        async with front(there.address, rate=SIZE / seconds) as way:
+            yield SlowImage(f"{way.address}/{NAME}:1", way, engine, seconds)

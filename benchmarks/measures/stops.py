@@ -6,7 +6,7 @@ import asyncio
 
 from benchmarks.frame.case import Figure, Sample, Target, Who
 from benchmarks.measures.bystander import GRACE
-from benchmarks.measures.servers import REST, Servers, names
+from benchmarks.measures.servers import Servers, names, rest
 
 FIGURES = (
     Figure("last", f"all stopped that need {GRACE:g} s (s)", (Target(most=10.5),)),
@@ -45,12 +45,12 @@ async def stops_during_starts(servers: Servers, index: int, count: int) -> Sampl
     await servers.add([*first, *second])
     try:
         starts = await servers.start(first)
-        await asyncio.sleep(REST)
+        await rest(count)
         stops = await servers.stop(first)
         await servers.forget(first)
         await servers.add(first)
         again = await servers.start(first)
-        await asyncio.sleep(REST)
+        await rest(count)
         beside = await asyncio.gather(servers.start(second), servers.stop(first))
     finally:
         await servers.forget([*first, *second])

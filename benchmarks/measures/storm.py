@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from benchmarks.frame.case import Figure, Sample, Target, Who
-from benchmarks.measures.servers import REST, Servers, names
+from benchmarks.measures.servers import Servers, names, rest
 
 FIGURES = (
     Figure("rate", "starts per second", (Target(to=Who.FLOOR, least=0.95),)),
@@ -32,7 +30,7 @@ async def storm(servers: Servers, index: int, count: int) -> Sample:
     users = names("u", index, count)
     await servers.add(users)
     try:
-        await asyncio.sleep(REST if count > 1 else 0)
+        await rest(count)
         start = await servers.start(users)
         poll = await servers.poll(users)
         stop = await servers.stop(users)

@@ -13,7 +13,6 @@ from benchmarks.contenders import Contender
 from benchmarks.frame.case import Case, Level, Measure, Sample, Who
 from benchmarks.measures import bystander, far, fleet, pull_together, stops, storm
 from benchmarks.measures.servers import Servers
-from benchmarks.measures.slow_image import slow_image
 from benchmarks.relay import relay
 from benchmarks.spawners.process import SpawnerProcess, spawner_process
 from tests.testbed.counting_proxy import counting_proxy
@@ -104,7 +103,7 @@ async def _bystander(bench: Bench, n: int) -> Measures:
 
 @asynccontextmanager
 async def _bystander_pull(bench: Bench, n: int) -> Measures:
-    async with _processes(bench) as servers, slow_image(bench.stub, bench.folder, bench.engine) as image:
+    async with _processes(bench) as servers, bench.slow_image() as image:
         yield _measures(servers, bystander.beside_a_pull, image=image, waiters=n)
 
 
@@ -122,7 +121,7 @@ async def _stops_during_starts(bench: Bench, n: int) -> Measures:
 
 @asynccontextmanager
 async def _pull_together(bench: Bench, n: int) -> Measures:
-    async with _processes(bench) as servers, slow_image(bench.stub, bench.folder, bench.engine) as image:
+    async with _processes(bench) as servers, bench.slow_image() as image:
         yield _measures(servers, pull_together.pull_together, image=image, count=n)
 
 

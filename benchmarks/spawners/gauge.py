@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import time
 from types import TracebackType
@@ -11,6 +12,8 @@ from typing import Any, Self
 from benchmarks.hubs.hub_probe import memory
 
 TICK = 0.005
+THREADS_EVERY = 40
+"""Ticks between two counts of threads."""
 
 
 class Gauge:
@@ -44,11 +47,16 @@ class Gauge:
         await asyncio.sleep(0)
         if self._ticking is not None:
             self._ticking.cancel()
-        self._threads = max(self._threads, len(os.listdir("/proc/self/task")))
+        self._threads = max(self._threads, _threads())
 
     async def _tick(self) -> None:
-        while True:
+        for tick in itertools.count():
             before = time.monotonic()
             await asyncio.sleep(TICK)
             self._stall = max(self._stall, time.monotonic() - before - TICK)
-            self._threads = max(self._threads, len(os.listdir("/proc/self/task")))
+            if tick % THREADS_EVERY == 0:
+                self._threads = max(self._threads, _threads())
+
+
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task"))

@@ -69,6 +69,10 @@ class SpawnerProcess:
         """Have it free what nobody needs; tells what it holds then."""
         return Cost(**await self._call("collect"))
 
+    def kill(self) -> None:
+        """End the process."""
+        self._process.kill()
+
     async def begin(self, contender: Contender, options: Mapping[str, Any]) -> None:
         """Tell it the class and its options."""
         words = {"spawner_class": contender.spawner_class, "options": {**contender.options, **options}}

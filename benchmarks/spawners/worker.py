@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import logging
+import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -49,7 +50,8 @@ class Worker:
         config.DockerSpawner.update(Config(options))
         self.settings = {
             "config": config,
-            "cookie_secret": b"x" * 32,
+            # Of this, our spawners make the name of their Hub: each process is one of its own.
+            "cookie_secret": secrets.token_bytes(32),
             "hub": Hub(ip=hub_ip, connect_ip=hub_ip, base_url="/hub/"),
             "internal_ssl": False,
             "spawner_class": getattr(importlib.import_module(module), name),

@@ -17,6 +17,7 @@ import pytest
 
 from benchmarks import suite
 from benchmarks.contenders import Contender
+from benchmarks.frame import readme
 from benchmarks.frame.case import Case, Figure, Level, Sample, Target, Who
 from benchmarks.frame.plots import middle_run, plots_of
 from benchmarks.frame.run import order
@@ -294,6 +295,29 @@ def test_growth_is_drawn_for_each_figure() -> None:
     one = found({Who.OURS: Sample({}, {"n": [1, 10], "cpu_ms": [2.0, 2.1], "stall_ms": [1.0, 3.0]})})
     one.level = Level.GROWTH
     assert [name for name, _ in plots_of(one)] == ["cost-cpu_ms", "cost-stall_ms"]
+
+
+# ---- the README ----
+
+
+def test_the_readme_has_a_place_for_table_and_plots(tmp_path: Path) -> None:
+    file, text = tmp_path / "README.md", readme.README.read_text()
+    file.write_text(text)
+    plots = [tmp_path / "results" / f"storm-{name}.svg" for name in ("by-place", "over-time")]
+    for _ in range(2):
+        readme.put("| a table |", plots, file)
+    before, after = text.partition(readme.BEGIN)[0], text.partition(readme.END)[2]
+    words = readme.SHOWN["storm-over-time"]
+    new = f"| a table |\n\n![{words}](results/storm-over-time.svg)\n"
+    assert file.read_text() == f"{before}{readme.BEGIN}\n{new}\n{readme.END}{after}"
+
+
+def test_a_readme_without_a_place_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("nothing")
+    with pytest.raises(ValueError, match="no place for a table"):
+        readme.put("| a table |", [], file)
+    assert file.read_text() == "nothing"
 
 
 # ---- the cases ----
