@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import PurePosixPath
 from typing import Any
 
 from aiohttp import web
 
 from tests.fake_engine.answers import Refused, answer, flag, gone, has_labels, parse_filters
+from tests.fake_engine.filesystem import Node
 from tests.fake_engine.shapes import CONFIG, Json
 from tests.fake_engine.state import EngineState, Image, new_id, now, seconds_of, with_tag
 from tests.fake_engine.validation import check_reference
@@ -50,6 +52,8 @@ def make(
         config={**CONFIG, **defaults, "Labels": labels or None, **config},
         created=now(),
     )
+    for folder in (labels or {}).get("fake.folders", "").split():
+        image.files[PurePosixPath(folder)] = Node()
     engine.images[image.id] = image
     return image
 

@@ -74,8 +74,10 @@ def example(tmp_path: Path) -> Iterator[tuple[str, int]]:
             PARTS["jupyterhub_config.py"],
         )
         (folder / "Dockerfile").write_text(base)
+        # The image has no such folder.
+        more = f'c.DockerSpawner.volumes["{name}-new-{{username}}"] = "/home/jovyan/new"\n'
         (folder / "jupyterhub_config.py").write_text(
-            of_this_test(image, name, port) + f"{TESTED}c.DockerSpawner.prefix = {name!r}\n"
+            of_this_test(image, name, port) + f"{TESTED}c.DockerSpawner.prefix = {name!r}\n{more}"
         )
         for line in of_this_test(PARTS["run"], name, port).replace("\\\n", " ").splitlines():
             words = shlex.split(line)[1:]
@@ -100,8 +102,9 @@ async def test_a_server_and_its_files_outlive_the_containers_hub(example: tuple[
         await hub.start_server("alice")
         await hub.start_server("bob")
         file = "/user/alice/api/contents/work/kept.txt"
-        saved = await servers.put(file, json={"type": "file", "format": "text", "content": "kept"})
-        assert saved.status_code == 201, saved.text
+        for path in (file, file.replace("/work/", "/new/")):
+            saved = await servers.put(path, json={"type": "file", "format": "text", "content": "kept"})
+            assert saved.status_code == 201, saved.text
         began = (await hub.server_status("alice")).json()["started"]
 
         docker(["kill", name])

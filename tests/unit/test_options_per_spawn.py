@@ -26,6 +26,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "mounts": ([{"target": "/t"}], [{"target": "/t"}], []),
     "network_name": ("hub", "hub", "bridge"),
     "read_only_volumes": ({"r": "/r"}, {"r": "/r"}, {}),
+    "volume_owner": ("1000:100", "1000:100", "image"),
     "volumes": ({"v": "/v"}, {"v": "/v"}, {}),
 }
 """Option → what its function gives, what is read then, and the default."""

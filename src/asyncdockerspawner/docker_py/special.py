@@ -114,8 +114,7 @@ async def remove_volume(server: Server, name: str, force: bool = False) -> None:
         subject=name,
         params={"force": force},
     )
-    # Whoever needs it next has to create it, with its labels.
-    server.engine.volumes.discard(name)
+    server.engine.forget_volume(name)
 
 
 async def connect_container_to_network(

@@ -40,6 +40,8 @@ class Engine:
         """What the log has been told once and need not be told again."""
         self.volumes = Recent(10_000)
         """Volumes that are known to be there."""
+        self.settled_volumes = Recent(10_000)
+        """Volumes whose owner is not, or not any more, to be seen to."""
         self.claims = Claims()
         self.claimed_ports: dict[str, str] = {}
         """Ports in shared networks that are about to be taken: `SharedPort` as text → object name."""
@@ -86,6 +88,11 @@ class Engine:
                 return False
             self._maps_user_ids = any(str(each).startswith("name=userns") for each in options)
         return self._maps_user_ids
+
+    def forget_volume(self, name: str) -> None:
+        """Forget a volume that was removed: whoever needs it next has to make it, and to see to its owner."""
+        self.volumes.discard(name)
+        self.settled_volumes.discard(name)
 
     @contextmanager
     def optional(self, cost: str) -> Iterator[None]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.volumes import Volume
 from asyncdockerspawner.engine.janitor import Janitor
-from asyncdockerspawner.engine.recent import Recent
 from asyncdockerspawner.lifecycle import ownership, placement
 from asyncdockerspawner.lifecycle.cleanup import SWEEP_SECONDS
 from asyncdockerspawner.lifecycle.protocols import Log, Rows
@@ -101,7 +100,7 @@ class _Doomed:
     rows: Rows
     verbs: VolumeVerbs
     janitor: Janitor
-    known: Recent
+    forget: Callable[[str], None]
     log: Log
 
     async def remove(self) -> None:
@@ -151,7 +150,7 @@ class _Doomed:
         except errors.EngineRefused as exc:
             self.log.warning("The volume %s of a deleted user or server stays for now: %s", name, exc.message)
             return False
-        self.known.discard(name)
+        self.forget(name)
         self.log.info("Removed the volume %s", name)
         return True
 
@@ -174,7 +173,7 @@ def _doomed(server: Server, scopes: Scopes) -> _Doomed:
         rows=rows,
         janitor=server.engine.janitor,
         verbs=server.workload.volumes(placement.volume_nodes(server)),
-        known=server.engine.volumes,
+        forget=server.engine.forget_volume,
         log=server.log,
     )
 

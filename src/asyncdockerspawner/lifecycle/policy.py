@@ -42,6 +42,8 @@ class Policy:
     """`port` was set to 0, the Hub's word for any."""
     extra_host_config: Any
     delete_volumes_on_user_delete: bool
+    labels_volumes: Callable[[], bool] = field(repr=False)
+    """Tells whether a user's own volumes are to say so."""
     placement_timeout: float = 0.0
     """Seconds that a swarm has to find a node."""
     on_node_loss: str = "report"

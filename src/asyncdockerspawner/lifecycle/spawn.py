@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -78,6 +79,8 @@ class Spawn:
     """Registry → what a service's nodes show to it, as a site's own function has given it."""
     lost_ports: set[int] = field(default_factory=set)
     """Ports in a shared network that were chosen for it and turned out to be somebody else's."""
+    own_volumes: Sequence[str] | None = None
+    """Volumes of what it made that are its user's alone; None where it made nothing."""
     slot: Slot | None = None
     """Its start slot."""
     slots: StartSlots | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import escapism
 
@@ -102,6 +102,12 @@ def escaped_format_volume_name(template: str, spawner: HasNamespace) -> str:
     fields = dict(spawner.template_namespace())
     fields["username"] = fields.get("safe_username", fields.get("username", ""))
     return render_strict(template, fields, option="volumes")
+
+
+def names_alone(spawner: Any) -> bool:
+    """Tell whether volumes are named by this module alone, without functions of the site's."""
+    ours = {default_format_volume_name, escaped_format_volume_name}
+    return spawner.format_volume_name in ours and spawner.escape in {escape_dns, escape_legacy}
 
 
 def _checked(site_escape: Callable[..., object]) -> EscapeScheme:

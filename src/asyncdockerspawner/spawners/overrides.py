@@ -120,7 +120,7 @@ class Overridable(Options, HubSpawner):
 
     async def _furnishing(self) -> Furnishing:
         """Return what the server is to find in its object at this start."""
-        return Furnishing(certificates=await certificates.contents(self))
+        return Furnishing(certificates=await certificates.contents(self), volume_owner=self.volume_owner)
 
     @property
     def _managed(self) -> lifecycle.Server:

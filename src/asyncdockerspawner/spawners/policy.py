@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from asyncdockerspawner.hub import internal_tls, records
 from asyncdockerspawner.images.pulls import PullPolicy
 from asyncdockerspawner.lifecycle import Leftovers, Policy, Reconciler
+from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.launch_inputs import is_overridden
 from asyncdockerspawner.spawners.options.network import port_is_any, port_is_set, usual_port
 from asyncdockerspawner.workloads.container.workload import ContainerWorkload, Steps
+from asyncdockerspawner.workloads.furnishing import OF_THE_IMAGE
 
 if TYPE_CHECKING:
     from asyncdockerspawner.engine.engine import Engine
@@ -47,6 +49,7 @@ def policy_of(spawner: Overridable) -> Policy:
         any_port=port_is_any(spawner),
         extra_host_config=spawner.extra_host_config,
         delete_volumes_on_user_delete=spawner.delete_volumes_on_user_delete,
+        labels_volumes=partial(labels_volumes, spawner),
         named_by_image=partial(named_by_image, spawner),
         decides_late=partial(decides_late, spawner),
         own_start=partial(is_overridden, spawner, "start"),
@@ -63,6 +66,17 @@ def named_by_image(spawner: Overridable) -> bool:
 def decides_late(spawner: Overridable) -> bool:
     """Tell whether image, choice and Engine may become others in a `start` or what it calls."""
     return is_overridden(spawner, "start", "client", "pull_image")
+
+
+def labels_volumes(spawner: Overridable) -> bool:
+    """Tell whether a user's own volumes are made ahead of a container, with labels that say so.
+
+    A site's own code is asked how others' volumes are called only where the site has asked for what needs it.
+    """
+    if spawner.delete_volumes_on_user_delete:
+        return True
+    owner = spawner.volume_owner
+    return owner is not None and (owner != OF_THE_IMAGE or naming.names_alone(spawner))
 
 
 class ContainerPlace:

@@ -18,6 +18,7 @@ from asyncdockerspawner.spawners.docker import DockerSpawner
 from asyncdockerspawner.spawners.options.swarm import SwarmTraits
 from asyncdockerspawner.spawners.service_place import ServicePlace
 from asyncdockerspawner.workloads.body import Body
+from asyncdockerspawner.workloads.furnishing import Furnishing
 
 
 class StartTimeout(Integer[int, int]):
@@ -81,6 +82,7 @@ class SwarmSpawner(SwarmTraits, DockerSpawner):
             start_timeout=self._configured_start_timeout,
             placement_timeout=self.placement_timeout,
             on_node_loss=self.on_node_loss,
+            labels_volumes=lambda: self.delete_volumes_on_user_delete,
         )
 
     @property
@@ -91,6 +93,10 @@ class SwarmSpawner(SwarmTraits, DockerSpawner):
 
     def _place(self) -> ServicePlace:
         return ServicePlace(self)
+
+    async def _furnishing(self) -> Furnishing:
+        # The volumes are on whatever node the swarm has chosen.
+        return replace(await super()._furnishing(), volume_owner=None)
 
     async def _body(self) -> Body:
         return await service_steps.object_body(self)

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from traitlets import Any, Bool, Dict, HasTraits, List, default
+import re
+
+from traitlets import Any, Bool, Dict, HasTraits, List, TraitError, Unicode, default
 
 from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.options.per_spawn import PerSpawn
+from asyncdockerspawner.workloads.furnishing import OF_THE_IMAGE
+
+_IDS = re.compile(r"[0-9]+:[0-9]+")
+
+
+class VolumeOwner(Unicode[str | None, str | None]):
+    """Who is to own a volume."""
+
+    allow_none = True
+    info_text = "'image', 'UID:GID' in numbers, or None"
+
+    def validate(self, obj: HasTraits, value: Any) -> str:
+        """Return the text."""
+        if isinstance(value, str) and (value == OF_THE_IMAGE or _IDS.fullmatch(value)):
+            return value
+        raise TraitError(f"it has to be {self.info_text}")
 
 
 class StorageTraits(HasTraits):
@@ -52,6 +70,23 @@ class StorageTraits(HasTraits):
 
         Removed are volumes that were made for this very user (and server), never host paths and never a
         volume whose name another user's server could have. The container is removed in any case.
+        """,
+    ).tag(config=True)
+
+    volume_owner = PerSpawn(
+        VolumeOwner(),
+        OF_THE_IMAGE,
+        help="""Who gets a user's fresh volumes, which are root's otherwise: nothing could be saved there.
+
+        `"image"` is the user and group that the server runs as: `user` of `extra_create_kwargs`, else the
+        image's, else `NB_UID` and `NB_GID` for images that begin as root. `"1000:100"` is a user id and a
+        group id. None leaves all volumes as they are. May be a function of the spawner.
+
+        It is done before a start, for volumes in `volumes` and `mounts` that this spawner has made for one
+        user, as long as they are empty and root's; their permissions stay. Volumes that several users have,
+        that were there before, or that hold files are never changed, nor are host paths. Whose a volume is
+        is told by the templates in its name; where `format_volume_name` or `escape` is a function of the
+        site's, "image" changes nothing unless `delete_volumes_on_user_delete` is set too.
         """,
     ).tag(config=True)
 

@@ -12,6 +12,7 @@ from asyncdockerspawner.client.tar import File, Folder
 from asyncdockerspawner.client.translate import NO_ANSWER
 from asyncdockerspawner.workloads.container import users
 from asyncdockerspawner.workloads.container.inside import Inside, described
+from asyncdockerspawner.workloads.container.owning import Owning
 from asyncdockerspawner.workloads.container.users import UnknownUser
 from asyncdockerspawner.workloads.furnishing import USERS_FILE, Furnished, Furnishing, Refusal
 
@@ -32,7 +33,14 @@ async def furnish(client: Client, ref: str, furnishing: Furnishing, volumes: Col
         await _put_certificates(inside, furnishing.certificates)
     if furnishing.passwd_entry:
         refused += await _add_to_passwd(inside, furnishing.passwd_entry)
-    return Furnished(refused=refused)
+    settled: list[str] = []
+    if furnishing.volume_owner is not None:
+        for name in volumes:
+            owning = Owning(client, inside, furnishing.volume_owner, name)
+            is_settled, refusal = await owning.see_to()
+            settled += [name] if is_settled else []
+            refused += [refusal] if refusal else []
+    return Furnished(settled=settled, refused=refused)
 
 
 async def _put_certificates(inside: Inside, certificates: Mapping[str, bytes]) -> None:

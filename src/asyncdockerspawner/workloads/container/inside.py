@@ -39,6 +39,7 @@ class Described:
     mounts: Sequence[Mount]
     read_only: bool
     """Nothing outside of its mounts can be written."""
+    labels: dict[str, str]
 
     def mount_of(self, path: str) -> Mount | None:
         """Return what a path is in that is mounted; None where it is in the container's own files."""
@@ -57,6 +58,7 @@ def described(document: JsonObject) -> Described:
         )
         for each in document.get("Mounts") or ()
     ]
+    mounts += [Mount(str(target), "", writable=True) for target in host.get("Tmpfs") or ()]
     return Described(
         id=str(document["Id"]),
         image=str(document.get("Image") or ""),
@@ -64,6 +66,7 @@ def described(document: JsonObject) -> Described:
         environment=environment_of(config.get("Env")),
         mounts=mounts,
         read_only=bool(host.get("ReadonlyRootfs")),
+        labels=dict(config.get("Labels") or {}),
     )
 
 
@@ -106,9 +109,10 @@ class Inside:
     async def put(self, entries: Iterable[File | Folder], *, into: str) -> None:
         """Put files into a folder, with the folders on the way that are among `entries`.
 
-        Where the container's own files are read-only, what is mounted in it may not be.
+        Where the container's own files are read-only, what is mounted in it may not be: the Engine looks at
+        the folder alone that it is told to unpack in.
         """
-        mount = self.known.mount_of(into)
+        mount = self.known.mount_of(into) if self.known.read_only else None
         base = "/" if mount is None else mount.target
         below = [each for each in entries if each.path != base]
         await self._archives.put(self.known.id, base, packed(below, base))
