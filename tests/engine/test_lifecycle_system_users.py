@@ -172,18 +172,29 @@ async def test_as_root_a_home_that_is_not_there_is_left_to_the_image(
     await world.user.stop("")
 
 
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(
+    ("mapping", "told"),
+    [
+        (("userns", {}), "has userns-remap"),
+        (("userns", {"userns_mode": "host"}), ""),
+        (("rootless", {}), "is rootless"),
+        (("rootless", {"userns_mode": "host"}), "is rootless"),
+    ],
+    ids=["userns-remap", "userns-remap, and not", "rootless", "rootless all the same"],
+)
 @ON_THE_FAKE
 async def test_an_engine_with_other_ids_is_told_once(
-    make_user: MakeUser, site: Site, log: pytest.LogCaptureFixture, shared: bool
+    make_user: MakeUser, site: Site, log: pytest.LogCaptureFixture, mapping: tuple[str, Any], told: str
 ) -> None:
     assert site.fake is not None
-    site.fake.map_user_ids()
-    world = make_user(extra_host_config={"userns_mode": "host"} if shared else {})
+    name, host = mapping
+    site.fake.map_ids(name)
+    world = make_user(extra_host_config=host)
     for _ in range(2):
         await world.spawn()
         await world.user.stop("")
-    assert log.text.count("userns-remap") == (0 if shared else 1)
+    assert log.text.count("cannot use their users' homes") == bool(told)
+    assert told in log.text
     # The start slots ask it too.
     assert len(site.fake.requests("GET", "/info")) <= 2
 

@@ -170,9 +170,9 @@ class FakeEngine:
         """Let pulls find an image: `pause` between lines, `error` in the stream, `labels`, `config`."""
         self._control("POST", "pullable", {"ref": ref, **plan})
 
-    def map_user_ids(self) -> None:
-        """Have it say that it runs with userns-remap."""
-        self._control("POST", "userns-remap")
+    def map_ids(self, name: str) -> None:
+        """Have it say that it runs with userns-remap (`userns`), or `rootless`."""
+        self._control("POST", f"id-mapping/{name}")
 
     def cut_events(self) -> int:
         """Break off every event stream; gives how many there were."""

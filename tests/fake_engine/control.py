@@ -56,7 +56,7 @@ class Control:
             web.delete("/_fake/events/hold", self.let_events_go),
             web.post("/_fake/images", self.add_image),
             web.post("/_fake/pullable", self.add_pullable),
-            web.post("/_fake/userns-remap", self.map_user_ids),
+            web.post("/_fake/id-mapping/{name}", self.map_ids),
             web.post("/_fake/containers", self.populate),
             web.post("/_fake/containers/{ref}/die", self.die),
             web.post("/_fake/containers/{ref}/restart", self.restart),
@@ -164,9 +164,9 @@ class Control:
         self._engine.pullable[body.pop("ref")] = body
         return answer(None, 201)
 
-    async def map_user_ids(self, _request: web.Request) -> web.Response:
-        """It runs with userns-remap from now on."""
-        self._engine.maps_user_ids = True
+    async def map_ids(self, request: web.Request) -> web.Response:
+        """It has this security option from now on."""
+        self._engine.id_mapping = request.match_info["name"]
         return answer(None, 201)
 
     async def populate(self, request: web.Request) -> web.Response:

@@ -75,7 +75,7 @@ class System:
             "Images": len(self._engine.images),
             "SecurityOptions": [
                 *INFO["SecurityOptions"],
-                *(["name=userns"] if self._engine.maps_user_ids else []),
+                *([f"name={self._engine.id_mapping}"] if self._engine.id_mapping else []),
             ],
             "Swarm": {**INFO["Swarm"], **info.section(self._swarm)},
         }
@@ -207,7 +207,7 @@ class Server:
         engine.events.past.clear()
         engine.events.loss = events.Loss()
         engine.events.held = None
-        engine.away = engine.maps_user_ids = False
+        engine.away, engine.id_mapping = False, ""
         self._swarm.clear()
         images.furnish(engine)
         volumes_networks.furnish(engine)

@@ -122,8 +122,8 @@ class EngineState:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     address: str = "127.0.0.1"
     """Where its published ports are."""
-    maps_user_ids: bool = False
-    """Whether it runs with userns-remap."""
+    id_mapping: str = ""
+    """`userns`, with userns-remap, or `rootless`."""
     away: bool = False
     """While the Engine itself is down, nobody hears of what its containers do."""
 

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from asyncdockerspawner.client.connection import Connection
 from asyncdockerspawner.jsontypes import JsonObject
+
+
+class IdMapping(StrEnum):
+    """How ids inside containers are others on the Engine's machine: the names of its security options."""
+
+    NONE = ""
+    REMAPPED = "userns"
+    """`userns-remap` in its daemon.json."""
+    ROOTLESS = "rootless"
+    """It does not run as root."""
 
 
 class System:
@@ -25,6 +37,14 @@ class System:
     async def cpus(self) -> int:
         """The CPUs of the Engine's machine, from `info`; 1 where it tells none."""
         return int((await self.info()).get("NCPU") or 1)
+
+    async def id_mapping(self) -> IdMapping:
+        """Tell how ids are mapped, from `info`."""
+        options = (await self.info()).get("SecurityOptions") or ()
+        names = {str(each).partition(",")[0].removeprefix("name=") for each in options}
+        return next(
+            (each for each in (IdMapping.ROOTLESS, IdMapping.REMAPPED) if each in names), IdMapping.NONE
+        )
 
     async def ping(self) -> None:
         """Ask `GET /_ping`, the cheapest request there is. Raises EngineError where there is no answer."""

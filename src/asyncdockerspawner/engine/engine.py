@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.settings import EngineSettings
+from asyncdockerspawner.client.system import IdMapping
 from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.recent import Recent
@@ -52,7 +53,7 @@ class Engine:
         self.swarm_slots = StartSlots(self.swarm, measured_for=NODES_SECONDS)
         self._watches: dict[tuple[str, str], Watch] = {}
         """Kind of object and Hub → its watch."""
-        self._maps_user_ids: bool | None = None
+        self._id_mapping: IdMapping | None = None
 
     @property
     def docker(self) -> aiodocker.Docker:
@@ -74,20 +75,19 @@ class Engine:
             self._watches[key] = Watch(ServiceSource(self.client, self.swarm), hub_id)
         return self._watches[key]
 
-    async def maps_user_ids(self) -> bool:
-        """Tell whether ids inside containers are others than those of its machine (userns-remap).
+    async def id_mapping(self) -> IdMapping:
+        """Tell how ids inside containers are others on its machine; where it does not say, not.
 
-        It is asked once; where it does not say, no.
+        It is asked once.
         """
-        if self._maps_user_ids is None:
+        if self._id_mapping is None:
             try:
-                options = (await self.client.system.info()).get("SecurityOptions") or ()
+                self._id_mapping = await self.client.system.id_mapping()
             except errors.Forbidden:
-                options = ()
+                self._id_mapping = IdMapping.NONE
             except errors.EngineError:
-                return False
-            self._maps_user_ids = any(str(each).startswith("name=userns") for each in options)
-        return self._maps_user_ids
+                return IdMapping.NONE
+        return self._id_mapping
 
     def forget_volume(self, name: str) -> None:
         """Forget a volume that was removed: whoever needs it next has to make it, and to see to its owner."""

@@ -10,6 +10,7 @@ from typing import Any
 from asyncdockerspawner import docker_py, errors
 from asyncdockerspawner.accounts import homes
 from asyncdockerspawner.accounts.entries import Account, line_of
+from asyncdockerspawner.client.system import IdMapping
 from asyncdockerspawner.hub.base import username
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords.host import host_config
@@ -21,10 +22,12 @@ from asyncdockerspawner.spawners.site_values import dictionary
 from asyncdockerspawner.workloads.furnishing import Furnishing
 from asyncdockerspawner.workloads.launch import RunsAs
 
-_MAPPED = (
-    "The Engine gives containers other ids than its machine has (userns-remap), so servers cannot use their "
-    """users' homes: set `extra_host_config = {"userns_mode": "host"}`."""
-)
+_OTHER_IDS = "ids inside containers are others on its machine, and servers cannot use their users' homes:"
+_MAPPED = {
+    IdMapping.REMAPPED: f"The Engine has userns-remap, so {_OTHER_IDS} "
+    'set `extra_host_config = {"userns_mode": "host"}`.',
+    IdMapping.ROOTLESS: f"The Engine is rootless, so {_OTHER_IDS} these need one that runs as root.",
+}
 _UMASK = re.compile(r"0?[0-7]{1,3}")
 
 
@@ -175,12 +178,13 @@ class SystemUserSpawner(SystemUserTraits, DockerSpawner):
 
     async def _tell_of_mapped_ids(self) -> None:
         # A swarm's manager says nothing of its nodes.
-        if self.object_type != "container" or not await self.engine.maps_user_ids():
+        if self.object_type != "container" or not (mapping := await self.engine.id_mapping()):
             return
-        host = host_config(await dictionary(self, "extra_host_config"))
-        if host.get("UsernsMode") != "host" and _MAPPED not in self.engine.told:
-            self.engine.told.add(_MAPPED)
-            self.log.warning(_MAPPED)
+        told, host = _MAPPED[mapping], host_config(await dictionary(self, "extra_host_config"))
+        cured = mapping is IdMapping.REMAPPED and host.get("UsernsMode") == "host"
+        if not cured and told not in self.engine.told:
+            self.engine.told.add(told)
+            self.log.warning(told)
 
     async def start(
         self,
