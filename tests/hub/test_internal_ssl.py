@@ -9,6 +9,7 @@ import ssl
 import tarfile
 from pathlib import Path
 
+import jupyterhub
 import pytest
 from playwright.async_api import Page
 
@@ -17,20 +18,24 @@ from tests.support.browsing import Picture, lab_is_loaded, log_in, new_notebook,
 from tests.support.hub_site import HubSite, MakeHub, inspected
 from tests.support.internal_ssl import alternative_names
 from tests.testbed.engine import ensure_engine
+from tests.testbed.user_images import ensure_stacks_image
 
 __all__ = ["page", "picture"]
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 [EXAMPLE] = re.findall(r"<!-- internal-ssl: \S+ -->\n```python\n(.+?)```", README, re.DOTALL)
-READ_ONLY_FOR_BOB = """
-def read_only(spawner):
-    folders = {"/home/jovyan": "uid=1000", "/tmp": ""}
-    return {"read_only": True, "tmpfs": folders} if spawner.user.name == "bob" else {}
+TO_EACH_ITS_OWN = """
+def choose(spawner):
+    if spawner.user.name == "bob":
+        folders = {"/home/jovyan": "uid=1000", "/tmp": ""}
+        spawner.extra_host_config = {"read_only": True, "tmpfs": folders}
+    if spawner.name == "two":
+        spawner.image, spawner.environment = STACKS, {"NB_UID": "1234", "CHOWN_HOME": "yes"}
 
-c.DockerSpawner.extra_host_config = read_only
+c.Spawner.pre_spawn_hook = choose
 """
-JOVYAN = 1000
-FOR_ITS_USER_ALONE = {f"{name}.pem": (JOVYAN, 0o400) for name in ("key", "cert", "ca")}
+"""Bob's container has read-only files, and one server of Alice's starts as root and becomes somebody else."""
+JOVYAN, SOMEBODY_ELSE = 1000, 1234
 
 
 def of_the_manual() -> str:
@@ -52,6 +57,10 @@ async def shown_by(hub: HubSite, name: str) -> tuple[set[str], bytes]:
     return alternative_names(certificate) - {"localhost", "127.0.0.1"}, certificate
 
 
+def for_its_user_alone(uid: int) -> dict[str, tuple[int, int]]:
+    return {f"{name}.pem": (uid, 0o400) for name in ("key", "cert", "ca")}
+
+
 def files_in(hub: HubSite, name: str) -> dict[str, tuple[int, int]]:
     """Give owner and permissions of the files that the server was given, by their names."""
     asked = {"path": f"{CERTIFICATES}/."}
@@ -65,12 +74,13 @@ def files_in(hub: HubSite, name: str) -> dict[str, tuple[int, int]]:
 async def test_servers_have_certificates_of_their_own_at_every_start_and_keep_them_to_themselves(
     make_hub: MakeHub, singleuser_image: str
 ) -> None:
+    stacks = f"STACKS = {ensure_stacks_image(jupyterhub.__version__)!r}"
     hub = make_hub(
         image=singleuser_image,
         internal_ssl=True,
         cleanup_servers=False,
         remove=False,
-        config=of_the_manual() + READ_ONLY_FOR_BOB,
+        config=f"{of_the_manual()}{stacks}{TO_EACH_ITS_OWN}",
     )
     await hub.create_users("alice", "bob")
     servers = [("alice", "one"), ("alice", "two"), ("bob", "")]
@@ -80,7 +90,11 @@ async def test_servers_have_certificates_of_their_own_at_every_start_and_keep_th
     assert {name: found for name, (found, _) in shown.items()} == {
         name: {f"{hub.prefix}-{name}"} for name in names
     }
-    assert {name: files_in(hub, name) for name in names} == dict.fromkeys(names, FOR_ITS_USER_ALONE)
+    assert {name: files_in(hub, name) for name in names} == {
+        "alice--one": for_its_user_alone(JOVYAN),
+        "alice--two": for_its_user_alone(SOMEBODY_ELSE),
+        "bob": for_its_user_alone(JOVYAN),
+    }
     # They are in a volume only where a container's own files are read-only.
     documents = {name: inspected(hub, name) for name in names}
     volumes = {name: [each["Name"] for each in documents[name]["Mounts"] if "Name" in each] for name in names}
@@ -89,7 +103,7 @@ async def test_servers_have_certificates_of_their_own_at_every_start_and_keep_th
 
     # A Hub that comes back finds them by https, and a kept container gets new ones.
     assert hub.process.restart() > 0
-    for user, name in (("alice", "two"), ("bob", "")):
+    for user, name in servers:
         assert await hub.settled(user, name)
         assert "started" in await hub.status(user, name)
     await hub.api.stop_server("alice", "one")
@@ -100,7 +114,7 @@ async def test_servers_have_certificates_of_their_own_at_every_start_and_keep_th
     found, certificate = await shown_by(hub, "alice--one")
     assert found == {f"{hub.prefix}-alice--one"}
     assert certificate != shown["alice--one"][1]
-    assert files_in(hub, "alice--one") == FOR_ITS_USER_ALONE
+    assert files_in(hub, "alice--one") == for_its_user_alone(JOVYAN)
 
     await asyncio.gather(*(hub.api.stop_server(*server) for server in servers))
     for user in ("alice", "bob"):
