@@ -6,9 +6,11 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import jupyterhub
 from certipy import Certipy
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
+from tornado.httpclient import AsyncHTTPClient
 
 AUTHORITIES = {
     "hub-ca": ["hub-ca", "notebooks-ca"],
@@ -22,6 +24,10 @@ def hub_settings(folder: Path) -> dict[str, Any]:
     maker = Certipy(store_dir=str(folder))
     bundles = maker.trust_from_graph(AUTHORITIES)
     files = maker.create_signed_pair("hub-internal", "hub-ca", alt_names=["IP:127.0.0.1"])["files"]
+    if jupyterhub.version_info[0] < 6:
+        # This one takes what it shows to servers from there.
+        of_the_hub = {"client_key": files["key"], "client_cert": files["cert"], "ca_certs": bundles["hub-ca"]}
+        AsyncHTTPClient.configure(None, defaults=of_the_hub)
     return {
         "internal_ssl": True,
         "internal_certs_location": str(folder),
