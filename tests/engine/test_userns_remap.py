@@ -57,3 +57,13 @@ async def test_homes_are_for_servers_with_the_machines_own_ids_and_the_log_says_
     kept = (alice.home / "kept").stat()
     assert (kept.st_uid, kept.st_gid) == (alice.uid, alice.gid)
     await with_own_ids.user.stop("")
+
+
+async def test_a_fresh_volume_is_the_servers_users_inside(remapped: Site, tmp_path: Path) -> None:
+    user = {"user": "jovyan"}
+    world = new_world(remapped, tmp_path, volumes={"{prefix}-{username}": "/data"}, extra_create_kwargs=user)
+    spawner = await world.spawn()
+    command = "touch /data/kept; ls -nd /data /data/kept"
+    told = said(remapped.http, spawner.object_id, *SHELL, command).splitlines()
+    assert [line.split()[2:4] for line in told] == [["1000", "100"]] * 2
+    await world.user.stop("")

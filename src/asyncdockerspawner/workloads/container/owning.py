@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+import tarfile
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,8 @@ from asyncdockerspawner.workloads.container.inside import Inside, Mount, is_belo
 from asyncdockerspawner.workloads.container.users import ROOT, Ids, UnknownUser
 from asyncdockerspawner.workloads.furnishing import OF_THE_IMAGE, Refusal
 
+LEAST_REMAPPED = 2**16
+"""Below it are ids of the machine's own users; ids that are given to namespaces are above."""
 ALONE = "/volume"
 """Where the other container has it."""
 
@@ -67,7 +70,7 @@ class Owning:
         """
         found = await self._client.archives.entries(ref, path, most=2 + len(ways))
         root, *held = found
-        if (root.uid, root.gid) != (ROOT.uid, ROOT.gid):
+        if not await self._is_roots(ref, root):
             return True
         if any(each.name.partition("/")[2] not in ways for each in held):
             return True
@@ -77,6 +80,17 @@ class Owning:
         folder = Folder(path=path, uid=ids.uid, gid=ids.gid, mode=root.mode & 0o7777, mtime=int(root.mtime))
         await self._client.archives.put(ref, "/", packed([folder], "/"))
         return False
+
+    async def _is_roots(self, ref: str, folder: tarfile.TarInfo) -> bool:
+        """Tell whether a folder is root's inside.
+
+        With userns-remap, an Engine tells ids of its machine, though the ids that it takes are those inside.
+        """
+        owner = Ids(folder.uid, folder.gid)
+        if owner == ROOT or min(owner.uid, owner.gid) < LEAST_REMAPPED:
+            return owner == ROOT
+        found = await self._client.archives.entries(ref, "/", most=1)
+        return [owner] == [Ids(top.uid, top.gid) for top in found]
 
     async def _ids(self) -> Ids:
         if self._owner == OF_THE_IMAGE:
