@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.bench import Bench
-from benchmarks.command_line import CUT_OFF, cancel_on_sigterm, up_to
+from benchmarks.command_line import CUT_OFF, allow_many_descriptors, cancel_on_sigterm, up_to
 from benchmarks.frame import readme
 from benchmarks.frame.case import Case, Who
 from benchmarks.frame.plots import draw
@@ -33,6 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
     store = Store(asked.results)
     try:
         if not asked.report:
+            allow_many_descriptors()
             asyncio.run(_measure(asked, cases, store))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("cut off: Hubs are ended and containers removed; --resume goes on", file=sys.stderr, flush=True)

@@ -1,9 +1,10 @@
-"""What the programs here share: counts as arguments, and an orderly end."""
+"""What the programs here share: counts as arguments, descriptors enough, and an orderly end."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import resource
 import signal
 from collections.abc import Callable
 
@@ -27,3 +28,9 @@ def cancel_on_sigterm() -> None:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def allow_many_descriptors() -> None:
+    """Let this process and its children open as many files and sockets as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

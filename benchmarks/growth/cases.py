@@ -19,6 +19,8 @@ REPEATED = 100
 """Starts that few at a time are repeated for, until there are so many."""
 REST_SECONDS = 65.0
 """A whole minute: the watch makes a list in each."""
+OWN_SECONDS = 10.0
+"""In which it is seen what the measuring itself costs."""
 Measures = AsyncIterator[Mapping[Who, Measure]]
 SPAWN_FIGURES = (
     Figure("cpu_ms", "CPU of the process for a start (ms)", (Target(most=3),)),
@@ -115,7 +117,8 @@ async def rest(contender: Contender, folder: Path, most: int, seconds: float, in
         with fleet.fleet(contender, folder, count) as it:
             async with spawner_process(contender, folder, **it.options) as servers:
                 # What measures has a cost of its own, in a process that has nothing to do.
-                own = (await servers.rest(seconds)).cpu_seconds
+                short = min(seconds, OWN_SECONDS)
+                own = (await servers.rest(short)).cpu_seconds / short
                 await servers.adopt(it.states)
                 before = await servers.collect()
                 faults += (await servers.poll(list(it.states))).faults
@@ -124,7 +127,7 @@ async def rest(contender: Contender, folder: Path, most: int, seconds: float, in
                 cost = await servers.rest(seconds)
                 rows.append(
                     {
-                        "cpu_percent": 100 * max(0.0, cost.cpu_seconds - own) / seconds,
+                        "cpu_percent": 100 * max(0.0, cost.cpu_seconds / seconds - own),
                         "stall_ms": cost.longest_stall_ms,
                         "memory_kib": max(0.0, after.memory_mib - before.memory_mib) * 1024 / count,
                         "requests_per_minute": len(it.fake.requests()) * 60 / seconds,
@@ -146,7 +149,7 @@ CASES = (
         most=10_000,
         figures=SPAWN_FIGURES,
         open=_growth,
-        small=20,
+        small=5,
     ),
     Case(
         name="rest",
@@ -156,7 +159,7 @@ CASES = (
         most=20_000,
         figures=REST_FIGURES,
         open=_rest,
-        small=20,
+        small=5,
         rounds=1,
     ),
 )

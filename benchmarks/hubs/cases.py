@@ -52,7 +52,6 @@ STORM = Case(
     most=200,
     figures=storm.IN_A_HUB,
     open=_storm,
-    usual=True,
 )
 NOTEBOOKS = Case(
     name="notebooks",

@@ -23,13 +23,19 @@ Measures = AsyncIterator[Mapping[Who, Measure]]
 
 
 @asynccontextmanager
-async def _processes(bench: Bench, url: str = "", **options: Any) -> AsyncIterator[dict[Who, SpawnerProcess]]:
-    """A process with spawners for each contender, each warm; `url` is another Engine's."""
+async def _processes(
+    bench: Bench, url: str = "", ours: Mapping[str, Any] | None = None
+) -> AsyncIterator[dict[Who, SpawnerProcess]]:
+    """A process with spawners for each contender, each warm.
+
+    `url` is another Engine's; `ours` are options that DockerSpawner does not have.
+    """
     async with AsyncExitStack() as stack:
         made = {}
         for contender in bench.contenders:
-            way = {"client_kwargs": {"base_url": url or bench.engine_url}, **options}
-            process = spawner_process(contender, bench.folder, **way)
+            way = {"client_kwargs": {"base_url": url or bench.engine_url}}
+            more = ours or {} if contender.who is Who.OURS else {}
+            process = spawner_process(contender, bench.folder, **way, **more)
             made[contender.who] = await stack.enter_async_context(process)
             await _warm_up(made[contender.who])
         yield made
@@ -69,8 +75,10 @@ def _measures(servers: Mapping[Who, Any], measure: Callable[..., Any], **words: 
 
 
 @asynccontextmanager
-async def _with_floor(bench: Bench) -> AsyncIterator[dict[Who, Servers]]:
-    async with _processes(bench) as processes:
+async def _with_floor(
+    bench: Bench, ours: Mapping[str, Any] | None = None
+) -> AsyncIterator[dict[Who, Servers]]:
+    async with _processes(bench, ours=ours) as processes:
         yield {**processes, **await bench.floors()}
 
 
@@ -195,6 +203,7 @@ STOPS = Case(
     most=50,
     figures=stops.FIGURES,
     open=_stops,
+    rounds=2,  # DockerSpawner takes 100 s in each
     usual=True,
 )
 STOPS_DURING_STARTS = Case(

@@ -113,7 +113,7 @@ class Worker:
             if status is not None:
                 raise RuntimeError(f"{name} does not run: {status}")
 
-        return await self._together(users, one)
+        return await self._together(users, one, in_turn=False)
 
     async def stop(self, users: list[str]) -> dict[str, Any]:
         """Stop them all at once."""
@@ -152,14 +152,22 @@ class Worker:
         await asyncio.gather(*map(one, users))
         self.db.commit()
 
-    async def _together(self, users: list[str], action: Callable[[str], Awaitable[None]]) -> dict[str, Any]:
+    async def _together(
+        self, users: list[str], action: Callable[[str], Awaitable[None]], *, in_turn: bool = True
+    ) -> dict[str, Any]:
         async def one(name: str) -> float:
             await action(name)
             return time.monotonic() - begun
 
+        tasks = []
         async with Gauge() as gauge:
             begun = time.monotonic()
-            results = await asyncio.gather(*map(one, users), return_exceptions=True)
+            for name in users:
+                # As requests come to a Hub, of which each is read in a turn of the loop.
+                tasks.append(asyncio.create_task(one(name)))
+                if in_turn:
+                    await asyncio.sleep(0)
+            results = await asyncio.gather(*tasks, return_exceptions=True)
         return {
             "seconds": [each for each in results if isinstance(each, float)],
             "faults": [repr(each) for each in results if isinstance(each, BaseException)],
