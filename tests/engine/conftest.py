@@ -6,19 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from traitlets.log import get_logger
 
+from asyncdockerspawner import DockerSpawner
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support import guards
 from tests.support.engines import end_engines
+from tests.support.internal_ssl import hub_settings
 from tests.support.service_worlds import Sites
 from tests.support.site import Site, real_client, site_over
 from tests.support.workloads import Containers, Services
-from tests.support.world import MakeWorld, close_databases, new_world, open_databases
+from tests.support.world import MakeWorld, World, close_databases, new_world, open_databases
 from tests.testbed.swarm import Swarm
 
 
@@ -120,6 +123,24 @@ def fake_site(fake: FakeEngine, workload: type[Containers]) -> Site:
 def make(fake_site: Site, tmp_path: Path) -> MakeWorld:
     """Give `new_world` for the fake Engine and this test's folder."""
     return partial(new_world, fake_site, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def hub_with_tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the settings of a Hub with `internal_ssl` have; one for all tests, as keys take time to make."""
+    return hub_settings(tmp_path_factory.mktemp("internal-ssl"))
+
+
+@pytest.fixture
+def make_secure(make: MakeWorld, hub_with_tls: dict[str, Any]) -> MakeWorld:
+    """Make worlds of a Hub with `internal_ssl`, which may have spawners of another class."""
+
+    def made(*args: Any, spawner_class: type[DockerSpawner] = DockerSpawner, **options: Any) -> World:
+        world = make(*args, **options)
+        world.settings.update({**hub_with_tls, "spawner_class": spawner_class})
+        return world
+
+    return made
 
 
 @pytest.fixture

@@ -14,30 +14,12 @@ from tornado import web
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.spawners import certificates
 from asyncdockerspawner.workloads.furnishing import CERTIFICATES
-from tests.support.internal_ssl import alternative_names, hub_settings
+from tests.support.internal_ssl import alternative_names
 from tests.support.site import Site
-from tests.support.world import MakeWorld, World
+from tests.support.world import MakeWorld
 
 pytestmark = pytest.mark.fake_engine
 LOCAL = {"localhost", "127.0.0.1"}
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the settings of a Hub with `internal_ssl` have."""
-    return hub_settings(tmp_path_factory.mktemp("internal-ssl"))
-
-
-@pytest.fixture
-def secure(make: MakeWorld, hub: dict[str, Any]) -> MakeWorld:
-    """Make worlds of a Hub with `internal_ssl`."""
-
-    def made(*args: Any, spawner_class: type[DockerSpawner] = DockerSpawner, **options: Any) -> World:
-        world = make(*args, **options)
-        world.settings.update({**hub, "spawner_class": spawner_class})
-        return world
-
-    return made
 
 
 async def names_of(spawner: DockerSpawner) -> set[str]:
@@ -66,33 +48,33 @@ def names_in(spawner: DockerSpawner) -> set[str]:
     ids=["usual", "address", "every-address", "name", "ipv6", "a-list", "a-function"],
 )
 async def test_a_certificate_is_for_every_way_to_the_server(
-    secure: MakeWorld, options: dict[str, Any], expected: set[str]
+    make_secure: MakeWorld, options: dict[str, Any], expected: set[str]
 ) -> None:
-    spawner = secure(**options).new_spawner()
+    spawner = make_secure(**options).new_spawner()
     assert await names_of(spawner) == LOCAL | {spawner.object_name} | expected
     # Nothing of ours stays in the site's own option.
     assert spawner.ssl_alt_names == options.get("ssl_alt_names", [f"DNS:{spawner.object_name}"])
 
 
-async def test_names_of_a_site_may_take_time(secure: MakeWorld) -> None:
+async def test_names_of_a_site_may_take_time(make_secure: MakeWorld) -> None:
     async def asked_for(spawner: Any) -> list[str]:
         await asyncio.sleep(0)
         return ["DNS:asked.example.org"]
 
-    spawner = secure().new_spawner()
+    spawner = make_secure().new_spawner()
     spawner.ssl_alt_names = asked_for
     assert "asked.example.org" in await names_of(spawner)
     assert spawner.ssl_alt_names is asked_for
 
 
-async def test_local_names_are_left_out_as_the_hub_leaves_them_out(secure: MakeWorld) -> None:
-    spawner = secure(ssl_alt_names_include_local=False, host_ip="10.1.2.3").new_spawner()
+async def test_local_names_are_left_out_as_the_hub_leaves_them_out(make_secure: MakeWorld) -> None:
+    spawner = make_secure(ssl_alt_names_include_local=False, host_ip="10.1.2.3").new_spawner()
     # The Engine of these tests is reached at this machine.
     assert await names_of(spawner) == {spawner.object_name, "10.1.2.3", "127.0.0.1"}
 
 
-async def test_two_servers_of_a_user_have_each_their_own_name(secure: MakeWorld) -> None:
-    world = secure()
+async def test_two_servers_of_a_user_have_each_their_own_name(make_secure: MakeWorld) -> None:
+    world = make_secure()
     one, two = world.new_spawner("one"), world.new_spawner("two")
     paths = await one.create_certs()
     # The Hub has one place for both, and the second one's are written there now.
@@ -102,8 +84,8 @@ async def test_two_servers_of_a_user_have_each_their_own_name(secure: MakeWorld)
     assert names_in(two) == LOCAL | {two.object_name}
 
 
-async def test_a_later_name_of_the_server_is_in_its_next_certificate_alone(secure: MakeWorld) -> None:
-    spawner = secure().new_spawner()
+async def test_a_later_name_of_the_server_is_in_its_next_certificate_alone(make_secure: MakeWorld) -> None:
+    spawner = make_secure().new_spawner()
     await names_of(spawner)
     former = spawner.object_name
     spawner.clear_state()
@@ -111,8 +93,8 @@ async def test_a_later_name_of_the_server_is_in_its_next_certificate_alone(secur
     assert await names_of(spawner) == LOCAL | {"another"} - {former}
 
 
-async def test_names_that_have_changed_since_are_found_out(secure: MakeWorld) -> None:
-    spawner = secure().new_spawner()
+async def test_names_that_have_changed_since_are_found_out(make_secure: MakeWorld) -> None:
+    spawner = make_secure().new_spawner()
     spawner.cert_paths = await spawner.move_certs(await spawner.create_certs())
     before = spawner._certificates.moved
     await certificates.ensure(spawner)
@@ -122,8 +104,8 @@ async def test_names_that_have_changed_since_are_found_out(secure: MakeWorld) ->
     assert names_in(spawner) == LOCAL | {spawner.object_name, "10.1.2.3"}
 
 
-async def test_a_spawner_for_which_the_hub_has_asked_for_none_makes_its_own(secure: MakeWorld) -> None:
-    spawner = secure().new_spawner()
+async def test_a_spawner_for_which_the_hub_has_asked_for_none_makes_its_own(make_secure: MakeWorld) -> None:
+    spawner = make_secure().new_spawner()
     await certificates.ensure(spawner)
     assert names_in(spawner) == LOCAL | {spawner.object_name}
     assert spawner.cert_paths == {
@@ -151,24 +133,24 @@ class MovesThemItself(DockerSpawner):
         return {kind: f"/mounted/{kind}" for kind in paths}
 
 
-async def test_what_a_class_makes_itself_is_handed_on(secure: MakeWorld) -> None:
-    spawner = secure(spawner_class=MakesItsOwn).new_spawner()
+async def test_what_a_class_makes_itself_is_handed_on(make_secure: MakeWorld) -> None:
+    spawner = make_secure(spawner_class=MakesItsOwn).new_spawner()
     assert await names_of(spawner) == {"own"}
 
 
-async def test_what_a_class_moves_itself_is_left_alone(secure: MakeWorld) -> None:
-    spawner = secure(spawner_class=MovesThemItself).new_spawner()
+async def test_what_a_class_moves_itself_is_left_alone(make_secure: MakeWorld) -> None:
+    spawner = make_secure(spawner_class=MovesThemItself).new_spawner()
     spawner.cert_paths = await spawner.move_certs(await spawner.create_certs())
     await certificates.ensure(spawner)
     assert spawner._certificates.moved is None
     assert spawner.cert_paths["keyfile"] == "/mounted/keyfile"
 
 
-async def test_a_class_that_does_both_itself_is_not_asked_twice(secure: MakeWorld) -> None:
+async def test_a_class_that_does_both_itself_is_not_asked_twice(make_secure: MakeWorld) -> None:
     class DoesBoth(MovesThemItself, MakesItsOwn):
         pass
 
-    spawner = secure(spawner_class=DoesBoth).new_spawner()
+    spawner = make_secure(spawner_class=DoesBoth).new_spawner()
     spawner.cert_paths = await spawner.move_certs(await spawner.create_certs())
     spawner.host_ip = "10.1.2.3"
     await certificates.ensure(spawner)
@@ -209,13 +191,13 @@ def failing(spawner: DockerSpawner) -> None:
     ],
 )
 async def test_what_cannot_be_made_or_read_is_told_in_a_sentence_and_leaves_nothing(
-    secure: MakeWorld,
+    make_secure: MakeWorld,
     fake_site: Site,
     log: pytest.LogCaptureFixture,
     mistake: Callable[[DockerSpawner], None],
     told: str,
 ) -> None:
-    world = secure(pre_spawn_hook=mistake)
+    world = make_secure(pre_spawn_hook=mistake)
     with pytest.raises(web.HTTPError) as caught:
         await world.spawn()
     assert "Tell the administrator" in caught.value.jupyterhub_message  # type: ignore[attr-defined]
@@ -226,8 +208,8 @@ async def test_what_cannot_be_made_or_read_is_told_in_a_sentence_and_leaves_noth
     assert await spawner.poll() == 0
 
 
-async def test_neither_log_nor_state_has_a_key(secure: MakeWorld, log: pytest.LogCaptureFixture) -> None:
-    spawner = secure().new_spawner()
+async def test_neither_log_nor_state_has_a_key(make_secure: MakeWorld, log: pytest.LogCaptureFixture) -> None:
+    spawner = make_secure().new_spawner()
     await names_of(spawner)
     moved = spawner._certificates.moved
     assert moved is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,31 +12,19 @@ from asyncdockerspawner.spawners import certificates
 from asyncdockerspawner.workloads.furnishing import CERTIFICATES as FOLDER
 from tests.fake_engine import FakeEngine
 from tests.support.files import inside
-from tests.support.internal_ssl import alternative_names, hub_settings
+from tests.support.internal_ssl import alternative_names
 from tests.support.site import Site
 from tests.support.waiting import until
-from tests.support.world import MakeWorld, World
+from tests.support.world import MakeWorld
 
 pytestmark = pytest.mark.fake_engine
 LOCAL = {"localhost", "127.0.0.1"}
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the settings of a Hub with `internal_ssl` have."""
-    return hub_settings(tmp_path_factory.mktemp("internal-ssl"))
-
-
 @pytest.fixture
-def secure(make: MakeWorld, hub: dict[str, Any]) -> MakeWorld:
+def secure(make_secure: MakeWorld) -> MakeWorld:
     """Make worlds of a Hub with `internal_ssl` that is in no container."""
-
-    def made(*args: Any, spawner_class: type[DockerSpawner] = DockerSpawner, **options: Any) -> World:
-        world = make(*args, **{"use_internal_hostname": False, **options})
-        world.settings.update({**hub, "spawner_class": spawner_class})
-        return world
-
-    return made
+    return partial(make_secure, use_internal_hostname=False)
 
 
 def files_of(site: Site, spawner: DockerSpawner) -> dict[str, bytes]:
@@ -123,7 +112,7 @@ async def test_certificates_have_the_names_that_a_start_decides(
 
 @pytest.mark.parametrize("before", [True, False], ids=["with", "without"])
 async def test_a_kept_container_of_before_or_after_is_made_anew(
-    make: MakeWorld, secure: MakeWorld, hub: dict[str, Any], fake_site: Site, before: bool
+    secure: MakeWorld, fake_site: Site, before: bool
 ) -> None:
     world = secure(remove=False)
     world.settings["internal_ssl"] = before

@@ -16,18 +16,17 @@ from asyncdockerspawner.client import probe
 from asyncdockerspawner.client.probe import Seen
 from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.hub.internal_tls import client_context
-from tests.support.internal_ssl import hub_settings, pair_of, server_context
+from tests.support.internal_ssl import pair_of, server_context
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.fake_engine
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    made = hub_settings(tmp_path_factory.mktemp("internal-ssl"))
-    # One that nobody trusts.
-    Certipy(store_dir=made["internal_certs_location"]).create_ca("stranger-ca")
-    return made
+def settings(hub_with_tls: dict[str, Any]) -> dict[str, Any]:
+    """A Hub's, beside which there is an authority that nobody trusts."""
+    Certipy(store_dir=hub_with_tls["internal_certs_location"]).create_ca("stranger-ca")
+    return hub_with_tls
 
 
 @asynccontextmanager
