@@ -10,6 +10,7 @@ from asyncdockerspawner.workloads.container.users import (
     as_numbers,
     resolve,
     stands_for,
+    uid_of,
     with_entry,
 )
 
@@ -99,6 +100,16 @@ def test_images_of_docker_stacks_drop_to_the_user_of_their_environment(
     environment: dict[str, str], user: str
 ) -> None:
     assert stands_for("root", environment) == user
+
+
+@pytest.mark.parametrize(
+    ("user", "uid"),
+    [("", 0), ("root", 0), ("0:0", 0), ("1000", 1000), ("1000:users", 1000), ("jovyan", None), ("²", None)],
+)
+def test_an_id_is_told_without_a_look_up(user: str, uid: int | None) -> None:
+    assert uid_of(user, {}) == uid
+    assert uid_of(user, {"NB_UID": "7001", "NB_GID": "7002"}) == (7001 if uid == 0 else uid)
+    assert uid_of(user, {"NB_UID": "x"}) == uid
 
 
 @pytest.mark.parametrize(

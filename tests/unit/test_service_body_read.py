@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from asyncdockerspawner.workloads.body import Body
+from asyncdockerspawner.workloads.launch import RunsAs
 from asyncdockerspawner.workloads.service.body import ServiceBody, build_service
 from tests.support.service_launch import LABELS
 from tests.support.service_launch import service_launch as launch
@@ -21,6 +22,8 @@ def test_it_is_a_body() -> None:
     assert (of_a_protocol.volume_driver, of_a_protocol.fingerprint) == ("", "")
     assert body(network_name="").network_mode == ""
     assert ServiceBody({}).environment == {}
+    assert (body(image="i:1").image, ServiceBody({}).image) == ("i:1", "")
+    assert (body(runs_as=RunsAs(user="5")).user, body().user) == ("5", "")
 
 
 def test_what_it_mounts_is_told_by_where_it_lives() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from asyncdockerspawner.keywords.create import environment_of
+from asyncdockerspawner.workloads.container import users
 from asyncdockerspawner.workloads.service.body import ServiceBody
 from asyncdockerspawner.workloads.service.files import FileWanted
 
@@ -42,31 +42,12 @@ async def files_wanted(spawner: SwarmSpawner, body: ServiceBody) -> list[FileWan
 async def _uid(spawner: SwarmSpawner, body: ServiceBody) -> int | None:
     """Return whom the server runs as; None where that is a name, or its image is not on the manager."""
     user, environment = body.user, body.environment
-    if not user or (_is_root(user) and "NB_UID" not in environment):
-        with spawner.engine.optional("Certificates of services are not for their user alone"):
-            image = await spawner.engine.client.images.inspect(body.image)
-            if image is not None:
-                config = image.get("Config") or {}
-                user = user or str(config.get("User") or "root")
-                environment = {**environment_of(config.get("Env")), **environment}
-    return uid_of(user, environment) if user else None
-
-
-def uid_of(user: str, environment: Mapping[str, str]) -> int | None:
-    """Return the user id that `uid`, `uid:gid` and the like come to; None for a name that is not root's.
-
-    What starts as root is taken to drop to NB_UID, as images of docker-stacks do: root may read all anyway.
-    """
-    uid = user.partition(":")[0]
-    if _is_root(user):
-        uid = environment.get("NB_UID", "")
-        return int(uid) if _is_number(uid) else 0
-    return int(uid) if _is_number(uid) else None
-
-
-def _is_root(user: str) -> bool:
-    return user.partition(":")[0] in {"0", "root"}
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    if user and not (users.is_root(user) and "NB_UID" not in environment):
+        return users.uid_of(user, environment)
+    with spawner.engine.optional("Certificates of services are not for their user alone"):
+        image = await spawner.engine.client.images.inspect(body.image)
+        if image is not None:
+            config = image.get("Config") or {}
+            environment = {**environment_of(config.get("Env")), **environment}
+            return users.uid_of(user or str(config.get("User") or ""), environment)
+    return users.uid_of(user, environment) if user else None

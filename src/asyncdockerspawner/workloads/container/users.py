@@ -18,6 +18,7 @@ class Ids:
 
 
 ROOT = Ids(0, 0)
+_ROOTS = {"", "0", "root"}
 
 
 class UnknownUser(LookupError):
@@ -27,7 +28,7 @@ class UnknownUser(LookupError):
 def as_numbers(user: str) -> Ids | None:
     """Return whom a text means that needs no look-up: `uid:gid`, or nobody, which is root."""
     name, _, group = user.partition(":")
-    if name in {"", "0", "root"} and group in {"", "0", "root"}:
+    if name in _ROOTS and group in _ROOTS:
         return ROOT
     if _is_id(name) and _is_id(group):
         return Ids(int(name), int(group))
@@ -57,6 +58,17 @@ def stands_for(user: str, environment: Mapping[str, str]) -> str:
     if not _is_id(uid):
         return user
     return f"{uid}:{gid}" if _is_id(gid) else uid
+
+
+def is_root(user: str) -> bool:
+    """Tell whether a server is started as root by this; nobody is root."""
+    return user.partition(":")[0] in _ROOTS
+
+
+def uid_of(user: str, environment: Mapping[str, str]) -> int | None:
+    """Return the user id that a server has in the end, where no look-up is needed; None where a name is."""
+    name = (stands_for("0", environment) if is_root(user) else user).partition(":")[0]
+    return int(name) if _is_id(name) else None
 
 
 def with_entry(passwd: str, line: str) -> str | None:
