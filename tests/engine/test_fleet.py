@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,23 @@ async def test_a_restart_takes_up_servers_that_were_starting_by_name(world: Worl
     await asyncio.gather(*(spawner.get_url() for spawner in spawners))
     assert all(spawner.orm_spawner.state["object_id"] for spawner in spawners)
     assert len(fake.requests()) == 2
+
+
+async def test_stops_that_come_one_after_another_ask_about_none_of_the_others(
+    world: World, fake: FakeEngine
+) -> None:
+    spawners = a_fleet(world, fake, 40)
+    await spawners[0].poll()
+    fake.clear_requests()
+
+    async def stop(number: int) -> None:
+        # As requests come to a Hub, of which each is read in a turn of the loop.
+        for _ in range(number):
+            await asyncio.sleep(0)
+        await spawners[number].stop()
+
+    await asyncio.gather(*map(stop, range(40)))
+    assert fake.containers() == []
+    asked = Counter(entry["path"] for entry in fake.requests("GET", "/containers/{ref}/json"))
+    # Once behind its end, and once more where something was told of it meanwhile.
+    assert max(asked.values(), default=0) <= 2

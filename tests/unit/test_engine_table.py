@@ -277,6 +277,18 @@ def test_an_answer_about_an_unknown_container_makes_it_known() -> None:
     assert not table.answer("a", inspected(port=1), 0)
 
 
+def test_what_is_neither_known_nor_there_is_not_out_of_date_because_others_end() -> None:
+    table = holding(listed("a", port=1), listed("b", port=1))
+    known, unknown = table.version("a"), table.version("c")
+    table.gone("a")
+    table.take(event("destroy", "b"))
+    assert table.answer("a", None, known)
+    assert table.answer("c", None, unknown)
+    # That one is there may be from before its end.
+    assert not table.answer("a", inspected(), known)
+    assert table.get("a") is None
+
+
 @pytest.mark.parametrize("owner", [None, {}, {labels.HUB: "other"}])
 def test_what_was_asked_for_without_our_label_is_tracked_from_then_on(owner: Any) -> None:
     table = Table("h")

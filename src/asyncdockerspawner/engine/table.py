@@ -233,7 +233,8 @@ class Table:
     def answer(self, object_id: str, observed: Observed | None, version: int) -> bool:
         """Take in what the Engine answered about one object; False if that is out of date already."""
         if self.version(object_id) != version:
-            return False
+            # What is told of others meanwhile is no news of what is neither known nor there.
+            return observed is None and object_id not in self._entries
         if observed is None:
             self._entries.pop(object_id, None)
         else:
