@@ -77,6 +77,8 @@ WITHOUT_A_REAL_ENGINE = [
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 ON_BOTH_ENGINES = ["storm", "hub-storm", "stops-during-starts"]
 """Benchmarks that are measured on the newest Engine too."""
+OF_SMALL_BENCH = "tests/hub/test_benchmarks_load.py"
+"""Tests with a real Hub that run beside `hub_6`, which takes longest."""
 NEWER_PYTHONS = ["3.14", "3.13", "3.12"]
 PURE = [
     "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "names/*", "keywords/*",
@@ -296,7 +298,8 @@ def hub_6(session: nox.Session) -> None:
     session.run(
         "python", "-m", "tests.testbed", "up", "--singleuser", "--hub-image", "--dockerspawner", "--newest"
     )
-    run_tests(session, "tests/hub", "-m", "not browser and not swarm", through=NEWEST_ENGINE)
+    left_out = f"--ignore={OF_SMALL_BENCH}"
+    run_tests(session, "tests/hub", left_out, "-m", "not browser and not swarm", through=NEWEST_ENGINE)
 
 
 @nox.session
@@ -373,6 +376,7 @@ def small_bench(session: nox.Session) -> None:
         session.run(*small, "--all", "--spawner", "ours", interrupt_timeout=PATIENCE)
         both = ["storm", "polls", "hub-storm"]
         session.run(*small, *(f"--only={name}" for name in both), interrupt_timeout=PATIENCE)
+    run_tests(session, OF_SMALL_BENCH)
 
 
 @nox.session
