@@ -253,7 +253,7 @@ class NoEndpoint(SpawnRefused):
 
 
 class NoAddressYet(NoEndpoint):
-    """The server is in the right network, and has not been given an address there."""
+    """The server is in the right network, and has not been given an address there, or a port."""
 
 
 class ServerFailed(SpawnRefused):

@@ -55,5 +55,5 @@ def test_one_that_has_got_no_address_yet_is_told_from_one_that_is_elsewhere() ->
 
 
 def test_a_port_that_is_not_published_is_told_with_the_options_for_it() -> None:
-    with pytest.raises(NoEndpoint, match="extra_endpoint_spec"):
+    with pytest.raises(NoAddressYet, match="extra_endpoint_spec"):
         reached(at(), internal=False)

@@ -45,7 +45,9 @@ def _internal(networks: Mapping[str, str], network_name: str) -> str:
 def _published(published: Mapping[str, Sequence[Binding]], port: int, engine_host: str) -> tuple[str, int]:
     bindings = published.get(f"{port}/tcp")
     if not bindings:
-        raise NoEndpoint(
+        # So it looks for a moment too where a task has ended just after it began to run: its node says first
+        # that it runs, and finds no ports any more.
+        raise NoAddressYet(
             "The Hub cannot reach the server: its port is not published.",
             advice=f"It is port {port}. Check that `extra_endpoint_spec` leaves it published, or set "
             "`use_internal_ip` and `network_name` where the Hub shares an overlay network with the servers.",
