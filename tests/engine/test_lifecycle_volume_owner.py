@@ -461,3 +461,16 @@ async def test_a_services_volumes_are_not_seen_to(
     await world.spawn()
     await world.user.stop("")
     assert [each for each in asked(fake) if "volumes" in each or "archive" in each] == []
+
+
+async def test_with_userns_remap_root_is_whoever_that_is_on_the_machine(
+    make: MakeWorld, fake: FakeEngine, fake_site: Site
+) -> None:
+    fake.map_ids("userns")
+    world = make(volumes={mine(fake_site): NEW}, extra_create_kwargs=JOVYAN)
+    for _ in range(2):
+        spawner = await world.spawn()
+        # So does a real Engine with userns-remap tell it.
+        assert folder(fake_site, spawner.object_id) == Entry(101_000, 100_100, 0o755)
+        await world.user.stop("")
+    assert len(fake.requests("PUT", "/containers/{ref}/archive")) == 1

@@ -8,7 +8,7 @@ import json
 import posixpath
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from aiohttp import web
@@ -24,6 +24,8 @@ _GO_BITS = {DIR: 1 << 31, FILE: 0, LINK: 1 << 27}
 _GO_SPECIAL = ((0o4000, 1 << 23), (0o2000, 1 << 22), (0o1000, 1 << 20))
 """Set-uid and the like, which Go has elsewhere than Unix."""
 FOLDER_SIZE = 4096
+FIRST_MAPPED = 100_000
+"""Root's id on the machine of an Engine with userns-remap."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,10 @@ class Archives:
         within = {each: found for each, found in seen.items() if each.is_relative_to(path)}
         for each, found in walk(within):
             name = str(PurePosixPath(path.name) / each.relative_to(path))
-            await request["drip"](response, _header(name, found))
+            await request["drip"](
+                response,
+                _header(name, _on_the_machine(found) if self._engine.id_mapping == "userns" else found),
+            )
             if found.content:
                 await request["drip"](
                     response, found.content + b"\0" * (-len(found.content) % tarfile.BLOCKSIZE)
@@ -184,6 +189,11 @@ def _seen(places: list[Place]) -> Tree:
 
 def _not_there(request: web.Request, container: Container) -> Refused:
     return Refused(404, f"Could not find the file {request.query['path']} in container {container.id}")
+
+
+def _on_the_machine(node: Node) -> Node:
+    """What is read has the machine's ids, what is put in the container's: so Engines with userns-remap do."""
+    return replace(node, uid=node.uid + FIRST_MAPPED, gid=node.gid + FIRST_MAPPED)
 
 
 def _stat(path: PurePosixPath, node: Node) -> Json:

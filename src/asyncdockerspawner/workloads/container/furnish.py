@@ -72,7 +72,8 @@ async def _add_to_passwd(inside: Inside, line: str) -> list[Refusal]:
         kept = found or File(path=USERS_FILE, content=b"")
         text = users.with_entry(kept.content.decode("utf-8", "surrogateescape"), line)
         if text is not None:
-            changed = replace(kept, content=text.encode("utf-8", "surrogateescape"))
+            # Root's, whatever id root has on the Engine's machine: with userns-remap, that is what was read.
+            changed = replace(kept, content=text.encode("utf-8", "surrogateescape"), uid=0, gid=0)
             # A folder that is there keeps its mode.
             made = [] if found else [Folder(path=posixpath.dirname(USERS_FILE))]
             await inside.put([*made, changed], into=posixpath.dirname(kept.path))
