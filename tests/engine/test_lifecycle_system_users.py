@@ -235,3 +235,54 @@ async def test_a_kept_container_is_resumed_with_its_account(make_user: MakeUser,
     await world.user.stop("")
     assert (await world.spawn()).object_id == first
     await world.user.stop("")
+
+
+@pytest.mark.parametrize("on_drift", ["warn", "reuse"])
+@pytest.mark.parametrize("before", ["uid", "groups", "root"])
+@ON_THE_FAKE
+async def test_a_kept_container_of_another_account_is_never_started_again(
+    make_user: MakeUser, site: Site, directory: NameService, on_drift: str, before: str
+) -> None:
+    assert site.fake is not None
+    options = {"supplementary_groups": [71009]} if before == "groups" else {}
+    world = make_user(remove=False, on_drift=on_drift, run_as_root=before == "root", **options)
+    first = (await world.spawn()).object_id
+    site.fake.set_changes(first, [{"Path": "/home", "Kind": 0}, {"Path": "/home/mine", "Kind": 1}])
+    await world.user.stop("")
+    config = world.settings["config"].DockerSpawner
+    config.run_as_root, config.supplementary_groups = False, []
+    if before == "uid":
+        line = directory.folder.parent / "homes" / "alice"
+        directory.knows("passwd alice", f"alice:x:72222:71000::{line}:/bin/sh")
+        module._of_loops.clear()
+    spawner = await world.restarted().spawn()
+    found = site.inspect(spawner.object_id)
+    assert spawner.object_id != first
+    assert found["Config"]["User"] == ("72222:71000" if before == "uid" else "71001:71000")
+    assert not found["HostConfig"]["GroupAdd"]
+    # Its user's files are not lost.
+    assert site.inspect(first)["Name"] == f"/{spawner.object_name}-kept-{first[:12]}"
+    await spawner.user.stop("")
+
+
+@ON_THE_FAKE
+async def test_a_container_that_dockerspawner_has_kept_is_started_again_as_its_account_alone(
+    make_user: MakeUser, site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_user(remove=False)
+    spawner = await world.spawn()
+    name, made = spawner.object_name, site.inspect(spawner.object_id)
+    await world.user.stop("")
+    kept = list[str]()
+    for user in ("71001:71000", "72222:71000"):
+        await spawner.engine.client.containers.remove(spawner.object_id, force=True)
+        config = {key: made["Config"][key] for key in ("Image", "Env", "Cmd", "ExposedPorts")}
+        body = {**config, "User": user, "HostConfig": made["HostConfig"]}
+        kept.append(await spawner.engine.client.containers.create(name, body))
+        state = {"object_id": kept[-1], "object_name": name, "user_id": 71001, "group_id": 71000}
+        world.spawner().orm_spawner.state = state
+        world = world.restarted()
+        spawner = await world.spawn()
+        assert (spawner.object_id == kept[-1]) == (user == "71001:71000")
+        await world.user.stop("")
+    assert "to run as 72222:71000" in log.text

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncdockerspawner.workloads.body import differences
-from asyncdockerspawner.workloads.container.drift import files_of_the_user, fingerprint
+from asyncdockerspawner.workloads.container.drift import files_of_the_user, fingerprint, other_account
 from asyncdockerspawner.workloads.container.read import observed
 
 BODY: dict[str, Any] = {
@@ -104,3 +104,24 @@ def test_files_below_a_home_or_the_working_directory_may_be_the_users(
     document: dict[str, Any], changed: list[str], found: list[str]
 ) -> None:
     assert files_of_the_user(changed, observed(document)) == found
+
+
+@pytest.mark.parametrize(
+    ("user", "groups", "body", "other"),
+    [
+        ("71001:71000", None, {"User": "71001:71000"}, ""),
+        ("71001:71000", ["7", "8"], {"User": "71001:71000", "HostConfig": {"GroupAdd": ["8", "7"]}}, ""),
+        ("71001:71000", None, {"User": "72222:71000"}, "71001:71000"),
+        ("0", [], {"User": "71001:71000"}, "0"),
+        ("", [], {"User": "71001:71000"}, "root"),
+        ("5", ["27"], {"User": "5"}, "5 with the groups 27"),
+        ("5", None, {"User": "5", "HostConfig": {"GroupAdd": ["27"]}}, "5"),
+        # Whom an image runs as is the image's business.
+        ("1000", None, {}, ""),
+    ],
+)
+def test_whom_a_kept_container_was_made_to_run_as(
+    user: str, groups: Any, body: dict[str, Any], other: str
+) -> None:
+    kept = observed({"Id": "a", "Config": {"User": user}, "HostConfig": {"GroupAdd": groups}})
+    assert other_account(body, kept) == other

@@ -6,6 +6,7 @@ from typing import Any
 
 from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.launch import RunsAs
+from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.service.body import ServiceBody, build_service
 from tests.support.service_launch import LABELS
 from tests.support.service_launch import service_launch as launch
@@ -20,6 +21,7 @@ def test_it_is_a_body() -> None:
     assert of_a_protocol.environment == {"A": "1", "B": "", "C": "x=y"}
     assert of_a_protocol.network_mode == "hub"
     assert (of_a_protocol.volume_driver, of_a_protocol.fingerprint) == ("", "")
+    assert of_a_protocol.other_account(Observed(id="a", user="5")) == ""
     assert body(network_name="").network_mode == ""
     assert ServiceBody({}).environment == {}
     assert (body(image="i:1").image, ServiceBody({}).image) == ("i:1", "")

@@ -12,7 +12,7 @@ from asyncdockerspawner.lifecycle import ownership, start_slot
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Spawn
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.body import differences
+from asyncdockerspawner.workloads.body import Body, differences
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import Workload
 
@@ -188,7 +188,9 @@ async def _cleared(server: Server, observed: Observed) -> bool:
         await server.workload.stop(observed.id)
         await _put_away(server, observed, "to be kept")
         return True
-    if made := await _made_otherwise(server, observed):
+    body = await _of_an_account(server, observed)
+    other = body.other_account(observed) if body is not None else ""
+    if made := await _made_otherwise(server, observed) or (other and f"to run as {other}"):
         await server.workload.stop(observed.id)
         name = await _put_away(server, observed, made)
         files = (
@@ -196,7 +198,15 @@ async def _cleared(server: Server, observed: Observed) -> bool:
         )
         server.hub.report(f"The former server was made {made}, so a new one is made.{files}")
         return True
-    return not observed.runs and await _drifted_away(server, observed)
+    return not observed.runs and await _drifted_away(server, observed, body)
+
+
+async def _of_an_account(server: Server, observed: Observed) -> Body | None:
+    """Return what the server would be made from, where what was made for another account is not resumed."""
+    if not server.policy.is_of_an_account:
+        return None
+    server.shared_port = observed.shared_port
+    return await server.after(server.overrides.body())
 
 
 async def _made_otherwise(server: Server, observed: Observed) -> str:
@@ -225,9 +235,9 @@ def _has_tls(environment: Mapping[str, str] | None) -> bool | None:
     return None if environment is None else "JUPYTERHUB_SSL_KEYFILE" in environment
 
 
-async def _drifted_away(server: Server, observed: Observed) -> bool:
+async def _drifted_away(server: Server, observed: Observed, body: Body | None) -> bool:
     """Log in what a kept object differs from the configuration; clear it away if it may not be resumed."""
-    parts = await _differences(server, observed) if server.policy.on_drift != "reuse" else []
+    parts = await _differences(server, observed, body) if server.policy.on_drift != "reuse" else []
     if not parts:
         return False
     told = ", ".join(parts)
@@ -242,16 +252,18 @@ async def _drifted_away(server: Server, observed: Observed) -> bool:
     return True
 
 
-async def _differences(server: Server, observed: Observed) -> list[str]:
+async def _differences(server: Server, observed: Observed, body: Body | None) -> list[str]:
     made_from = observed.config_hash
     if made_from is None:
         return []
     server.shared_port = observed.shared_port
     try:
-        return differences(made_from, (await server.after(server.overrides.body())).fingerprint)
+        if body is None:
+            body = await server.after(server.overrides.body())
     except errors.AsyncDockerSpawnerError as exc:
         server.log.warning("Cannot tell whether %s fits the configuration: %s", server.object_name, exc)
         return []
+    return differences(made_from, body.fingerprint)
 
 
 async def _put_away(server: Server, observed: Observed, made: str) -> str:

@@ -30,6 +30,8 @@ class Policy:
     concurrent_starts: int | None
     start_hold: float
     on_drift: str
+    is_of_an_account: bool = False
+    """Servers run as users of the system, and a kept one that is somebody else's is never started again."""
     keep_failed: bool
     failure_log_lines: int
     post_start_cmd: Any

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from asyncdockerspawner import docker_py, errors
+from asyncdockerspawner import docker_py, errors, lifecycle
 from asyncdockerspawner.accounts import homes
 from asyncdockerspawner.accounts.entries import Account, line_of
 from asyncdockerspawner.client.system import IdMapping
@@ -110,6 +110,9 @@ class SystemUserSpawner(SystemUserTraits, DockerSpawner):
         """Forget the spawn; what is known of the account is there for the next one."""
         super().clear_state()
         self._account.forget()
+
+    def _policy(self) -> lifecycle.Policy:
+        return replace(super()._policy(), is_of_an_account=True)
 
     async def _before_hook(self) -> None:
         await super()._before_hook()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from asyncdockerspawner.jsontypes import JsonObject
+from asyncdockerspawner.workloads.observed import Observed
 
 
 class Body(Protocol):
@@ -30,6 +31,9 @@ class Body(Protocol):
     @property
     def fingerprint(self) -> str:
         """A digest for each part that a kept object should be like; without what differs at every spawn."""
+
+    def other_account(self, observed: Observed) -> str:
+        """Return whom a kept object was made to run as, where this names somebody else; else nothing."""
 
     def mounted(self) -> Iterator[str]:
         """Return the sources of all binds and mounts: volumes, and paths of the Engine's machine."""

@@ -94,6 +94,10 @@ class Observed:
     """The Engine removes it by itself once it has ended."""
     config_hash: str | None = None
     """The fingerprint of what it was made from; None where its maker has left none."""
+    user: str = ""
+    """Whom it was made to run as, in the words of its maker or its image; empty where that is not told."""
+    groups: Sequence[str] = ()
+    """Other groups that it was made to be in."""
     working_dir: str = ""
     mount_points: Sequence[str] = ()
     placement: Placement | None = None

@@ -71,7 +71,8 @@ class RuntimeTraits(HasTraits):
         - `recreate`: make a new one. The old one is removed if no file changed in it below a home or its
           working directory (files in volumes do not count), else it is kept as `NAME-kept-ID`.
 
-        Containers that DockerSpawner made never count as different.
+        Containers that DockerSpawner made never count as different. Whatever this says, one of a system
+        user's that was made to run as another uid or gid, as root or in other groups is made anew.
         """,
     ).tag(config=True)
 

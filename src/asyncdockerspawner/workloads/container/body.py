@@ -17,6 +17,7 @@ from asyncdockerspawner.keywords.merge import deep_merge
 from asyncdockerspawner.keywords.mount import engine_mounts, mount_of_bind
 from asyncdockerspawner.workloads.container import drift
 from asyncdockerspawner.workloads.launch import LaunchInputs
+from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.ports import is_shared
 
 
@@ -70,6 +71,10 @@ class ContainerBody:
     def fingerprint(self) -> str:
         """A digest for each part that makes a difference to a kept container."""
         return drift.fingerprint(self.document)
+
+    def other_account(self, observed: Observed) -> str:
+        """Return whom a kept container was made to run as, where this names somebody else; else nothing."""
+        return drift.other_account(self.document, observed)
 
     def mounted(self) -> Iterator[str]:
         """Return the sources of all binds and mounts."""

@@ -33,6 +33,17 @@ def fingerprint(body: JsonObject) -> str:
     return " ".join(f"{part}:{_digest(value)}" for part, value in parts.items())
 
 
+def other_account(body: JsonObject, observed: Observed) -> str:
+    """Return the user and groups that a container was made with, where a body has others; else nothing.
+
+    A body that names no user leaves it to the image, which may be any.
+    """
+    user, groups = body.get("User"), set(map(str, (body.get("HostConfig") or {}).get("GroupAdd") or ()))
+    if groups == set(observed.groups) and (not user or user == observed.user):
+        return ""
+    return " with the groups ".join(filter(None, [observed.user or "root", ", ".join(observed.groups)]))
+
+
 def files_of_the_user(changed: Iterable[str], observed: Observed) -> list[str]:
     """Pick the changed paths that may be a user's: below a home or the working directory, outside mounts.
 

@@ -73,6 +73,8 @@ def observed(document: JsonObject) -> Observed:
         removal=_removal(marks, owner, host.get("AutoRemove")),
         auto_remove=host.get("AutoRemove") is True,
         config_hash=marks.get(labels.CONFIG_HASH),
+        user=str(config.get("User") or ""),
+        groups=tuple(map(str, host.get("GroupAdd") or ())),
         working_dir=str(config.get("WorkingDir") or ""),
         mount_points=tuple(str(each.get("Destination")) for each in document.get("Mounts") or ()),
     )

@@ -25,6 +25,7 @@ from asyncdockerspawner.keywords.service_mounts import (
 )
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.launch import LaunchInputs, SwarmFile
+from asyncdockerspawner.workloads.observed import Observed
 
 LONGEST_NAME = 63
 """Characters of a service's name: it is a part of names of hosts."""
@@ -95,6 +96,10 @@ class ServiceBody:
     @property
     def fingerprint(self) -> str:
         """Nothing: no service is kept to be started again."""
+        return ""
+
+    def other_account(self, observed: Observed) -> str:
+        """Return nothing: no service is kept to be started again."""
         return ""
 
     def mounted(self) -> Iterator[str]:
