@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -134,6 +135,30 @@ def test_volumes_are_named_from_the_spawners_namespace() -> None:
 
 def test_the_escaped_strategy_escapes_whatever_the_namespace_says() -> None:
     assert naming.escaped_format_volume_name("v-{username}", FakeSpawner()) == "v-raw-40name"
+
+
+class Unhashable:
+    """A site's own way, which may be anything that can be called."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self, *_: object) -> str:
+        return "x"
+
+
+@pytest.mark.parametrize(
+    ("way", "escape", "alone"),
+    [
+        (naming.default_format_volume_name, naming.escape_dns, True),
+        (naming.escaped_format_volume_name, naming.escape_legacy, True),
+        (Unhashable(), naming.escape_dns, False),
+        (naming.default_format_volume_name, Unhashable(), False),
+    ],
+)
+def test_names_are_of_this_package_alone_where_no_function_is_the_sites(
+    way: Any, escape: Any, alone: bool
+) -> None:
+    assert naming.names_alone(SimpleNamespace(format_volume_name=way, escape=escape)) is alone
 
 
 @pytest.mark.parametrize("strategy", [naming.default_format_volume_name, naming.escaped_format_volume_name])

@@ -106,8 +106,8 @@ def escaped_format_volume_name(template: str, spawner: HasNamespace) -> str:
 
 def names_alone(spawner: Any) -> bool:
     """Tell whether volumes are named by this module alone, without functions of the site's."""
-    ours = {default_format_volume_name, escaped_format_volume_name}
-    return spawner.format_volume_name in ours and spawner.escape in {escape_dns, escape_legacy}
+    ways, schemes = (default_format_volume_name, escaped_format_volume_name), (escape_dns, escape_legacy)
+    return spawner.format_volume_name in ways and spawner.escape in schemes
 
 
 def _checked(site_escape: Callable[..., object]) -> EscapeScheme:
