@@ -67,7 +67,7 @@ async def test_a_kept_container_whose_network_is_gone_says_what_to_make_or_to_re
     with pytest.raises(Exception, match="a network of its kept container does not exist any more") as caught:
         await world.restarted().spawn()
     told = str(caught.value.__cause__)
-    assert f"`docker rm t{site.hub_id}-alice`" in told
+    assert f"`docker rm -v t{site.hub_id}-alice`" in told
     assert "The Engine's networks are bridge" in told
     assert site.inspect(ref)["State"]["Running"] is False
 
@@ -86,7 +86,7 @@ async def test_a_kept_container_in_the_network_of_one_that_is_gone_says_so(
     for verb in ("start", "stop"):
         site.http.post(f"/containers/{beside}/{verb}", params={"t": 0}).raise_for_status()
     site.remove(other)
-    with pytest.raises(errors.BadOption, match=f"No such container: {other}.*`docker rm {name}`"):
+    with pytest.raises(errors.BadOption, match=f"No such container: {other}.*`docker rm -v {name}`"):
         await world.new_spawner("")._managed.workload.start(beside)
     site.remove(beside)
     site.remove(mine)

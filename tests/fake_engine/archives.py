@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.fake_engine import differences
 from tests.fake_engine.answers import Refused, nothing
-from tests.fake_engine.filesystem import DIR, FILE, LINK, ROOT, Node, Tree, empty, made_way, walk
+from tests.fake_engine.filesystem import DIR, FILE, LINK, ROOT, Node, Tree, empty, led_to, made_way, walk
 from tests.fake_engine.shapes import Json
 from tests.fake_engine.state import Container, EngineState
 
@@ -53,7 +53,8 @@ class Archives:
         path = request.query.get("path", "")
         if not path:
             raise Refused(400, "bad parameter: pathcannot be empty")
-        return container, PurePosixPath(posixpath.normpath(f"/{path.lstrip('/')}"))
+        asked = PurePosixPath(posixpath.normpath(f"/{path.lstrip('/')}"))
+        return container, led_to(container.files, asked.parent) / asked.name
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """`GET /containers/REF/archive`: what is at a path, symbolic links as they are."""
@@ -88,6 +89,7 @@ class Archives:
     async def put(self, request: web.Request) -> web.Response:
         """`PUT /containers/REF/archive`: unpack in a folder."""
         container, path = self._asked(request)
+        path, keeps = led_to(container.files, path), request.query.get("noOverwriteDirNonDir") == "1"
         places = _places(self._engine, container)
         node = _seen(places).get(path)
         if node is None:
@@ -101,7 +103,7 @@ class Archives:
         raw = await request.read()
         await request["linger"]()
         for member, content in self._members(raw):
-            self._unpack(container, places, path, member, content)
+            self._unpack(container, places, path, member, content, keeps)
         return nothing(200)
 
     def _refused(self, message: str) -> Refused:
@@ -116,13 +118,14 @@ class Archives:
         except tarfile.TarError as exc:
             raise Refused(500, "Error processing tar file(exit status 1): unexpected EOF") from exc
 
-    def _unpack(
+    def _unpack(  # noqa: PLR0917 - all of an entry
         self,
         container: Container,
         places: list[Place],
         into: PurePosixPath,
         member: tarfile.TarInfo,
         content: bytes,
+        keeps: bool,
     ) -> None:
         # Python reads the name "/" as none.
         name = posixpath.normpath(member.name) if member.name else "/"
@@ -132,10 +135,16 @@ class Archives:
         if name.startswith("../") and self._engine.dialect.new:
             raise Refused(500, f'invalid entry name "{member.name}/"')
         path = ROOT / posixpath.normpath(f"{into}/{name}").lstrip("/")
+        path = led_to(container.files, path.parent) / path.name
         place = _place_of(places, path)
         within = ROOT / path.relative_to(place.at)
         made = list(made_way(place.files, within))
         kind = next(each for each, letter in _TYPES.items() if letter == member.type)
+        there = place.files.get(within)
+        if keeps and there is not None and (there.kind == DIR) != (kind == DIR):
+            what, other = ("directory", "non-directory")[:: 1 if there.kind == DIR else -1]
+            failed = "Error processing tar file(exit status 1)"
+            raise Refused(500, f'{failed}: cannot overwrite {what} "{path}" with {other} "{into}"')
         place.files[within] = Node(
             kind, member.uid, member.gid, member.mode & 0o7777, content, member.linkname, float(member.mtime)
         )
@@ -156,7 +165,7 @@ def _places(engine: EngineState, container: Container) -> list[Place]:
     for mount in sorted(container.mounts, key=lambda each: each["Destination"]):
         if mount["Type"] == "tmpfs":
             continue
-        target = PurePosixPath(mount["Destination"])
+        target = led_to(container.files, PurePosixPath(mount["Destination"]))
         outer = _place_of(places, target)
         within = ROOT / target.relative_to(outer.at)
         for each in [*made_way(outer.files, within), *([] if within in outer.files else [within])]:

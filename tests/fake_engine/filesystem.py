@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -65,6 +66,17 @@ def below(tree: Tree, folder: PurePosixPath) -> Tree:
         for path, node in tree.items()
         if path.is_relative_to(folder)
     }
+
+
+def led_to(tree: Tree, path: PurePosixPath) -> PurePosixPath:
+    """Give where a path leads to, by the symbolic links on the way, but for links to links."""
+    at = ROOT
+    for part in path.parts[1:]:
+        at /= part
+        node = tree.get(at)
+        if node is not None and node.kind == LINK:
+            at = PurePosixPath(posixpath.normpath(at.parent / node.target))
+    return at
 
 
 def made_way(tree: Tree, path: PurePosixPath) -> Iterator[PurePosixPath]:

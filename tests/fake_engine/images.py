@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.fake_engine.answers import Refused, answer, flag, gone, has_labels, parse_filters
-from tests.fake_engine.filesystem import Node
+from tests.fake_engine.filesystem import LINK, Node
 from tests.fake_engine.shapes import CONFIG, Json
 from tests.fake_engine.state import EngineState, Image, new_id, now, seconds_of, with_tag
 from tests.fake_engine.validation import check_reference
@@ -54,6 +54,11 @@ def make(
     )
     for folder in (labels or {}).get("fake.folders", "").split():
         image.files[PurePosixPath(folder)] = Node()
+    for link in (labels or {}).get("fake.links", "").split():
+        path, _, target = link.partition(":")
+        for each in [each for each in image.files if each.is_relative_to(path)]:
+            del image.files[each]
+        image.files[PurePosixPath(path)] = Node(LINK, mode=0o777, target=target)
     engine.images[image.id] = image
     return image
 

@@ -65,7 +65,8 @@ def uncopied(host: Json) -> set[str]:
 def _copy_up(engine: EngineState, image: Image, mount: Json) -> None:
     """An empty volume gets what the image has where it is mounted, with the owner of that folder."""
     files = engine.volume_files[mount["Name"]]
-    found = filesystem.below(image.files, PurePosixPath(mount["Destination"]))
+    where = filesystem.led_to(image.files, PurePosixPath(mount["Destination"]))
+    found = filesystem.below(image.files, where)
     if len(files) == 1 and found:
         files.update(found)
 

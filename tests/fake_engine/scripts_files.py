@@ -30,11 +30,11 @@ def archive(entries: Entries) -> bytes:
     return buffer.getvalue()
 
 
-async def put(p: Player, ref: str, path: str, entries: Entries) -> None:
+async def put(p: Player, ref: str, path: str, entries: Entries, **more: str) -> None:
     """Put them into a folder."""
     typed = {"Content-Type": "application/x-tar"}
     route = f"/containers/{ref}/archive"
-    await p.ask("PUT", route, params={"path": path}, content=archive(entries), headers=typed)
+    await p.ask("PUT", route, params={"path": path, **more}, content=archive(entries), headers=typed)
 
 
 async def get(p: Player, ref: str, path: str) -> None:
@@ -94,6 +94,8 @@ async def files_of_containers(p: Player) -> None:
         await get(p, ref, path)
     for path in ("/nope", "/ro", "/etc/passwd", "/tm"):
         await put(p, ref, path, [("a", b"", 0, 0, 0o644)])
+    for path, content in (("bin/sh", None), ("etc", b"z")):
+        await put(p, ref, "/", [(path, content, 0, 0, 0o755)], noOverwriteDirNonDir="1")
     await p.ask("PUT", f"/containers/{ref}/archive", content=b"")
     await put(p, p.name("none"), "/", [])
     await get(p, p.name("none"), "/")

@@ -23,6 +23,7 @@ STACKS_STUB = "asyncdockerspawner-stacks-stub:1"
 STACKS = "asyncdockerspawner-stacks"
 USERLESS = "asyncdockerspawner-userless:1"
 FILLED = "asyncdockerspawner-filled:1"
+LINKED = "asyncdockerspawner-linked:1"
 
 START = r"""#!/bin/sh
 # What the start.sh of https://github.com/jupyter/docker-stacks does, in short.
@@ -83,6 +84,10 @@ WITH_CONTENT = """\
 RUN echo 'of the image' >/home/jovyan/work/note && mkdir /home/jovyan/empty && chown -R 1000:100 /home/jovyan
 USER jovyan
 """
+WITH_A_LINK = """\
+RUN rmdir /home/jovyan/work && mkdir /data && ln -s /data /home/jovyan/work
+USER jovyan
+"""
 
 
 def ensure_stacks_stub() -> str:
@@ -111,9 +116,14 @@ def ensure_filled_image() -> str:
     return _ensure(FILLED, ensure_stub_image(), ON_THE_STUB + WITH_CONTENT)
 
 
+def ensure_linked_image() -> str:
+    """A stub server of the user jovyan, whose /home/jovyan/work is a link to /data, which is root's."""
+    return _ensure(LINKED, ensure_stub_image(), ON_THE_STUB + WITH_A_LINK)
+
+
 def ensure_stub_images_of_users() -> list[str]:
     """All of them that are small."""
-    return [ensure_stacks_stub(), ensure_userless_image(), ensure_filled_image()]
+    return [ensure_stacks_stub(), ensure_userless_image(), ensure_filled_image(), ensure_linked_image()]
 
 
 def _ensure(image: str, base: str, dockerfile: str, files: dict[str, str] | None = None) -> str:

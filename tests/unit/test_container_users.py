@@ -127,3 +127,9 @@ def test_an_id_is_told_without_a_look_up(user: str, uid: int | None) -> None:
 )
 def test_a_user_is_added_once(passwd: str, found: str | None) -> None:
     assert with_entry(passwd, "alice:x:1001:100::/home/alice:") == found
+
+
+def test_empty_lines_and_what_comes_after_the_user_cost_nothing() -> None:
+    padded = "\n" * 2**19 + PASSWD + ":\n" * 2**17
+    assert resolve("jovyan", padded, GROUP) == Ids(1000, 100)
+    assert with_entry(padded, "jovyan:x:1000:5::/:") is None

@@ -13,6 +13,7 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.client.system import IdMapping
 from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
+from asyncdockerspawner.engine.known_volumes import KnownVolumes
 from asyncdockerspawner.engine.recent import Recent
 from asyncdockerspawner.engine.start_slots import StartSlots
 from asyncdockerspawner.engine.watch import Watch
@@ -39,10 +40,7 @@ class Engine:
         self.janitor = Janitor()
         self.told = Recent(1000)
         """What the log has been told once and need not be told again."""
-        self.volumes = Recent(10_000)
-        """Volumes that are known to be there."""
-        self.settled_volumes = Recent(10_000)
-        """Volumes whose owner is not, or not any more, to be seen to."""
+        self.volumes = KnownVolumes(10_000)
         self.claims = Claims()
         self.claimed_ports: dict[str, str] = {}
         """Ports in shared networks that are about to be taken: `SharedPort` as text → object name."""
@@ -91,8 +89,7 @@ class Engine:
 
     def forget_volume(self, name: str) -> None:
         """Forget a volume that was removed: whoever needs it next has to make it, and to see to its owner."""
-        self.volumes.discard(name)
-        self.settled_volumes.discard(name)
+        self.volumes.forget(name)
 
     @contextmanager
     def optional(self, cost: str) -> Iterator[None]:

@@ -159,6 +159,7 @@ async def _found_by_name(server: Server) -> Observed | None:
 
 def _resume(server: Server, spawn: Spawn, observed: Observed) -> None:
     spawn.resumed = True
+    spawn.made_from = observed.config_hash or ""
     server.log.info(
         "Found %s (id %s, image %s), which is started again",
         server.object_name,

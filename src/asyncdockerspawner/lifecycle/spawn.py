@@ -81,6 +81,8 @@ class Spawn:
     """Ports in a shared network that were chosen for it and turned out to be somebody else's."""
     own_volumes: Sequence[str] | None = None
     """Volumes of what it made that are its user's alone; None where it made nothing."""
+    made_from: str = ""
+    """The fingerprint of its object; empty where that is not known."""
     slot: Slot | None = None
     """Its start slot."""
     slots: StartSlots | None = None

@@ -18,36 +18,31 @@ async def ensure_volumes(server: Server, body: Body, scopes: Scopes) -> None:
     """Create the volumes that are one user's alone, with labels that say so; the Engine makes the others."""
     engine, wanted = server.engine, volume_labels(server, body, scopes)
     for name, marks in wanted.items():
-        if name in engine.volumes:
-            continue
-        made = await _made(server, name, marks, body.volume_driver)
-        # What may not be made ahead, the Engine makes with the container.
-        engine.volumes.add(name)
-        if made is not None and _is_ours(made, server.owner):
-            engine.settled_volumes.discard(name)
-        else:
-            engine.settled_volumes.add(name)
+        if engine.volumes.get(name) is None:
+            made = await _made(server, name, marks, body.volume_driver)
+            # What may not be made ahead, the Engine makes with the container.
+            engine.volumes.learn(name, _owner_of(made))
     if server.spawn is not None:
         server.spawn.own_volumes = tuple(wanted)
+        server.spawn.made_from = body.fingerprint
 
 
-async def unsettled(server: Server) -> list[str]:
+async def unsettled(server: Server, made_from: str) -> list[str]:
     """Return those of the object's volumes with our labels whose owner is still to be seen to."""
-    engine, owner = server.engine, server.owner
+    engine, owner = server.engine, (server.owner.hub_id, server.owner.username)
     made = server.spawn.own_volumes if server.spawn is not None else None
     found: list[str] = []
     for name in server.record.own_volumes if made is None else made:
-        if name in engine.settled_volumes:
-            continue
-        if name not in engine.volumes:
+        known = engine.volumes.get(name)
+        if known is None:
             # Its container was kept, maybe by an earlier process.
             volume = None
             with engine.optional("Users' volumes keep the owner that the Engine gives them"):
                 volume = await engine.client.volumes.inspect(name)
-            if volume is None or not _is_ours(volume, owner):
-                engine.settled_volumes.add(name)
-                continue
-        found.append(name)
+            known = engine.volumes.learn(name, _owner_of(volume))
+        # A kept container may have volumes of others.
+        if known.owner == owner and not known.is_right_for(made_from):
+            found.append(name)
     return found
 
 
@@ -64,9 +59,10 @@ async def _made(server: Server, name: str, marks: Mapping[str, str], driver: str
     return None
 
 
-def _is_ours(volume: Volume, owner: labels.Owner) -> bool:
-    """Tell whether a volume was made by this Hub, for this user."""
-    return (volume.labels.get(labels.HUB), volume.labels.get(labels.USER)) == (owner.hub_id, owner.username)
+def _owner_of(volume: Volume | None) -> tuple[str, str] | None:
+    """Return the Hub that has made a volume, and the user it was made for."""
+    marks = {} if volume is None else volume.labels
+    return (marks[labels.HUB], marks[labels.USER]) if {labels.HUB, labels.USER} <= marks.keys() else None
 
 
 def volume_labels(server: Server, body: Body, scopes: Scopes) -> dict[str, dict[str, str]]:

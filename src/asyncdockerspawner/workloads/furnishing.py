@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 CERTIFICATES = "/jupyterhub-certs"
 """Where a server finds its key and certificates; a folder that images do not have and sites do not mount.
@@ -27,6 +28,17 @@ class Furnishing:
     """Who gets the server's fresh volumes: "image", or `uid:gid`; None leaves them as they are."""
 
 
+class Need(Enum):
+    """What is left to be done about the owner of a volume."""
+
+    NONE = "none"
+    """It has one, or holds files."""
+    NONE_HERE = "none here"
+    """Servers that are made like this one need nothing: they run as root, or may not write."""
+    LOOK = "look"
+    """The next start looks again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Something that an object could not be given, and that it is started without."""
@@ -41,6 +53,6 @@ class Refusal:
 class Furnished:
     """What came of it."""
 
-    settled: Sequence[str] = ()
-    """Volumes whose owner needs nothing any more."""
+    volumes: Mapping[str, Need] = field(default_factory=dict)
+    """Volume → what is left to be done about its owner."""
     refused: Sequence[Refusal] = ()

@@ -91,8 +91,13 @@ class ContainerVerbs(Protocol):
     async def connect(self, ref: str, network: str) -> None:
         """Put it into one more network."""
 
-    async def furnish(self, ref: str, furnishing: Furnishing, volumes: Collection[str]) -> Furnished:
-        """Put in what the server is to find, and see to these volumes of it. Raises BadOption."""
+    async def furnish(
+        self, ref: str, furnishing: Furnishing, volumes: Collection[str], remove: Callable[[str], object]
+    ) -> Furnished:
+        """Put in what the server is to find, and see to these volumes of it. Raises BadOption.
+
+        `remove` is told ids of other containers that were made meanwhile and could not be removed.
+        """
 
     async def run(self, ref: str, command: Sequence[str], timeout: float) -> Ended:
         """Run a command inside; gives its exit code and what it wrote. Raises EngineTimeout."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from asyncdockerspawner import errors
@@ -14,7 +14,7 @@ from asyncdockerspawner.workloads.container import users
 from asyncdockerspawner.workloads.container.inside import Inside, described
 from asyncdockerspawner.workloads.container.owning import Owning
 from asyncdockerspawner.workloads.container.users import UnknownUser
-from asyncdockerspawner.workloads.furnishing import USERS_FILE, Furnished, Furnishing, Refusal
+from asyncdockerspawner.workloads.furnishing import USERS_FILE, Furnished, Furnishing, Need, Refusal
 
 KEY_VARIABLE = "JUPYTERHUB_SSL_KEYFILE"
 """In a server's environment: where it finds its key."""
@@ -22,8 +22,17 @@ PRIVATE = 0o400
 """A key is for its user alone."""
 
 
-async def furnish(client: Client, ref: str, furnishing: Furnishing, volumes: Collection[str]) -> Furnished:
-    """Put in what the server is to find. Raises BadOption where it could not do without."""
+async def furnish(
+    client: Client,
+    ref: str,
+    furnishing: Furnishing,
+    volumes: Collection[str],
+    remove: Callable[[str], object],
+) -> Furnished:
+    """Put in what the server is to find. Raises BadOption where it could not do without.
+
+    `remove` is told ids of other containers that were made meanwhile and could not be removed.
+    """
     document = await client.containers.inspect(ref)
     if document is None:
         raise errors.ObjectNotFound("inspect container", ref, "there is no such container")
@@ -33,14 +42,13 @@ async def furnish(client: Client, ref: str, furnishing: Furnishing, volumes: Col
         await _put_certificates(inside, furnishing.certificates)
     if furnishing.passwd_entry:
         refused += await _add_to_passwd(inside, furnishing.passwd_entry)
-    settled: list[str] = []
+    needs: dict[str, Need] = {}
     if furnishing.volume_owner is not None:
         for name in volumes:
-            owning = Owning(client, inside, furnishing.volume_owner, name)
-            is_settled, refusal = await owning.see_to()
-            settled += [name] if is_settled else []
+            owning = Owning(client, inside, furnishing.volume_owner, name, remove)
+            needs[name], refusal = await owning.see_to()
             refused += [refusal] if refusal else []
-    return Furnished(settled=settled, refused=refused)
+    return Furnished(volumes=needs, refused=refused)
 
 
 async def _put_certificates(inside: Inside, certificates: Mapping[str, bytes]) -> None:

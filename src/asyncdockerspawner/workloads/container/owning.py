@@ -2,7 +2,8 @@
 
 It is set through a container that has the volume and does not run yet, by an archive with an entry for the
 folder that the volume is mounted at. Later Engines than 20.10 overlook an entry for the very folder that they
-unpack in, so that is one above it. Where none can be written to, another container has the volume meanwhile.
+unpack in, so that is one above it. Where none can be written to, or a symbolic link is there, another
+container has the volume meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import tarfile
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from asyncdockerspawner import errors
@@ -21,7 +22,7 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container.inside import Inside, Mount, is_below
 from asyncdockerspawner.workloads.container.users import ROOT, Ids, UnknownUser
-from asyncdockerspawner.workloads.furnishing import OF_THE_IMAGE, Refusal
+from asyncdockerspawner.workloads.furnishing import OF_THE_IMAGE, Need, Refusal
 
 LEAST_REMAPPED = 2**16
 """Below it are ids of the machine's own users; ids that are given to namespaces are above."""
@@ -32,54 +33,63 @@ ALONE = "/volume"
 class Owning:
     """One volume of a container that is about to start, and who is to own it."""
 
-    def __init__(self, client: Client, inside: Inside, owner: str, volume: str) -> None:
+    def __init__(
+        self, client: Client, inside: Inside, owner: str, volume: str, remove: Callable[[str], object]
+    ) -> None:
         self._client = client
         self._inside = inside
         self._owner = owner
         self._volume = volume
+        self._remove = remove
 
-    async def see_to(self) -> tuple[bool, Refusal | None]:
-        """Give the volume its owner if it is root's and empty; True where there is nothing to do any more."""
+    async def see_to(self) -> tuple[Need, Refusal | None]:
+        """Give the volume its owner if it is root's and empty; tells what is left to be done."""
         mounts = [each for each in self._inside.known.mounts if each.volume == self._volume]
         mount = next((each for each in mounts if each.writable), None)
         if mount is None:
-            return True, None
+            return Need.NONE_HERE, None
         try:
             return await self._looked_at(mount), None
         except NO_ANSWER:
             raise
         except (errors.EngineError, UnknownUser) as exc:
             # What a filter does not let through, it will not let through the next time.
-            return isinstance(exc, errors.Forbidden), self._refusal(mount, exc)
+            need = Need.NONE if isinstance(exc, errors.Forbidden) else Need.LOOK
+            return need, self._refusal(mount, exc)
 
-    async def _looked_at(self, mount: Mount) -> bool:
+    async def _looked_at(self, mount: Mount) -> Need:
         known = self._inside.known
         within = [each.target for each in known.mounts if is_below(each.target, mount.target)]
         within.remove(mount.target)
         if not known.read_only and not within:
-            return await self._set(known.id, mount.target, ())
-        # What is mounted in it would be among its files here.
+            found = await self._client.archives.entries(known.id, mount.target, most=2)
+            if found[0].isdir():
+                return await self._set(known.id, mount.target, found, ())
+        # What is mounted in it would be among its files here; what is there may be a link to where it is.
         async with self._alone() as other:
-            return await self._set(other, ALONE, _ways(within, mount.target))
+            ways = _ways(within, mount.target)
+            found = await self._client.archives.entries(other, ALONE, most=2 + len(ways))
+            return await self._set(other, ALONE, found, ways)
 
-    async def _set(self, ref: str, path: str, ways: Collection[str]) -> bool:
-        """Set the owner; True for a volume that has one, or holds anything but the `ways` to its mounts.
+    async def _set(
+        self, ref: str, path: str, found: Sequence[tarfile.TarInfo], ways: Collection[str]
+    ) -> Need:
+        """Set the owner, but for a volume that has one, or holds anything but the `ways` to its mounts.
 
         Where that is set now, the next start looks again: with each container, the Engine makes an empty
         volume's folder like the one that the image has in its place.
         """
-        found = await self._client.archives.entries(ref, path, most=2 + len(ways))
         root, *held = found
-        if not await self._is_roots(ref, root):
-            return True
         if any(each.name.partition("/")[2] not in ways for each in held):
-            return True
+            return Need.NONE
+        if not await self._is_roots(ref, root):
+            return Need.NONE
         ids = await self._ids()
         if ids == ROOT:
-            return True
+            return Need.NONE_HERE
         folder = Folder(path=path, uid=ids.uid, gid=ids.gid, mode=root.mode & 0o7777, mtime=int(root.mtime))
         await self._client.archives.put(ref, "/", packed([folder], "/"))
-        return False
+        return Need.LOOK
 
     async def _is_roots(self, ref: str, folder: tarfile.TarInfo) -> bool:
         """Tell whether a folder is root's inside.
@@ -121,8 +131,13 @@ class Owning:
 
     async def _removed(self, making: asyncio.Task[str]) -> None:
         await asyncio.wait([making])
-        if not making.cancelled() and making.exception() is None:
+        if making.cancelled() or making.exception() is not None:
+            return
+        try:
             await self._client.containers.remove(making.result(), force=True)
+        except errors.EngineError:
+            # The volume has its owner all the same.
+            self._remove(making.result())
 
     def _refusal(self, mount: Mount, exc: Exception) -> Refusal:
         said = exc.message if isinstance(exc, errors.EngineError) else str(exc)

@@ -5,6 +5,7 @@ As the Engine resolves them when it starts a process: `GetExecUser` in runc's li
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ class Ids:
 
 ROOT = Ids(0, 0)
 _ROOTS = {"", "0", "root"}
+_LINES = re.compile(r"[^\n]+")
 
 
 class UnknownUser(LookupError):
@@ -74,9 +76,11 @@ def uid_of(user: str, environment: Mapping[str, str]) -> int | None:
 def with_entry(passwd: str, line: str) -> str | None:
     """Return /etc/passwd with one more line; None where it knows both the name and the user id of it."""
     name, _, uid, *_ = line.split(":")
-    entries = list(_entries(passwd, 3))
-    if any(each[0] == name for each in entries) and any(each[2] == uid for each in entries):
-        return None
+    missing = {("name", name), ("uid", uid)}
+    for each in _entries(passwd, 3):
+        missing -= {("name", each[0]), ("uid", each[2])}
+        if not missing:
+            return None
     end = "" if not passwd or passwd.endswith("\n") else "\n"
     return f"{passwd}{end}{line}\n"
 
@@ -91,10 +95,11 @@ def _gid(name: str, group: str) -> int:
 
 
 def _entries(text: str, fields: int) -> Iterator[list[str]]:
-    for line in text.splitlines():
-        parts = line.strip().split(":")
-        if len(parts) >= fields:
-            yield parts
+    # A user may have made the file, of nothing but empty lines too.
+    for found in _LINES.finditer(text):
+        line = found[0]
+        if line.count(":") >= fields - 1:
+            yield line.strip().split(":")
 
 
 def _is_id(text: str) -> bool:

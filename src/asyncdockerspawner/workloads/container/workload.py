@@ -153,7 +153,7 @@ class ContainerWorkload:
         return errors.BadOption(
             "The server cannot be started: a network of its kept container does not exist any more.",
             advice=f"It is {known.name}: {what} Make that anew under its name, or remove the container with "
-            f"the files that are in it alone: `docker rm {known.name}`.",
+            f"the files that are in it alone: `docker rm -v {known.name}`.",
         )
 
     async def _networks_there_are(self) -> str:
@@ -222,9 +222,11 @@ class ContainerWorkload:
         """Connect the container; of a network that is unknown, the Engine complains at the start."""
         await self._client.networks.connect(network, ref)
 
-    async def furnish(self, ref: str, furnishing: Furnishing, volumes: Collection[str]) -> Furnished:
+    async def furnish(
+        self, ref: str, furnishing: Furnishing, volumes: Collection[str], remove: Callable[[str], object]
+    ) -> Furnished:
         """Put files into the container, by `PUT /containers/REF/archive`."""
-        return await furnish(self._client, ref, furnishing, volumes)
+        return await furnish(self._client, ref, furnishing, volumes, remove)
 
     async def run(self, ref: str, command: Sequence[str], timeout: float) -> Ended:
         """Run the command with `exec`. Raises EngineTimeout where it does not end in time."""

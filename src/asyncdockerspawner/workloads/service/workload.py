@@ -291,7 +291,9 @@ class _NoContainer:
     async def connect(self, ref: str, network: str) -> None:
         """Do nothing: it was created in all its networks."""
 
-    async def furnish(self, ref: str, furnishing: Furnishing, volumes: Collection[str]) -> Furnished:
+    async def furnish(
+        self, ref: str, furnishing: Furnishing, volumes: Collection[str], remove: Callable[[str], object]
+    ) -> Furnished:
         """Do nothing: its creation has started it, and what it needs comes with that."""
         return Furnished()
 
