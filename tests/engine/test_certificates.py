@@ -42,10 +42,28 @@ def names_in(spawner: DockerSpawner) -> set[str]:
         ({"host_ip": "0.0.0.0"}, set()),  # noqa: S104 - published, not bound
         ({"host_ip": "docker.example.org"}, {"docker.example.org"}),
         ({"host_ip": "::1"}, {"::1"}),
+        ({"extra_host_config": {"port_bindings": {8888: ("10.7.7.7",), 9999: ("10.8.8.8",)}}}, {"10.7.7.7"}),
+        ({"extra_host_config": {"PortBindings": {"8888/tcp": [{"HostIp": "10.7.7.7"}, {}]}}}, {"10.7.7.7"}),
+        ({"extra_host_config": lambda _: {"port_bindings": {8888: ("10.7.7.7", 80)}}}, {"10.7.7.7"}),
+        ({"extra_host_config": {"port_bindings": {8888: None}}}, set()),
+        ({"extra_host_config": {"no_such_word": 1}}, set()),
         ({"ssl_alt_names": ["DNS:of-the-site", "IP:10.9.9.9"]}, {"of-the-site", "10.9.9.9"}),
         ({"ssl_alt_names": lambda spawner: [f"DNS:{spawner.user.name}.org"]}, {"alice.org"}),
     ],
-    ids=["usual", "address", "every-address", "name", "ipv6", "a-list", "a-function"],
+    ids=[
+        "usual",
+        "address",
+        "every-address",
+        "name",
+        "ipv6",
+        "bound",
+        "in-engine's-words",
+        "by-a-function",
+        "anywhere",
+        "mistaken",
+        "a-list",
+        "a-function",
+    ],
 )
 async def test_a_certificate_is_for_every_way_to_the_server(
     make_secure: MakeWorld, options: dict[str, Any], expected: set[str]
@@ -124,6 +142,19 @@ class MakesItsOwn(DockerSpawner):
             "own", "notebooks-ca", alt_names=["DNS:own"], overwrite=True
         )["files"]
         return {"keyfile": files["key"], "certfile": files["cert"], "cafile": files["ca"]}
+
+
+async def test_what_a_class_makes_anew_is_read_anew(make_secure: MakeWorld) -> None:
+    spawner = make_secure(spawner_class=MakesItsOwn).new_spawner()
+    spawner.cert_paths = await spawner.move_certs(await spawner.create_certs())
+    before = spawner._certificates.moved
+    spawner.host_ip = "10.1.2.3"
+    await certificates.ensure(spawner)
+    after = spawner._certificates.moved
+    assert before is not None
+    assert after is not None
+    assert before.files["certfile"].content != after.files["certfile"].content
+    assert certificates._read({kind: file.hub_path for kind, file in after.files.items()}) == after
 
 
 class MovesThemItself(DockerSpawner):

@@ -56,6 +56,30 @@ class TakesTheSteps(Furnished):
         return await self.get_ip_and_port()
 
 
+class StartsByDockerPy(Furnished):
+    """Never comes to our own start, and starts by docker-py's method."""
+
+    async def start(self) -> Any:
+        made = await self.docker("create_container", image="stub:1")
+        await self.docker("start", made)
+        await self.docker("remove_container", made["Id"], force=True)
+        self.object_id = (await self.create_object())["Id"]
+        await self.docker("start", container=self.object_id)
+        return await self.get_ip_and_port()
+
+
+class MakesAndStartsByDockerPy(Furnished):
+    """Takes both steps by docker-py's methods, and says late which its container is."""
+
+    async def start(self) -> Any:
+        host = await self.docker("create_host_config", port_bindings={8888: ("127.0.0.1",)})
+        words = {"user": "jovyan", "ports": [8888], "host_config": host, "environment": self.get_env()}
+        made = await self.docker("create_container", self.image, name=self.container_name, **words)
+        await self.docker("start", made)
+        self.object_id = made["Id"]
+        return await self.get_ip_and_port()
+
+
 def of(world: World, spawner_class: type[DockerSpawner]) -> World:
     """The same world with spawners of another class."""
     world.settings["spawner_class"] = spawner_class
@@ -78,6 +102,24 @@ async def test_files_are_in_the_container_for_the_user_alone_that_the_server_run
     assert passwd[:3] == (0, 0, 0o644)
     assert passwd.content.decode().splitlines()[-2:] == ["jovyan:x:1000:100::/home/jovyan:/bin/sh", LINE]
     assert KEY.decode() not in str(site.inspect(ref))
+    await world.user.stop("")
+
+
+@pytest.mark.parametrize("kind", [StartsByDockerPy, MakesAndStartsByDockerPy])
+async def test_a_start_of_a_classes_own_by_docker_pys_method_is_furnished_too(
+    make: MakeWorld, fake: FakeEngine, fake_site: Site, kind: type[DockerSpawner]
+) -> None:
+    new = "/home/jovyan/new"
+    world = of(make(extra_create_kwargs=EXTRA, volumes={f"t{fake_site.hub_id}-{{username}}": new}), kind)
+    spawner = await world.spawn()
+    ref = spawner.object_id
+    assert inside(fake_site, ref, "/jupyterhub-certs/key.pem") == {"key.pem": Entry(1000, 100, 0o400, KEY)}
+    assert LINE in inside(fake_site, ref, "/etc/passwd")["passwd"].content.decode().splitlines()
+    if kind is StartsByDockerPy:
+        assert inside(fake_site, ref, new) == {"new": Entry(1000, 100, 0o755)}
+    # Nothing is put into what is not the server's.
+    into = {each["path"].split("/")[-2] for each in fake.requests("PUT", "/containers/{ref}/archive")}
+    assert into == {ref}
     await world.user.stop("")
 
 

@@ -151,7 +151,9 @@ async def test_a_site_may_say_who_owns_it(
     assert bool(labelled) is (found != ROOTS)
 
 
-@pytest.mark.parametrize("owner", ["jovyan", "1000", "-1:5", "1000:100:5", "", 7])
+@pytest.mark.parametrize(
+    "owner", ["jovyan", "1000", "-1:5", "1000:100:5", "", 7, "4294967295:100", "0:99999999999"]
+)
 async def test_an_owner_that_is_none_is_said(
     make: MakeWorld, log: pytest.LogCaptureFixture, owner: Any
 ) -> None:

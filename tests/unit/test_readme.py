@@ -14,6 +14,7 @@ from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.options import deprecated
 from asyncdockerspawner.spawners.options.per_spawn import FunctionOr
 from asyncdockerspawner.spawners.swarm import SwarmSpawner
+from asyncdockerspawner.workloads.furnishing import CERTIFICATES
 from tests.support.dockerspawner_14 import make
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
@@ -68,6 +69,10 @@ def own_options() -> dict[str, TraitType[Any, Any]]:
 def test_the_tables_have_every_option_of_ours_and_no_other() -> None:
     assert set(rows()) == set(own_options()) - FORMER
     assert set(former()) == set(own_options()) & FORMER == FORMER
+
+
+def test_it_says_where_a_server_has_its_certificates() -> None:
+    assert f"in `{CERTIFICATES}`\n  of its container" in README
 
 
 def test_the_table_is_in_alphabetical_order() -> None:

@@ -9,9 +9,11 @@ from typing import Any
 from asyncdockerspawner import errors, lifecycle
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.docker_py import services, special
+from asyncdockerspawner.docker_py.arguments import name_of
 from asyncdockerspawner.docker_py.failures import Unsupported, as_docker_py
 from asyncdockerspawner.docker_py.pure import PureClient
 from asyncdockerspawner.docker_py.table import REQUESTS
+from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import create
 from asyncdockerspawner.keywords.spelling import nearest
@@ -135,7 +137,10 @@ def _begun(server: Server, method: str, args: tuple[Any, ...], kwargs: Mapping[s
     try:
         if method in REQUESTS:
             request = REQUESTS[method]
-            return request.send(engine.client.connection, method, request.bind(args, kwargs))
+            words = request.bind(args, kwargs)
+            if method == "start":
+                return _start(server, engine, words)
+            return request.send(engine.client.connection, method, words)
         if method in _SPECIAL:
             return _SPECIAL[method](server, *args, **kwargs)
         if method in _PURE:
@@ -148,6 +153,12 @@ def _begun(server: Server, method: str, args: tuple[Any, ...], kwargs: Mapping[s
         f"docker() has no method {method!r}; {hint} For the rest, `spawner.engine.docker` is an "
         "aiodocker.Docker."
     )
+
+
+async def _start(server: Server, engine: Engine, words: Mapping[str, Any]) -> Any:
+    """Start a container; the server's own is given first what it is to find, as by our own start."""
+    await lifecycle.furnished(server, name_of(words["container"], "container"))
+    return await REQUESTS["start"].send(engine.client.connection, "start", words)
 
 
 async def _known(value: Any) -> Any:

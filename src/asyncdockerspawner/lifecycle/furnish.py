@@ -10,8 +10,8 @@ from asyncdockerspawner.lifecycle.wanted import End, Wanted, want
 from asyncdockerspawner.workloads.furnishing import Furnishing, Need
 
 
-async def furnish(server: Server) -> None:
-    """Put into the object what its server is to find, at every start.
+async def furnish(server: Server, ref: str = "") -> None:
+    """Put into the object what its server is to find, at every start; `ref` is for one without an id yet.
 
     Raises BadOption where the server could not do without it; what else is refused is told, and the start
     goes on.
@@ -22,7 +22,7 @@ async def furnish(server: Server) -> None:
     if not (furnishing.certificates or furnishing.passwd_entry or volumes):
         return
     container = server.workload.container
-    done = await container.furnish(server.record.object_id, furnishing, volumes, _removal(server))
+    done = await container.furnish(server.record.object_id or ref, furnishing, volumes, _removal(server))
     for name, need in done.volumes.items():
         known = server.engine.volumes.get(name)
         if known is not None and need is Need.NONE:

@@ -90,10 +90,17 @@ async def claim(server: Server) -> None:
         server.hub.save(commit=True)
 
 
-async def furnished(server: Server) -> None:
-    """Put into the object, before a start that takes the steps itself starts it, what ours does."""
-    if server.spawn is not None and _takes_the_steps_itself(server, server.spawn):
-        await furnish.furnish(server)
+async def furnished(server: Server, ref: str = "") -> None:
+    """Put into the object, before a start that takes the steps itself starts it, what ours does.
+
+    Where `ref`, which is about to be started, is another object, nothing is done.
+    """
+    spawn = server.spawn
+    if spawn is None or not _takes_the_steps_itself(server, spawn):
+        return
+    object_id = server.record.object_id or spawn.made
+    if not ref or ref == server.object_name or (object_id and object_id.startswith(ref)):
+        await furnish.furnish(server, object_id or ref)
 
 
 def _takes_the_steps_itself(server: Server, spawn: Spawn) -> bool:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.hub import site_code
+from asyncdockerspawner.keywords.host import host_config
 from asyncdockerspawner.lifecycle import resolved
+from asyncdockerspawner.spawners.site_values import dictionary
 from asyncdockerspawner.workloads import ports
 from asyncdockerspawner.workloads.furnishing import CERTIFICATES
 
@@ -62,6 +64,8 @@ class SpawnCertificates:
     """As they were made last; no use if the class moves them in a way of its own."""
     moved: Certificates | None = None
     """What is to be put where the server finds it."""
+    published: tuple[str, ...] = ()
+    """Addresses that `extra_host_config` publishes the server's port at."""
     names: frozenset[str] | None = None
     """The names that they were made for; None before they are made."""
 
@@ -85,7 +89,9 @@ def hosts(spawner: Overridable) -> Iterator[str]:
     except Exception:  # noqa: BLE001 - a class may know its Engine only in its `start`, which asks again
         engine_host = ""
     yield spawner.internal_hostname
-    yield from (ports.reachable(each, engine_host) for each in (spawner.host_ip, ""))
+    yield from (
+        ports.reachable(each, engine_host) for each in (spawner.host_ip, "", *spawner._certificates.published)
+    )
 
 
 async def create(
@@ -95,6 +101,7 @@ async def create(
 
     Gives the Hub's paths. Raises BadOption where they cannot be made or read.
     """
+    await _learn_published(spawner)
     needed, is_set = alternative_names(spawner), spawner.trait_has_value("ssl_alt_names")
     given = spawner.ssl_alt_names
     listed = await _names_of_the_site(spawner)
@@ -145,6 +152,7 @@ async def ensure(spawner: Overridable) -> None:
     """
     if not spawner.internal_ssl:
         return
+    await _learn_published(spawner)
     of_the_spawn, needed = spawner._certificates, frozenset(alternative_names(spawner))
     if of_the_spawn.names is None:
         by_the_class_alone = bool(spawner.cert_paths) and not spawner._link.is_wrapped
@@ -152,6 +160,8 @@ async def ensure(spawner: Overridable) -> None:
             return
     elif needed <= of_the_spawn.names:
         return
+    # A class's own may write the same files anew.
+    of_the_spawn.made = None
     hub_paths = await resolved(spawner.create_certs())
     spawner.cert_paths = await resolved(spawner.move_certs(hub_paths))
     of_the_spawn.names = needed
@@ -162,6 +172,18 @@ async def contents(spawner: Overridable) -> Mapping[str, bytes]:
     await ensure(spawner)
     moved = spawner._certificates.moved
     return {file.path: file.content for file in moved.files.values()} if moved is not None else {}
+
+
+async def _learn_published(spawner: Overridable) -> None:
+    """Have the addresses that the site publishes the port at, in docker-py's words or the Engine's."""
+    try:
+        bindings = host_config(await dictionary(spawner, "extra_host_config")).get("PortBindings") or {}
+    except errors.AsyncDockerSpawnerError:
+        # The launch asks again, and tells it.
+        return
+    at = bindings.get(f"{spawner.port}/tcp") or () if isinstance(bindings, Mapping) else ()
+    found = (each.get("HostIp") for each in at if isinstance(each, Mapping))
+    spawner._certificates.published = tuple(str(each) for each in found if each)
 
 
 async def _names_of_the_site(spawner: Overridable) -> Collection[str]:

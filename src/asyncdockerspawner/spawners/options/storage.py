@@ -6,11 +6,16 @@ import re
 
 from traitlets import Any, Bool, Dict, HasTraits, List, TraitError, Unicode, default
 
+from asyncdockerspawner.accounts.entries import LARGEST_ID
 from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.options.per_spawn import PerSpawn
 from asyncdockerspawner.workloads.furnishing import OF_THE_IMAGE
 
-_IDS = re.compile(r"[0-9]+:[0-9]+")
+_IDS = re.compile(r"[0-9]{1,10}:[0-9]{1,10}")
+
+
+def _are_ids(value: str) -> bool:
+    return _IDS.fullmatch(value) is not None and all(int(each) <= LARGEST_ID for each in value.split(":"))
 
 
 class VolumeOwner(Unicode[str | None, str | None]):
@@ -21,7 +26,7 @@ class VolumeOwner(Unicode[str | None, str | None]):
 
     def validate(self, obj: HasTraits, value: Any) -> str:
         """Return the text."""
-        if isinstance(value, str) and (value == OF_THE_IMAGE or _IDS.fullmatch(value)):
+        if isinstance(value, str) and (value == OF_THE_IMAGE or _are_ids(value)):
             return value
         raise TraitError(f"it has to be {self.info_text}")
 
