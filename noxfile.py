@@ -81,9 +81,9 @@ OF_SMALL_BENCH = "tests/hub/test_benchmarks_load.py"
 """Tests with a real Hub that run beside `hub_6`, which takes longest."""
 NEWER_PYTHONS = ["3.14", "3.13", "3.12"]
 PURE = [
-    "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "names/*", "keywords/*",
-    "images/allowed", "images/options_form", "images/references", "images/credentials",
-    "images/pull_progress", "workloads/container/body", "workloads/container/drift",
+    "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "accounts/saved",
+    "names/*", "keywords/*", "images/allowed", "images/options_form", "images/references",
+    "images/credentials", "images/pull_progress", "workloads/container/body", "workloads/container/drift",
     "workloads/container/endpoint", "workloads/container/read", "workloads/container/users",
     "workloads/exit_status", "workloads/furnishing", "workloads/launch", "workloads/moments",
     "workloads/observed", "workloads/redact", "workloads/service/body", "workloads/service/endpoint",

@@ -229,6 +229,29 @@ async def test_a_subclass_may_say_in_its_start_who_the_user_is(
 
 
 @ON_THE_FAKE
+async def test_a_uid_of_a_subclasss_start_is_no_change_until_it_is_another(
+    make_user: MakeUser, log: pytest.LogCaptureFixture
+) -> None:
+    class Knows(SystemUserSpawner):
+        uid = 71003
+
+        async def start(self) -> tuple[str, int]:  # type: ignore[override]
+            self.user_id = self.uid
+            return await super().start()
+
+    world = make_user(cls=Knows)
+    for _ in range(2):
+        assert (await world.spawn()).get_state()["user_id"] == 71003
+        await world.user.stop("")
+        world = world.restarted()
+    assert "The uid of alice" not in log.text
+    Knows.uid = 71004
+    await world.spawn()
+    assert log.text.count("The uid of alice is 71004 now, and was 71003") == 1
+    await world.user.stop("")
+
+
+@ON_THE_FAKE
 async def test_a_kept_container_is_resumed_with_its_account(make_user: MakeUser, site: Site) -> None:
     world = make_user(remove=False, on_drift="recreate")
     first = (await world.spawn()).object_id

@@ -99,6 +99,21 @@ async def test_where_its_home_is_is_known_after_a_restart_of_the_hub(
     await before.stop()
 
 
+async def test_a_home_of_the_name_service_is_none_where_a_template_says_where_homes_are(
+    make_users: Any, tmp_path: Path
+) -> None:
+    world = make_users()
+    home = tmp_path / "homes" / "alice"
+    home.mkdir(parents=True)
+    template = f"{tmp_path}/homes/{{username}}"
+    world.settings["config"].SystemUserSpawner.host_homedir_format_string = template
+    spawner = await world.spawn()
+    assert spawner.get_state()["host_home"] == str(tmp_path)
+    assert spawner._policy().is_on_all_nodes(str(home))
+    assert not spawner._policy().is_on_all_nodes(str(tmp_path))
+    await world.user.stop("")
+
+
 async def test_a_line_in_an_image_on_another_node_is_refused(make_users: Any, fake_swarm: FakeSwarm) -> None:
     world = make_users()
     world.settings["config"].SystemUserSpawner.passwd_entry = True

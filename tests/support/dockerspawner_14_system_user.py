@@ -1,6 +1,6 @@
 """Options and states of a system user's server that DockerSpawner 14 and this package are asked to start.
 
-The user is root, whom every system knows.
+The user is one whom every system knows.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+USER = "daemon"
 CASES: dict[str, dict[str, Any]] = {
     "nothing": {},
     "the home of the system": {"options": {"host_homedir_format_string": ""}},
@@ -78,7 +79,7 @@ def starts(make: Callable[..., Any]) -> dict[str, Any]:
     def started(case: dict[str, Any]) -> dict[str, Any]:
         # Its methods call those.
         cls = type("SystemUserSpawner", (SystemUserSpawner, Started), {})
-        spawner, log = make(cls, {"image": "image:1", **case.get("options", {})}, username="root")
+        spawner, log = make(cls, {"image": "image:1", **case.get("options", {})}, username=USER)
         for name, value in case.get("traits", {}).items():
             setattr(spawner, name, value)
         words = spawner.start(**case.get("start", {}))

@@ -37,7 +37,12 @@ class NameService:
 
     def behaves(self, *, delay: float = 0, status: int | None = None) -> None:
         """From now on, answer after so many seconds, and with this exit status where one is given."""
-        self._delay, self._status = delay, status
+        self._delay, self._status, self._stopped = delay, status, False
+        self._write()
+
+    def stops(self) -> None:
+        """From now on, know nobody, as where the directory is stopped: nobody is in any group then."""
+        self._stopped = True
         self._write()
 
     def knows(self, question: str, answer: str) -> None:
@@ -63,6 +68,9 @@ class NameService:
             f"{shlex.quote(question)}) printf '%s\\n' {shlex.quote(answer)}; exit 0 ;;"
             for question, answer in self._known.items()
         ]
+        if self._stopped:
+            # As the machine's own: the name alone, and all is well.
+            known = ["passwd*) exit 2 ;;", "initgroups*) shift; printf '%s\\n' \"$*\"; exit 0 ;;"]
         known[:0] = [f"{shlex.quote(question)}) sleep 30 ;;" for question in self._hanging]
         own = f'exec {shutil.which("getent")} "$@"'
         text = SCRIPT.format(

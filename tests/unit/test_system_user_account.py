@@ -180,6 +180,7 @@ async def test_the_account_is_saved_and_serves_where_the_directory_is_away(geten
     state = spawner.get_state()
     assert state == {
         "user_id": 1001, "group_id": 100, "host_home": "/nfs/alice", "supplementary_groups": [27, 50],
+        "account_name": "alice",
     }  # fmt: skip
     getent.behaves(status=7)
     name_service._of_loops.clear()
@@ -217,7 +218,9 @@ async def test_a_uid_that_has_changed_is_told_once() -> None:
     assert log == [
         "WARNING: The uid of alice is 1001 now, and was 7: the user's files may still belong to that one"
     ]
-    assert spawner.get_state() == {"user_id": 1001, "group_id": 100, "host_home": "/nfs/alice"}
+    assert spawner.get_state() == {
+        "user_id": 1001, "group_id": 100, "host_home": "/nfs/alice", "account_name": "alice",
+    }  # fmt: skip
 
 
 async def test_a_function_that_fails_leaves_it_to_the_saved_state(getent: Getent) -> None:

@@ -19,8 +19,10 @@ from asyncdockerspawner.workloads.launch import LaunchInputs
 from tests.testbed.name_service import NameService
 
 ROOT = Path(__file__).resolve().parents[2]
-SECTION = (ROOT / "README.md").read_text().split("### Users of the system")[1].split("\n### ")[0]
+README = (ROOT / "README.md").read_text()
+SECTION = README.split("### Users of the system")[1].split("\n### ")[0]
 SYSTEM, FUNCTIONS = re.findall(r"^```python\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
+NAMES = README.split("<!-- system-users: names -->\n```python\n")[1].split("```")[0]
 ENTRY_POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][
     "jupyterhub.spawners"
 ]
@@ -77,3 +79,18 @@ async def test_functions_tell_of_users_whom_the_system_does_not_know(directory: 
     directory.knows("passwd bob", "bob:x:1002:100::/nfs/bob:/bin/sh")
     inputs = await launched(configured(SYSTEM, FUNCTIONS), "bob")
     assert (inputs.runs_as.user, list(inputs.binds)) == ("1002:100", ["/nfs/bob"])
+
+
+@pytest.mark.parametrize(
+    ("name", "gid", "line"),
+    [
+        ("alice", 100, "alice:x:5:100::/home/alice:/bin/bash\n"),
+        ("alice", -1, "alice:x:5:0::/home/alice:/bin/bash\n"),
+        ("r::0:0:", 100, ""),
+    ],
+)
+def test_a_passwd_of_the_sites_own_has_the_users_line_and_no_other(name: str, gid: int, line: str) -> None:
+    passwd = configured(NAMES).SwarmSpawner.configs["/etc/passwd"]
+    user = SimpleNamespace(name=name)
+    text = passwd(SimpleNamespace(user=user, user_id=5, group_id=gid, homedir=f"/home/{name}"))
+    assert text == f"root:x:0:0:root:/root:/bin/bash\n{line}"

@@ -16,11 +16,14 @@ from asyncdockerspawner.keywords.create import keywords_of
 from asyncdockerspawner.spawners.launch_inputs import launch_inputs
 from asyncdockerspawner.workloads.container.body import build_container
 from tests.support import dockerspawner_14 as questions
-from tests.support.dockerspawner_14_system_user import CASES, answer
+from tests.support.dockerspawner_14_system_user import CASES, USER, answer
 
 OF_BOTH = {"apply_user_options", "container_image", "options_form"}
 """Options whose other default is one of `DockerSpawner` here too, and is told there."""
-KEPT_BESIDES = {"host_home": "the home that the name service told, for when it is away"}
+KEPT_BESIDES = {
+    "host_home": "the home that the name service told, for when it is away",
+    "account_name": "whose account it is, should the Hub's user get another name",
+}
 """Key of the saved state → why it is there beside DockerSpawner's."""
 
 
@@ -70,7 +73,7 @@ def started(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, 
 
     monkeypatch.setattr(DockerSpawner, "start", start)
     options = {"image": "image:1", **case.get("options", {})}
-    spawner, log = questions.make(SystemUserSpawner, options, username="root")
+    spawner, log = questions.make(SystemUserSpawner, options, username=USER)
     for name, value in case.get("traits", {}).items():
         setattr(spawner, name, value)
     asyncio.run(spawner.start(**case.get("start", {})))

@@ -113,7 +113,9 @@ class NameService:
             return _failed(f"The program getent ended with {ended.code}: {said or 'it said nothing'}.")
         line = ended.stdout.decode(errors="replace").partition("\n")[0]
         known = not ended.code and bool(line)
-        lasts = ANSWERS_LAST if known else MISSES_LAST
+        # No groups may be said of whom nobody was asked about: where the directory is stopped.
+        says_little = database == "initgroups" and not line.removeprefix(name).strip()
+        lasts = ANSWERS_LAST if known and not says_little else MISSES_LAST
         return _Answer(line if known else "", "", time.monotonic() + lasts)
 
     def _remember(self, question: tuple[str, str], answer: _Answer) -> None:

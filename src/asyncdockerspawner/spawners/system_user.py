@@ -95,7 +95,7 @@ class SystemUserSpawner(SystemUserTraits, DockerSpawner):
         return self._account.known.group_id
 
     def _host_home_default(self) -> str:
-        return str(self._account.option("host_home") or "")
+        return self._account.told.home
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up what a former Hub process, or DockerSpawner, has saved."""

@@ -35,8 +35,8 @@ class SystemUserSwarmSpawner(SystemUserSpawner, SwarmSpawner):
             raise refused from exc
 
     def _is_home(self, path: str) -> bool:
-        homes = {self._account.known.home}
-        # After a restart of the Hub, what is saved may be all that is known.
+        home = ""
         with suppress(errors.AsyncDockerSpawnerError):
-            homes.add(self.host_homedir)
-        return path in homes
+            home = self.host_homedir
+        # After a restart of the Hub, what is saved may be all that is known.
+        return path == (home if home.startswith("/") else self._account.known.home)

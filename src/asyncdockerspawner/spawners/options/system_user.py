@@ -9,7 +9,7 @@ from traitlets import Bool, HasTraits, Integer, List, Unicode, Union
 from asyncdockerspawner.spawners.options.per_spawn import FunctionOr
 
 _FUNCTION = """May be a function of the spawner, `def` or `async def`: it is called before `pre_spawn_hook`,
-        and may give None for a user whom it does not know."""
+        has 30 s, and may give None for a user whom it does not know."""
 
 
 class OfTheAccount(FunctionOr):
@@ -26,7 +26,7 @@ class OfTheAccount(FunctionOr):
             return super().get(obj, cls)
         value = obj._trait_values.get(name)
         if value is None or callable(value) or value == self.default_value:
-            return getattr(obj, f"_{name}_default")()
+            return obj.trait_defaults(name)
         return value
 
 
@@ -110,7 +110,7 @@ class SystemUserTraits(HasTraits):
         help="""Give the user a name inside the container, where the image has none for the uid: a line in its
         /etc/passwd, put there before each start, so that `whoami`, ssh and git work.
 
-        It costs two requests of the Engine at each start. With `run_as_root` it is the image that does so.
+        It costs three requests of the Engine at each start. With `run_as_root` it is the image that does so.
         """,
     ).tag(config=True)
 
