@@ -43,7 +43,7 @@ async def test_spawners_in_a_process_start_are_polled_and_stop(fake: FakeEngine,
 
 
 async def test_a_stop_is_done_while_a_start_is_under_way(fake: FakeEngine, tmp_path: Path) -> None:
-    fake.rule("POST", "/containers/create", nth=2, delay_before=600)
+    fake.rule("POST", "/containers/create", nth=2, hang=True)
     async with spawner_process(ours_over(fake), tmp_path) as servers:
         await servers.add(["alice", "bob"])
         await servers.start(["alice"])
