@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import Any
 
 from tests.testbed.engine import environment
 from tests.testbed.steps import run
@@ -60,7 +61,7 @@ class Bridge:
         return f"{self.name}-{address.rpartition('.')[2]}"
 
     def _is_there(self) -> bool:
-        return any(link["ifname"] == self.name for link in json.loads(ip("-json", "link")))
+        return any(link["ifname"] == self.name for link in links())
 
     def _has_rule(self) -> bool:
         installed = shutil.which("iptables", path=environment()["PATH"])
@@ -70,6 +71,15 @@ class Bridge:
 def ip(*words: str) -> str:
     """Run the program of this name."""
     return run(["ip", *words], env=environment(), advice="On Debian the package iproute2 is needed.")
+
+
+def links() -> list[dict[str, Any]]:
+    """Return the network interfaces, as `ip -json link` shows them."""
+    # Where one comes or goes meanwhile, it says in words that the list may be incomplete.
+    while not (said := ip("-json", "link")).startswith("["):
+        pass
+    found: list[dict[str, Any]] = json.loads(said)
+    return found
 
 
 def _iptables(*words: str) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 import httpx
 
 from tests.testbed import proc
+from tests.testbed.bridge import ip, links
 from tests.testbed.certificates import Certificates
 from tests.testbed.engine import EngineHandle, ensure_engine, environment
 from tests.testbed.images import copy_image, ensure_stub_image
@@ -84,9 +85,9 @@ class Traces:
             }
             (run / "owner.json").write_text(json.dumps(owner))
             try:
-                _ip("link", "add", "name", made.bridge, "type", "bridge")
-                _ip("address", "add", f"{subnet}.1/24", "dev", made.bridge)
-                _ip("link", "set", made.bridge, "up")
+                ip("link", "add", "name", made.bridge, "type", "bridge")
+                ip("address", "add", f"{subnet}.1/24", "dev", made.bridge)
+                ip("link", "set", made.bridge, "up")
             except TestbedError:
                 made.erase()
                 raise
@@ -161,8 +162,7 @@ class Traces:
 
     def _links(self) -> list[str]:
         # Not from /sys: that shows the machine's, also inside another network namespace.
-        links = json.loads(_ip("-json", "link"))
-        ours = [link["ifname"] for link in links if self.bridge in {link["ifname"], link.get("master")}]
+        ours = [each["ifname"] for each in links() if self.bridge in {each["ifname"], each.get("master")}]
         return sorted(ours, key=self.bridge.__eq__)
 
     def _cgroups(self) -> list[Path]:
@@ -418,12 +418,8 @@ def _ports_reserved() -> Iterator[None]:
         RESERVED_PORTS.write_text(before)
 
 
-def _ip(*words: str) -> str:
-    return run(["ip", *words], env=environment(), advice="On Debian the package iproute2 is needed.")
-
-
 def _free_subnet() -> str:
-    addresses = _ip("-4", "-oneline", "address")
+    addresses = ip("-4", "-oneline", "address")
     for third in SUBNETS:
         if f" 198.18.{third}." not in addresses:
             return f"198.18.{third}"
