@@ -12,66 +12,22 @@ from asyncdockerspawner.names.naming import default_format_volume_name
 from tests.fake_engine import FakeEngine
 from tests.support.engines import end_engines
 from tests.support.files import Entry, inside
+from tests.support.owned_volumes import (
+    JOVYAN,
+    NEW,
+    OWN,
+    ROOTS,
+    asked,
+    can_write,
+    fill,
+    folder,
+    mine,
+    seen_by_others,
+)
 from tests.support.service_worlds import Sites
-from tests.support.site import SHELL, Site
+from tests.support.site import Site
 from tests.support.waiting import until
 from tests.support.world import MakeWorld, World
-
-NEW = "/home/jovyan/new"
-"""A path that the image does not have."""
-JOVYAN = {"user": "jovyan"}
-OWN = Entry(1000, 100, 0o755)
-ROOTS = Entry(0, 0, 0o755)
-
-
-def mine(site: Site, suffix: str = "") -> str:
-    """The template of a volume of each user's."""
-    return f"t{site.hub_id}-{{username}}{suffix}"
-
-
-def folder(site: Site, ref: str, path: str = NEW) -> Entry:
-    """The folder at a path of a container."""
-    return inside(site, ref, path)[path.rpartition("/")[2]]
-
-
-def seen_by_others(site: Site, volume: str) -> dict[str, Entry]:
-    """What is in a volume, as another container has it."""
-    host = {
-        "Mounts": [{"Type": "volume", "Source": volume, "Target": "/v", "VolumeOptions": {"NoCopy": True}}]
-    }
-    body = {"Image": site.kind("stub")["image"], "Cmd": ["-"], "HostConfig": host}
-    ref = site.http.post("/containers/create", json=body).raise_for_status().json()["Id"]
-    try:
-        return inside(site, ref, "/v")
-    finally:
-        site.remove(ref)
-
-
-def can_write(site: Site, ref: str, path: str = NEW) -> bool:
-    """Whether the server's user can make a file there; of the fake Engine's it is who owns the folder."""
-    if site.fake is not None:
-        return folder(site, ref, path)[:2] == OWN[:2]
-    command = {"Cmd": [*SHELL, f"/bin/busybox touch {path}/written"], "AttachStdout": True}
-    made = site.http.post(f"/containers/{ref}/exec", json=command).raise_for_status().json()["Id"]
-    site.http.post(f"/exec/{made}/start", json={"Detach": False}).raise_for_status()
-    return bool(site.http.get(f"/exec/{made}/json").json()["ExitCode"] == 0)
-
-
-def fill(site: Site, name: str, labels: dict[str, str]) -> None:
-    """Make a volume of root's that holds a file."""
-    site.http.post("/volumes/create", json={"Name": name, "Labels": labels}).raise_for_status()
-    # An empty volume gets what the image has where it is mounted.
-    body = {"Image": site.kind("stub")["image"], "HostConfig": {"Binds": [f"{name}:/www"]}}
-    ref = site.http.post("/containers/create", json=body).raise_for_status().json()["Id"]
-    site.remove(ref)
-
-
-def asked(fake: FakeEngine) -> list[str]:
-    """The requests of a start, but for events and who speaks which version."""
-    found = [str(each["route"]) for each in fake.requests()]
-    # What is asked once in a process, or by the watch.
-    others = ("/events", "/_ping", "/version", "/images/", "GET /containers/json", "/info")
-    return [each for each in found if not any(word in each for word in others)]
 
 
 async def test_a_fresh_volume_is_the_servers_users(make_world: MakeWorld, site: Site) -> None:
@@ -303,74 +259,6 @@ async def test_a_folder_of_the_images_that_is_roots_is_seen_to_at_every_start_un
         assert folder(fake_site, spawner.object_id, "/data") == OWN
         await world.user.stop("")
     assert len(fake.requests("PUT", "/containers/{ref}/archive")) == 3
-
-
-async def test_what_is_refused_is_told_and_the_server_starts(
-    make: MakeWorld, fake: FakeEngine, fake_site: Site, log: pytest.LogCaptureFixture
-) -> None:
-    world = make(volumes={mine(fake_site): NEW}, extra_create_kwargs=JOVYAN)
-    fake.rule("PUT", "/archive$", status=500, message=f"lchown {NEW}: operation not permitted")
-    for number in (1, 2):
-        spawner = await world.spawn()
-        told = [each["message"] async for each in spawner.progress()]
-        assert (
-            f"It may not be possible to save files in {NEW}: it could not be made the server's own." in told
-        )
-        said = f"the volume t{fake_site.hub_id}-alice, at {NEW}, keeps its owner: lchown {NEW}: operation not"
-        assert log.text.count(said) == number
-        assert await spawner.poll() is None
-        await world.user.stop("")
-
-
-@pytest.mark.parametrize(
-    ("rule", "said"),
-    [
-        (("POST", "^/volumes/create$"), "Users' volumes carry no labels, and keep the owner"),
-        (("GET", "/archive$"), "does not let GET /containers"),
-        (("PUT", "/archive$"), "does not let PUT /containers"),
-    ],
-)
-async def test_a_filter_before_the_engine_is_told_of_once(  # noqa: PLR0917 - fixtures and cases
-    make: MakeWorld,
-    fake: FakeEngine,
-    fake_site: Site,
-    log: pytest.LogCaptureFixture,
-    rule: tuple[str, str],
-    said: str,
-) -> None:
-    log.set_level("WARNING", logger="asyncdockerspawner")
-    world = make(volumes={mine(fake_site): NEW}, extra_create_kwargs=JOVYAN)
-    fake.rule(*rule, status=403, message="Forbidden")
-    for _ in range(3):
-        await world.spawn()
-        await world.user.stop("")
-    assert log.text.count(said) == 1
-
-
-async def test_a_user_that_the_image_does_not_have_is_the_engines_to_refuse(
-    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
-) -> None:
-    world = make_world(volumes={mine(site): NEW}, extra_create_kwargs={"user": "nobody-knows"})
-    if site.fake is None:
-        with pytest.raises(Exception, match="nobody-knows"):
-            await world.spawn()
-    else:
-        await world.spawn()
-        await world.user.stop("")
-    assert "keeps its owner: there is no user 'nobody-knows' in its /etc/passwd" in log.text
-
-
-async def test_a_volume_whose_driver_refuses_to_make_it_is_the_containers_matter(
-    make: MakeWorld, fake: FakeEngine, fake_site: Site
-) -> None:
-    fake.rule("POST", "^/volumes/create$", status=500, message="no such driver today")
-    world = make(volumes={mine(fake_site): NEW}, extra_create_kwargs=JOVYAN)
-    spawner = await world.spawn()
-    assert folder(fake_site, spawner.object_id) == ROOTS
-    await world.user.stop("")
-    world = make(volumes={mine(fake_site, "-x"): NEW}, delete_volumes_on_user_delete=True)
-    with pytest.raises(Exception, match="no such driver today"):
-        await world.spawn()
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,9 @@ import pytest
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.archives import LARGEST_FILE
 from asyncdockerspawner.client.tar import File, Folder, packed
-from tests.engine.test_lifecycle_volume_owner import (
-    JOVYAN,
-    NEW,
-    OWN,
-    ROOTS,
-    asked,
-    folder,
-    mine,
-    seen_by_others,
-)
 from tests.fake_engine import FakeEngine
 from tests.support.clients import opened
+from tests.support.owned_volumes import JOVYAN, NEW, OWN, ROOTS, asked, folder, mine, seen_by_others
 from tests.support.site import Site
 from tests.support.waiting import until
 from tests.support.world import MakeWorld, open_world
@@ -155,3 +146,71 @@ async def test_a_users_huge_passwd_is_not_read(
         assert folder(fake_site, spawner.object_id) == owner
         await world.user.stop("")
     assert log.text.count("keeps its owner: /etc/passwd cannot be read (it is larger than 524288 bytes)") == 1
+
+
+async def test_what_is_refused_is_told_and_the_server_starts(
+    make: MakeWorld, fake: FakeEngine, fake_site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = make(volumes={mine(fake_site): NEW}, extra_create_kwargs=JOVYAN)
+    fake.rule("PUT", "/archive$", status=500, message=f"lchown {NEW}: operation not permitted")
+    for number in (1, 2):
+        spawner = await world.spawn()
+        told = [each["message"] async for each in spawner.progress()]
+        assert (
+            f"It may not be possible to save files in {NEW}: it could not be made the server's own." in told
+        )
+        said = f"the volume t{fake_site.hub_id}-alice, at {NEW}, keeps its owner: lchown {NEW}: operation not"
+        assert log.text.count(said) == number
+        assert await spawner.poll() is None
+        await world.user.stop("")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (("POST", "^/volumes/create$"), "Users' volumes carry no labels, and keep the owner"),
+        (("GET", "/archive$"), "does not let GET /containers"),
+        (("PUT", "/archive$"), "does not let PUT /containers"),
+    ],
+)
+async def test_a_filter_before_the_engine_is_told_of_once(  # noqa: PLR0917 - fixtures and cases
+    make: MakeWorld,
+    fake: FakeEngine,
+    fake_site: Site,
+    log: pytest.LogCaptureFixture,
+    rule: tuple[str, str],
+    said: str,
+) -> None:
+    log.set_level("WARNING", logger="asyncdockerspawner")
+    world = make(volumes={mine(fake_site): NEW}, extra_create_kwargs=JOVYAN)
+    fake.rule(*rule, status=403, message="Forbidden")
+    for _ in range(3):
+        await world.spawn()
+        await world.user.stop("")
+    assert log.text.count(said) == 1
+
+
+async def test_a_user_that_the_image_does_not_have_is_the_engines_to_refuse(
+    make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(volumes={mine(site): NEW}, extra_create_kwargs={"user": "nobody-knows"})
+    if site.fake is None:
+        with pytest.raises(Exception, match="nobody-knows"):
+            await world.spawn()
+    else:
+        await world.spawn()
+        await world.user.stop("")
+    assert "keeps its owner: there is no user 'nobody-knows' in its /etc/passwd" in log.text
+
+
+async def test_a_volume_whose_driver_refuses_to_make_it_is_the_containers_matter(
+    make: MakeWorld, fake: FakeEngine, fake_site: Site
+) -> None:
+    fake.rule("POST", "^/volumes/create$", status=500, message="no such driver today")
+    world = make(volumes={mine(fake_site): NEW}, extra_create_kwargs=JOVYAN)
+    spawner = await world.spawn()
+    assert folder(fake_site, spawner.object_id) == ROOTS
+    await world.user.stop("")
+    world = make(volumes={mine(fake_site, "-x"): NEW}, delete_volumes_on_user_delete=True)
+    with pytest.raises(Exception, match="no such driver today"):
+        await world.spawn()
