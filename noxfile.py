@@ -59,7 +59,7 @@ NOX = [sys.executable, "-m", "nox", "-s"]
 SIDE_BY_SIDE = [
     "hub_6", "engine", "newest", "hub_5", "browser", "swarm", "fake", "newer", "unit", "small_bench", "types",
 ]  # fmt: skip
-"""First what mostly waits, and of that what takes longest; then what is short of nothing but CPU time."""
+"""First what mostly waits, and of that what takes longest; then what only needs CPU time."""
 WAITS_FOR = {"swarm": "hub_6"}
 """A part that begins when another one has ended: nodes of a swarm that get no CPU time are taken for dead."""
 GIVE_WAY = {"fake", "newer", "unit", "small_bench", "types"}
@@ -236,10 +236,8 @@ class Part:
 
 
 def give_way(pid: int) -> None:
-    """Have a process that leads a session, and what it will start, leave the CPU to others.
-
-    Where the autogroups of sched(7) are on, Linux shares the CPU among sessions before niceness counts.
-    """
+    """Have a process that leads a session, and what it will start, leave the CPU to others."""
+    # Linux shares it among sessions before niceness counts, where the autogroups of sched(7) are on.
     os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
     autogroup = Path(f"/proc/{pid}/autogroup")
     if autogroup.exists():

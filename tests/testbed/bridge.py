@@ -7,7 +7,10 @@ import shutil
 from typing import Any
 
 from tests.testbed.engine import environment
-from tests.testbed.steps import run
+from tests.testbed.steps import TestbedError, run
+
+SUBNETS = range(100, 250)
+"""The third byte of 198.18.x.0/24; the lower ones are left to the networks of the swarm tests."""
 
 
 class Bridge:
@@ -80,6 +83,17 @@ def links() -> list[dict[str, Any]]:
         pass
     found: list[dict[str, Any]] = json.loads(said)
     return found
+
+
+def free_subnet() -> str:
+    """Return three bytes of a subnet that nobody here has. Raises TestbedError where there is none."""
+    addresses = ip("-4", "-oneline", "address")
+    for third in SUBNETS:
+        if f" 198.18.{third}." not in addresses:
+            return f"198.18.{third}"
+    raise TestbedError(
+        "No network from 198.18.100.0/24 to 198.18.249.0/24 is free for an Engine of a test's own."
+    )
 
 
 def _iptables(*words: str) -> str:

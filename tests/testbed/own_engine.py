@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 
 from tests.testbed import proc
-from tests.testbed.bridge import ip, links
+from tests.testbed.bridge import free_subnet, ip, links
 from tests.testbed.certificates import Certificates
 from tests.testbed.engine import EngineHandle, ensure_engine, environment
 from tests.testbed.images import copy_image, ensure_stub_image
@@ -32,8 +32,6 @@ from tests.testbed.steps import TestbedError, lock, run, wait_until
 
 PREFIX = "own-engine-"
 """Of the folders of sockets: their paths must stay short, so they are not in the test's own folder."""
-SUBNETS = range(100, 250)
-"""The third byte of 198.18.x.0/24; the lower ones are left to the networks of the swarm tests."""
 PROGRAMS = {"dockerd", "containerd", "containerd-shim-runc-v2", "docker-proxy", "runc"}
 READY_WITHIN = 90.0
 """A start without live restore first stops what ran before: ten seconds for a container deaf to SIGTERM."""
@@ -74,7 +72,7 @@ class Traces:
     def lay(cls, data: Path) -> Traces:
         """Take a free network, and make its bridge."""
         with lock("own-engine"):
-            subnet = _free_subnet()
+            subnet = free_subnet()
             run = Path(tempfile.mkdtemp(prefix=PREFIX))
             made = cls(run, data, subnet)
             owner = {
@@ -416,13 +414,3 @@ def _ports_reserved() -> Iterator[None]:
         yield
     finally:
         RESERVED_PORTS.write_text(before)
-
-
-def _free_subnet() -> str:
-    addresses = ip("-4", "-oneline", "address")
-    for third in SUBNETS:
-        if f" 198.18.{third}." not in addresses:
-            return f"198.18.{third}"
-    raise TestbedError(
-        "No network from 198.18.100.0/24 to 198.18.249.0/24 is free for an Engine of a test's own."
-    )

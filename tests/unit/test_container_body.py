@@ -12,23 +12,10 @@ from asyncdockerspawner.errors import BadOption
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.body import differences
 from asyncdockerspawner.workloads.container.body import ContainerBody, build_container
-from asyncdockerspawner.workloads.launch import LaunchInputs, RunsAs
+from asyncdockerspawner.workloads.launch import RunsAs
+from tests.support.container_launch import inputs
 
 GIB = 2**30
-
-
-def inputs(**changes: Any) -> LaunchInputs:
-    values: dict[str, Any] = {
-        "name": "jupyter-alice",
-        "image": "img:1",
-        "command": None,
-        "environment": {"A": "1"},
-        "labels": {"asyncdockerspawner.user": "alice"},
-        "port": 8888,
-        "publish_on": "127.0.0.1",
-        "network_name": "bridge",
-    }
-    return LaunchInputs(**{**values, **changes})
 
 
 def host_of(**changes: Any) -> dict[str, Any]:
