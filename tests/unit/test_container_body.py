@@ -13,6 +13,7 @@ from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.body import differences
 from asyncdockerspawner.workloads.container.body import ContainerBody, build_container
 from asyncdockerspawner.workloads.launch import RunsAs
+from asyncdockerspawner.workloads.observed import Observed
 from tests.support.container_launch import inputs
 
 GIB = 2**30
@@ -373,6 +374,7 @@ def test_a_body_tells_whom_it_is_made_for() -> None:
     assert made["Labels"] == {"a": "b"}
     assert ContainerBody({}).labelled({"a": "b"}).document == {"Labels": {"a": "b"}}
     assert marked.environment == {"JUPYTERHUB_USER": "u", "X": ""}
+    assert ContainerBody({"User": "1001:100"}).other_account(Observed(id="c", user="1002:100")) == "1002:100"
     assert ContainerBody({"Env": None}).environment == {}
 
 
