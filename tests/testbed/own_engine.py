@@ -27,7 +27,7 @@ from tests.testbed.bridge import free_subnet, ip, links
 from tests.testbed.certificates import Certificates
 from tests.testbed.engine import EngineHandle, ensure_engine, environment
 from tests.testbed.images import copy_image, ensure_stub_image
-from tests.testbed.processes import Background, free_port
+from tests.testbed.processes import Background, free_port, ports_reserved
 from tests.testbed.steps import TestbedError, lock, run, wait_until
 
 PREFIX = "own-engine-"
@@ -38,9 +38,6 @@ READY_WITHIN = 90.0
 GONE_WITHIN = 20.0
 TEST_SECONDS = 400.0
 """For a test that uses one: it may have to wait until two others are done with theirs."""
-RESERVED_PORTS = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
-OWN_PORTS = "32768-32831"
-"""The first ones that an Engine gives to containers."""
 CGROUPS = Path("/sys/fs/cgroup")
 REMAPPED_TO = 900_000_000
 """The user id on this machine that root has in containers of an Engine with userns-remap."""
@@ -370,7 +367,7 @@ def own_engine(
     image = ensure_stub_image()
     sweep()
     # One at a time on a machine: all begin with the same ports, and a killed one must find its own again.
-    with lock("own-engine-in-use"), _ports_reserved(), contextlib.ExitStack() as stack:
+    with lock("own-engine-in-use"), ports_reserved(), contextlib.ExitStack() as stack:
         traces = Traces.lay(_folder_of_all() if userns_remap else directory / "own-engine")
         engine = OwnEngine(directory, traces, live_restore=live_restore, tls=tls, userns_remap=userns_remap)
         stack.callback(engine.stop)
@@ -403,14 +400,3 @@ def sweep() -> list[str]:
                     traces.erase()
                     swept.append(owner.parent.name)
     return swept
-
-
-@contextlib.contextmanager
-def _ports_reserved() -> Iterator[None]:
-    """Keep outgoing connections off the ports of containers: while dockerd is dead, nobody holds these."""
-    before = RESERVED_PORTS.read_text()
-    RESERVED_PORTS.write_text(OWN_PORTS)
-    try:
-        yield
-    finally:
-        RESERVED_PORTS.write_text(before)

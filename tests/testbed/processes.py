@@ -9,7 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.testbed.preloaded import Forked, parent
@@ -18,6 +18,9 @@ from tests.testbed.steps import TestbedError, wait_until
 LOWEST, HIGHEST = 10_000, 19_999
 """Below what the kernel gives to connections and the Engine to containers, so neither takes it first."""
 TRIES = 100
+RESERVED_PORTS = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
+OWN_PORTS = "32768-32831"
+"""The first ones that an Engine gives to containers."""
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -28,6 +31,17 @@ def free_port(address: str = "127.0.0.1") -> int:
             sock.bind((address, port))
             return port
     raise TestbedError(f"No port from {LOWEST} to {HIGHEST} is free at {address}.")
+
+
+@contextlib.contextmanager
+def ports_reserved() -> Iterator[None]:
+    """Keep outgoing connections off the ports of containers: while dockerd is dead, nobody holds these."""
+    before = RESERVED_PORTS.read_text()
+    RESERVED_PORTS.write_text(OWN_PORTS)
+    try:
+        yield
+    finally:
+        RESERVED_PORTS.write_text(before)
 
 
 class Background:
