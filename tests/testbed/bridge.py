@@ -77,7 +77,10 @@ def ip(*words: str) -> str:
 
 
 def links() -> list[dict[str, Any]]:
-    """Return the network interfaces, as `ip -json link` shows them."""
+    """Return the network interfaces, as `ip -json link` shows them.
+
+    Not from /sys: that shows the machine's, also inside another network namespace.
+    """
     # Where one comes or goes meanwhile, it says in words that the list may be incomplete.
     while not (said := ip("-json", "link")).startswith("["):
         pass

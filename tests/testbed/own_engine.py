@@ -151,17 +151,15 @@ class Traces:
         return any(str(self.run) in word or word.startswith(f"{self.subnet}.") for word in words[1:])
 
     def _mounts(self) -> list[str]:
-        paths = [line.split()[4] for line in proc.lines(Path("/proc/self/mountinfo"))]
-        decoded = [path.replace("\\040", " ") for path in paths]
-        return [each for each in decoded if {self.run, self.data} & {Path(each), *Path(each).parents}]
+        paths = [line.split()[4].replace("\\040", " ") for line in proc.lines(Path("/proc/self/mountinfo"))]
+        return [each for each in paths if {self.run, self.data} & {Path(each), *Path(each).parents}]
 
     def _links(self) -> list[str]:
-        # Not from /sys: that shows the machine's, also inside another network namespace.
         ours = [each["ifname"] for each in links() if self.bridge in {each["ifname"], each.get("master")}]
         return sorted(ours, key=self.bridge.__eq__)
 
     def _cgroups(self) -> list[Path]:
-        # cgroup v1 has one tree for each controller, v2 a single one
+        # cgroup v1 has one tree for each controller, v2 a single one.
         return [path for path in {CGROUPS / self.cgroup, *CGROUPS.glob(f"*/{self.cgroup}")} if path.exists()]
 
     def _remove_cgroups(self) -> bool:
