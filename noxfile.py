@@ -67,6 +67,7 @@ GIVE_WAY = {"fake", "newer", "unit", "small_bench", "types"}
 NICENESS = 3
 AT_ONCE = 5
 """More are no faster on two cores, and keep each other waiting until their limits."""
+SAID_AGAIN = 100  # last lines of a part that failed, told once more at the end: others have buried them
 EVERYWHERE = ["client_*", "docker_py*", "fake_engine_answers", "lifecycle*"]
 """What is tested over each Engine: files of tests/engine."""
 WITHOUT_A_REAL_ENGINE = [
@@ -74,12 +75,12 @@ WITHOUT_A_REAL_ENGINE = [
     "swarm_*", "watch_stream",
 ]  # fmt: skip
 """What is tested with a newer Python too: files of tests/engine."""
+UP = ["python", "-m", "tests.testbed", "up"]
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 ON_BOTH_ENGINES = ["storm", "hub-storm", "stops-during-starts"]
 """Benchmarks that are measured on the newest Engine too."""
 OF_SMALL_BENCH = "tests/hub/test_benchmarks_load.py"
 """Tests with a real Hub that run beside `hub_6`, which takes longest."""
-NEWER_PYTHONS = ["3.14", "3.13", "3.12"]
 PURE = [
     "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "accounts/saved",
     "names/*", "keywords/*", "images/allowed", "images/options_form", "images/references",
@@ -138,7 +139,7 @@ def files(names: Iterable[str]) -> list[str]:
 
 def newer_python() -> str | None:
     """Find the newest Python of this machine that is newer than the oldest one that is supported."""
-    for version in NEWER_PYTHONS:
+    for version in ("3.14", "3.13", "3.12"):
         of_pyenv = map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
         for python in filter(None, [shutil.which(f"python{version}"), *of_pyenv]):
             # One of pyenv's names may stand for nothing.
@@ -197,7 +198,7 @@ def side_by_side(session: nox.Session) -> None:
     waiting = deque(name for name in SIDE_BY_SIDE if name != "newer" or newer_python())
     # All environments stand before any test begins.
     session.run(*NOX, *waiting, "--install-only", external=True)
-    failed: list[str] = []
+    failed: list[Part] = []
     with selectors.DefaultSelector() as running:
         try:
             run_all(running, waiting, failed)
@@ -206,8 +207,10 @@ def side_by_side(session: nox.Session) -> None:
             waiting.clear()
             run_all(running, waiting, failed)
             raise
+    for part in failed:
+        print(f"\nHow {part.name} ended:", *part.last, sep="\n", flush=True)
     if failed:
-        session.error(f"failed: {', '.join(failed)}")
+        session.error(f"failed: {', '.join(part.name for part in failed)}")
 
 
 class Part:
@@ -224,6 +227,7 @@ class Part:
         )
         if name in GIVE_WAY:
             give_way(self.process.pid)
+        self.last: deque[str] = deque(maxlen=SAID_AGAIN)
         self._rest = b""
 
     def pass_on(self, descriptor: int) -> bool:
@@ -231,7 +235,8 @@ class Part:
         said = os.read(descriptor, 65536)
         *lines, self._rest = (self._rest + said).split(b"\n")
         for line in lines:
-            print(f"{self.name:7} | {line.decode(errors='replace')}", flush=True)
+            self.last.append(f"{self.name:7} | {line.decode(errors='replace')}")
+            print(self.last[-1], flush=True)
         return bool(said)
 
 
@@ -244,7 +249,7 @@ def give_way(pid: int) -> None:
         autogroup.write_text(str(NICENESS))
 
 
-def run_all(running: selectors.BaseSelector, waiting: deque[str], failed: list[str]) -> None:
+def run_all(running: selectors.BaseSelector, waiting: deque[str], failed: list[Part]) -> None:
     """Run those that wait, in their order, until all have ended."""
     while waiting or running.get_map():
         while len(running.get_map()) < AT_ONCE and (name := next_of(running, waiting)):
@@ -257,7 +262,7 @@ def run_all(running: selectors.BaseSelector, waiting: deque[str], failed: list[s
             if not part.pass_on(key.fd):
                 running.unregister(key.fileobj)
                 if part.process.wait():
-                    failed.append(part.name)
+                    failed.append(part)
 
 
 def next_of(running: selectors.BaseSelector, waiting: Iterable[str]) -> str:
@@ -277,7 +282,7 @@ def fake(session: nox.Session) -> None:
 def engine(session: nox.Session) -> None:
     """Test client, Engine and lifecycle over a real Engine, and what brings it up."""
     install(session, "test")
-    session.run("python", "-m", "tests.testbed", "up")
+    session.run(*UP)
     run_tests(session, "tests/engine", "tests/testbed", "-m", "not fake_engine and not swarm")
 
 
@@ -285,7 +290,7 @@ def engine(session: nox.Session) -> None:
 def newest(session: nox.Session) -> None:
     """Test client and lifecycle, and what the fake Engine answers, over the newest Engine of Debian."""
     install(session, "test")
-    session.run("python", "-m", "tests.testbed", "up", "--newest")
+    session.run(*UP, "--newest")
     run_tests(session, *files(EVERYWHERE), "-m", "real_engine", through=NEWEST_ENGINE)
 
 
@@ -293,9 +298,7 @@ def newest(session: nox.Session) -> None:
 def hub_6(session: nox.Session) -> None:
     """Test with a real Hub, the newest 6.x."""
     install(session, "test", "browser")
-    session.run(
-        "python", "-m", "tests.testbed", "up", "--singleuser", "--hub-image", "--dockerspawner", "--newest"
-    )
+    session.run(*UP, "--singleuser", "--hub-image", "--dockerspawner", "--newest")
     left_out = f"--ignore={OF_SMALL_BENCH}"
     run_tests(session, "tests/hub", left_out, "-m", "not browser and not swarm", through=NEWEST_ENGINE)
 
@@ -304,7 +307,7 @@ def hub_6(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Test what users see of a real Hub in a real browser."""
     install(session, "test", "browser")
-    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--newest", "--browser")
+    session.run(*UP, "--singleuser", "--newest", "--browser")
     run_tests(session, "tests/hub", "-m", "browser and not swarm", through=NEWEST_ENGINE)
 
 
@@ -312,8 +315,7 @@ def browser(session: nox.Session) -> None:
 def swarm(session: nox.Session) -> None:
     """Test over a real swarm of two nodes, with Debian 12's Engine and the newest."""
     install(session, "test", "browser")
-    wanted = ["--singleuser", "--hub-image", "--dockerspawner", "--browser", "--swarm"]
-    session.run("python", "-m", "tests.testbed", "up", *wanted)
+    session.run(*UP, "--singleuser", "--hub-image", "--dockerspawner", "--browser", "--swarm")
     run_tests(session, "tests/testbed", "tests/engine", "tests/hub", "-m", "swarm")
 
 
@@ -321,7 +323,7 @@ def swarm(session: nox.Session) -> None:
 def hub_5(session: nox.Session) -> None:
     """Test with a real Hub, the newest 5.x, where it differs from 6.x."""
     install(session, "test", "browser", hub="5")
-    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--dockerspawner")
+    session.run(*UP, "--singleuser", "--dockerspawner")
     run_tests(session, "tests/hub", "-m", "hub_5", fake="20.10")
 
 
@@ -357,18 +359,17 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs, interrupt_timeout=PATIENCE)
     if "--all" in session.posargs:
         session.run("python", "-m", "benchmarks.swarm", interrupt_timeout=PATIENCE)
-        session.run("python", "-m", "tests.testbed", "up", "--newest")
+        session.run(*UP, "--newest")
         cases = [f"--only={name}" for name in ON_BOTH_ENGINES]
         again = ["python", "-m", "benchmarks", *cases, "--results=benchmarks/results/newest"]
-        resumed = ["--resume"] if "--resume" in session.posargs else []
-        session.run(*NEWEST_ENGINE, *again, *resumed, interrupt_timeout=PATIENCE)
+        session.run(*NEWEST_ENGINE, *again, *({"--resume"} & {*session.posargs}), interrupt_timeout=PATIENCE)
 
 
 @nox.session
 def small_bench(session: nox.Session) -> None:
     """See that every case of the benchmarks works, with next to nothing in it: no time is judged."""
     install(session, "test")
-    session.run("python", "-m", "tests.testbed", "up", "--singleuser", "--dockerspawner")
+    session.run(*UP, "--singleuser", "--dockerspawner")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         small = ["python", "-m", "benchmarks", "--small", "--results", folder]
         session.run(*small, "--all", "--spawner", "ours", interrupt_timeout=PATIENCE)

@@ -26,8 +26,8 @@ BOOT = """
 ip link set lo up
 hostname "$2"
 mount -t tmpfs tmpfs /run  # where sockets are: the machine's Engine and containerd are not to be found there
-sleep infinity &
-until read program </proc/$!/comm && [ "$program" = sleep ]; do :; done
+mkfifo "$1/never"
+: < "$1/never" &  # no program, whose libraries are soon to be found in another /usr
 if [ -n "$3" ]; then mount --bind "$3" /usr; fi  # which may lack all but what dockerd needs
 : > "$1/booted"
 wait
