@@ -176,6 +176,22 @@ async def test_a_user_that_the_image_does_not_have_ends_the_start(
     await until(lambda: site.containers() == [])
 
 
+async def test_with_userns_remap_a_server_with_the_machines_ids_is_refused_a_key_that_it_could_not_read(
+    make: MakeWorld, fake: FakeEngine, log: pytest.LogCaptureFixture
+) -> None:
+    fake.map_ids("userns")
+    own_ids = {"userns_mode": "host"}
+    world = of(make(extra_create_kwargs=EXTRA, extra_host_config=own_ids), Furnished)
+    with pytest.raises(Exception, match="its certificates cannot be put into its container"):
+        await world.spawn()
+    assert "an Engine with userns-remap gives what is put into a container to other ids" in log.text
+    await until(lambda: fake.containers() == [])
+    # Root reads it all the same.
+    world.settings["config"].DockerSpawner.extra_create_kwargs = {}
+    await world.spawn("other")
+    await world.user.stop("other")
+
+
 async def test_a_read_only_container_has_a_volume_for_certificates_and_goes_without_the_line(
     make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
 ) -> None:

@@ -50,12 +50,15 @@ async def test_homes_are_for_servers_with_the_machines_own_ids_and_the_log_says_
     with pytest.raises(web.HTTPError):
         await world("mapped").spawn()
     assert 'set `extra_host_config = {"userns_mode": "host"}`' in log.text
-    with_own_ids = world("own", extra_host_config={"userns_mode": "host"})
+    volumes = {"{prefix}-{username}": "/data"}
+    with_own_ids = world("own", volumes=volumes, extra_host_config={"userns_mode": "host"})
     spawner = await with_own_ids.spawn()
     told = said(remapped.http, spawner.object_id, *SHELL, "id -un; id -u; touch ~/kept")
     assert told.split() == [alice.name, str(alice.uid)]
     kept = (alice.home / "kept").stat()
     assert (kept.st_uid, kept.st_gid) == (alice.uid, alice.gid)
+    # What is put in would be another user's.
+    assert 'keeps its owner: with `userns_mode` "host", an Engine with userns-remap gives' in log.text
     await with_own_ids.user.stop("")
 
 

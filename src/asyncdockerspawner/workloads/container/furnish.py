@@ -57,6 +57,8 @@ async def _put_certificates(inside: Inside, certificates: Mapping[str, bytes]) -
         return
     try:
         ids = await inside.runs_as()
+        if ids.uid:
+            await inside.check_that_ids_count()
         files = [
             File(path=path, content=content, uid=ids.uid, gid=ids.gid, mode=PRIVATE)
             for path, content in certificates.items()
@@ -67,10 +69,10 @@ async def _put_certificates(inside: Inside, certificates: Mapping[str, bytes]) -
     except NO_ANSWER:
         raise
     except (errors.EngineError, UnknownUser) as exc:
+        more = " A kept container that was made without it has to be removed."
         raise errors.BadOption(
             "The server cannot be started: its certificates cannot be put into its container.",
-            advice=f"`internal_ssl`: {_said(exc)}. A kept container that was made without it has to be "
-            "removed where its files are read-only.",
+            advice=f"`internal_ssl`: {_said(exc)}.{more if isinstance(exc, errors.ReadOnlyFiles) else ''}",
         ) from exc
 
 

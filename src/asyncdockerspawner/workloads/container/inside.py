@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.tar import File, Folder, packed
 from asyncdockerspawner.jsontypes import JsonObject
@@ -15,6 +16,8 @@ from asyncdockerspawner.workloads.container.users import Ids
 from asyncdockerspawner.workloads.furnishing import USERS_FILE
 
 GROUPS_FILE = "/etc/group"
+LEAST_REMAPPED = 2**16
+"""Below it are ids of the machine's own users; ids that are given to namespaces are above."""
 
 
 class Mount(NamedTuple):
@@ -40,6 +43,8 @@ class Described:
     read_only: bool
     """Nothing outside of its mounts can be written."""
     labels: dict[str, str]
+    has_ids_of_the_machine: bool
+    """`userns_mode` is "host": userns-remap, should the Engine have it, is not for this container."""
 
     def mount_of(self, path: str) -> Mount | None:
         """Return what a path is in that is mounted; None where it is in the container's own files."""
@@ -67,6 +72,7 @@ def described(document: JsonObject) -> Described:
         mounts=mounts,
         read_only=bool(host.get("ReadonlyRootfs")),
         labels=dict(config.get("Labels") or {}),
+        has_ids_of_the_machine=host.get("UsernsMode") == "host",
     )
 
 
@@ -99,6 +105,24 @@ class Inside:
         needs_groups = bool(group) and not group.isdigit()
         groups = await self._text(GROUPS_FILE) if needs_groups else ""
         return users.resolve(user, await self._text(USERS_FILE), groups)
+
+    async def check_that_ids_count(self) -> None:
+        """Raise EngineRefused where what is put in would belong to others than it says.
+
+        With userns-remap, an Engine takes ids for those that its other containers have, also for one that
+        has its machine's; what is read has the machine's. Source: moby's `daemon/archive_unix.go`, where the
+        options for unpacking are the daemon's alone.
+        """
+        if not self.known.has_ids_of_the_machine:
+            return
+        [top] = await self._archives.entries(self.known.id, "/", most=1)
+        if top.uid >= LEAST_REMAPPED:
+            raise errors.EngineRefused(
+                "put files",
+                self.known.id,
+                'with `userns_mode` "host", an Engine with userns-remap gives what is put into a container '
+                "to other ids than its server runs as",
+            )
 
     async def file(self, path: str) -> File | None:
         """Return one of its files; None where there is none."""

@@ -20,12 +20,10 @@ from asyncdockerspawner.client.tar import Folder, packed
 from asyncdockerspawner.client.translate import NO_ANSWER
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.workloads.container.inside import Inside, Mount, is_below
+from asyncdockerspawner.workloads.container.inside import LEAST_REMAPPED, Inside, Mount, is_below
 from asyncdockerspawner.workloads.container.users import ROOT, Ids, UnknownUser
 from asyncdockerspawner.workloads.furnishing import OF_THE_IMAGE, Need, Refusal
 
-LEAST_REMAPPED = 2**16
-"""Below it are ids of the machine's own users; ids that are given to namespaces are above."""
 ALONE = "/volume"
 """Where the other container has it."""
 
@@ -87,6 +85,7 @@ class Owning:
         ids = await self._ids()
         if ids == ROOT:
             return Need.NONE_HERE
+        await self._inside.check_that_ids_count()
         folder = Folder(path=path, uid=ids.uid, gid=ids.gid, mode=root.mode & 0o7777, mtime=int(root.mtime))
         await self._client.archives.put(ref, "/", packed([folder], "/"))
         return Need.LOOK
