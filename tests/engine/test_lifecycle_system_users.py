@@ -79,6 +79,57 @@ async def test_a_server_runs_as_its_user_in_the_users_home(
 
 
 @ON_THE_FAKE
+async def test_an_auth_state_hook_reads_who_the_user_is_now(
+    make_user: MakeUser, directory: NameService, tmp_path: Path
+) -> None:
+    seen = list[Any]()
+
+    def hook(spawner: SystemUserSpawner, auth_state: Any) -> None:
+        seen.append((spawner.user_id, spawner.group_id, spawner.host_homedir))
+
+    home = f"{tmp_path}/homes/alice"
+    world = make_user(auth_state_hook=hook)
+    await world.spawn()
+    # The rest of the spawn does not ask again.
+    assert directory.asked() == ["passwd alice"]
+    await world.user.stop("")
+    directory.knows("passwd alice", f"alice:x:72222:72000::{home}:/bin/sh")
+    module._of_loops.clear()
+    # A form is given after it, outside of a spawn.
+    await world.spawner().run_auth_state_hook(None)
+    directory.behaves(status=1)
+    module._of_loops.clear()
+    await world.spawn()
+    before, now = (71001, 71000, home), (72222, 72000, home)
+    # Where the directory is away, it is the last spawn's.
+    assert seen == [before, now, before]
+    assert directory.asked() == ["passwd alice"] * 3
+    await world.user.stop("")
+
+
+@ON_THE_FAKE
+async def test_an_auth_state_hook_may_make_the_user_and_have_what_functions_need(
+    make_user: MakeUser, site: Site, directory: NameService, tmp_path: Path
+) -> None:
+    def makes(spawner: SystemUserSpawner, auth_state: Any) -> None:
+        directory.knows("passwd carol", f"carol:x:71003:71000::{tmp_path}/homes/bob:/bin/sh")
+
+    carol = make_user("carol", auth_state_hook=makes)
+    found = site.inspect((await carol.spawn()).object_id)
+    assert found["Config"]["User"] == "71003:71000"
+    await carol.user.stop("")
+
+    def has(spawner: SystemUserSpawner, auth_state: Any) -> None:
+        assert spawner.user_id == -1
+        spawner.of_the_hook = 71005
+
+    alice = make_user(auth_state_hook=has, user_id=lambda spawner: spawner.of_the_hook)
+    found = site.inspect((await alice.spawn()).object_id)
+    assert found["Config"]["User"] == "71005:71000"
+    await alice.user.stop("")
+
+
+@ON_THE_FAKE
 async def test_a_user_who_was_known_is_started_while_the_directory_is_away(
     make_user: MakeUser, site: Site, directory: NameService, log: pytest.LogCaptureFixture
 ) -> None:

@@ -25,6 +25,8 @@ FUNCTION_TIMEOUT = 30.0
 """Seconds that a function among the options has."""
 TRIES = 2
 """How often the name service is asked in one spawn: a hook may have made the user whom it did not know."""
+_PLAIN = ("user_id", "group_id", "host_home")
+"""What a site's code reads as plain values."""
 
 
 class UserAccount:
@@ -52,6 +54,8 @@ class UserAccount:
         self._entry = Account()
         self._system_groups: tuple[int, ...] | None = None
         self._tries = 0
+        self._is_unknown = False
+        """The name service did not know the user a moment ago."""
         self._silence = ""
         """Why the name service has not answered."""
         self._settled = False
@@ -91,6 +95,21 @@ class UserAccount:
             return value
         function, given = self._given.get(name, (None, None))
         return given if function is value else None
+
+    async def look_up(self) -> None:
+        """Ask the name service for what is to be read before the functions among the options are called.
+
+        Where there are such functions, they are those to ask, and may need what is set until they are called.
+        """
+        if any(map(self._is_function, _PLAIN)) or self._is_complete(self._by_options()):
+            return
+        try:
+            # Anew: what is known may be from a page that was opened long ago.
+            entry = await name_service.of_this_loop().account(username(self._spawner))
+        except errors.ProgramFailed as exc:
+            self._silence = exc.message
+        else:
+            self._entry, self._silence, self._is_unknown = entry, "", entry.user_id < 0
 
     async def ask(self) -> None:
         """Ask whomever the options name, as far as that is needed. What stays unknown refuses nothing yet.
@@ -166,7 +185,8 @@ class UserAccount:
         service, name = name_service.of_this_loop(), username(self._spawner)
         if (self._lacks() or self._lacks_groups()) and self._entry.user_id < 0 and self._tries < TRIES:
             self._tries += 1
-            self._entry = await service.account(name, fresh=self._tries > 1)
+            self._entry = await service.account(name, fresh=self._is_unknown)
+            self._is_unknown = self._entry.user_id < 0
         # Of the groups of whom it does not know, `getent` says that there are none.
         if self._lacks_groups() and self._entry.user_id >= 0:
             self._system_groups = await service.groups(name)
@@ -185,9 +205,11 @@ class UserAccount:
     def _wants_home(self) -> bool:
         return not self._spawner.host_homedir_format_string
 
+    def _is_complete(self, found: Account) -> bool:
+        return found.user_id >= 0 and found.group_id >= 0 and bool(found.home or not self._wants_home())
+
     def _lacks(self) -> bool:
-        found = self._found()
-        return found.user_id < 0 or found.group_id < 0 or (self._wants_home() and not found.home)
+        return not self._is_complete(self._found())
 
     def _uses_what_was_saved(self) -> bool:
         found, known = self._found(), self.known

@@ -114,6 +114,11 @@ class SystemUserSpawner(SystemUserTraits, DockerSpawner):
     def _policy(self) -> lifecycle.Policy:
         return replace(super()._policy(), is_of_an_account=True)
 
+    async def run_auth_state_hook(self, auth_state: Any) -> None:
+        """Find what the name service says of the user, then run the site's hook; a form is made after it."""
+        await self._account.look_up()
+        await super().run_auth_state_hook(auth_state)
+
     async def _before_hook(self) -> None:
         await super()._before_hook()
         await self._account.ask()
