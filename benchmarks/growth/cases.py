@@ -23,7 +23,7 @@ OWN_SECONDS = 10.0
 """In which it is seen what the measuring itself costs."""
 Measures = AsyncIterator[Mapping[Who, Measure]]
 SPAWN_FIGURES = (
-    Figure("cpu_ms", "CPU of the process for a start (ms)", (Target(most=3),)),
+    Figure("cpu_ms", "CPU of the process for a start, without the Hub's own commit (ms)", (Target(most=3),)),
     Figure("slower", "times that of ten", (Target(most=1.3),)),
     Figure("stall_ms", "longest loop stall, starts (ms)", (Target(most=10),)),
     Figure("requests", "requests at the Engine for a start"),
