@@ -55,7 +55,10 @@ class HubLink:
         row = self._spawner.orm_spawner
         if row is None:
             return
-        row.state = hub_side(self._spawner).get_state()
+        state = hub_side(self._spawner).get_state()
+        if row.state != state:
+            # Also an equal one would have the database look through all that is new in it.
+            row.state = state
         if commit:
             records.commit(row)
 
