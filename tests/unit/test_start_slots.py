@@ -88,6 +88,54 @@ async def test_a_waiter_is_told_how_many_are_ahead_whenever_that_has_changed(slo
 
 
 @pytest.mark.usefixtures("virtual")
+async def test_all_of_a_long_queue_are_told_and_nobody_twice_the_same(
+    slots: StartSlots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "REPORTS_AT_A_TIME", 2)
+    made = await starters(slots, 7)
+    await asyncio.sleep(3 * room.REPORT_SECONDS)
+    made[0].slot.release()
+    await asyncio.sleep(2 * room.REPORT_SECONDS)
+    assert [each.told for each in made] == [[], [0], [1, 0], [2, 1], [3, 2], [4, 3], [5, 4]]
+
+
+@pytest.mark.usefixtures("virtual")
+async def test_a_waiter_that_cannot_be_told_later_either_leaves_the_queue(slots: StartSlots) -> None:
+    def told(ahead: int) -> None:
+        if not ahead:
+            raise ValueError("no such page")
+
+    first, second = await starters(slots, 2)
+    third = asyncio.create_task(slots.acquire(1, timeout=60, on_position=told))
+    await turns()
+    first.slot.release()
+    with pytest.raises(ValueError, match="no such page"):
+        await third
+    second.slot.release()
+    assert (slots.waiting, who(await starters(slots, 2))) == (0, [0])
+
+
+@pytest.mark.usefixtures("virtual")
+async def test_a_slot_is_not_assigned_to_who_could_not_be_told_just_now(slots: StartSlots) -> None:
+    holder: list[Starter] = []
+
+    def told(ahead: int) -> None:
+        if not ahead:
+            asyncio.get_running_loop().call_soon(holder[1].slot.release)
+            raise ValueError("no such page")
+
+    holder += await starters(slots, 2)
+    third = asyncio.create_task(slots.acquire(1, timeout=60, on_position=told))
+    fourth = Starter(slots)
+    await turns()
+    holder[0].slot.release()
+    with pytest.raises(ValueError, match="no such page"):
+        await third
+    await turns()
+    assert fourth.has_slot
+
+
+@pytest.mark.usefixtures("virtual")
 @pytest.mark.parametrize("timeout", [0, 90])
 async def test_who_has_waited_long_enough_is_refused_and_holds_up_nobody(
     slots: StartSlots, timeout: float

@@ -14,6 +14,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from asyncdockerspawner import errors
@@ -29,7 +31,9 @@ MEASURE_TIMEOUT = 5.0
 REMEASURE_SECONDS = 60.0
 """After so long, an Engine that has said nothing is asked again."""
 REPORT_SECONDS = 1.0
-"""Between two reports of its position to one that waits."""
+"""Between two reports of their positions to those who wait."""
+REPORTS_AT_A_TIME = 100
+"""Of a long queue, so many are told without a pause."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +71,25 @@ class Slot:
                 self._slots._release()
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One in the queue."""
+
+    slot: asyncio.Future[Slot]
+    on_position: Callable[[int], None]
+    told: int = -1
+
+    def tell(self, ahead: int) -> None:
+        """Tell it how many are ahead, if that has changed; where that fails, it waits no longer."""
+        if ahead == self.told or self.slot.done():
+            return
+        self.told = ahead
+        try:
+            self.on_position(ahead)
+        except Exception as exc:  # noqa: BLE001 - it is whoever's who waits, and raised there
+            self.slot.set_exception(exc)
+
+
 class StartSlots:
     """Slots in the order of asking; `limit` says how many: None before the first start, 0 without a limit."""
 
@@ -76,7 +99,8 @@ class StartSlots:
         self._configured: int | None = None
         self._measuring = asyncio.Lock()
         self._measured_until = -math.inf
-        self._queue: deque[asyncio.Future[Slot]] = deque()
+        self._queue: deque[_Waiting] = deque()
+        self._reports: asyncio.Handle | None = None
         self._in_use = 0
         self._warned_of: set[int | None] = set()
         self.limit: int | None = None
@@ -98,41 +122,39 @@ class StartSlots:
         if self._in_use < limit and not self._queue:
             self._in_use += 1
             return Slot(self)
-        position: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        self._queue.append(position)
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), on_position)
+        self._queue.append(waiting)
         try:
-            return await self._wait(position, timeout, on_position)
+            waiting.tell(len(self._queue) - 1)
+            self._report_later()
+            return await _slot(waiting, timeout)
         except BaseException:
-            self._withdraw(position)
+            self._withdraw(waiting)
             raise
 
-    async def _wait(
-        self, position: asyncio.Future[Slot], timeout: float, on_position: Callable[[int], None]
-    ) -> Slot:
-        end = time.monotonic() + timeout
-        reported = -1
-        while not position.done():
-            ahead = self._queue.index(position)
-            if ahead != reported:
-                on_position(ahead)
-                reported = ahead
-            left = end - time.monotonic()
-            if left <= 0:
-                raise errors.QueueTimeout(
-                    f"So many servers are being started that this one has waited {timeout:.0f} s for its "
-                    "turn. Try again later.",
-                    advice="`queue_timeout` says how long a start waits for its turn, `concurrent_starts` "
-                    "how many have theirs at a time.",
-                )
-            await asyncio.wait([position], timeout=min(left, REPORT_SECONDS))
-        return position.result()
+    def _report_later(self) -> None:
+        """Tell those who wait, in a while, how many are ahead of them by then."""
+        if self._reports is None:
+            # One timer for all: of a thousand who wait, each with its own, the Hub would do little else.
+            self._reports = asyncio.get_running_loop().call_later(REPORT_SECONDS, self._report, 0)
 
-    def _withdraw(self, position: asyncio.Future[Slot]) -> None:
+    def _report(self, first: int) -> None:
+        """Tell some of those who wait, from the `first` on, and come back for the others."""
+        last = first + REPORTS_AT_A_TIME
+        for ahead, waiting in enumerate(islice(self._queue, first, last), first):
+            waiting.tell(ahead)
+        self._reports = None
+        if last < len(self._queue):
+            self._reports = asyncio.get_running_loop().call_soon(self._report, last)
+        elif self._queue:
+            self._report_later()
+
+    def _withdraw(self, waiting: _Waiting) -> None:
         """Leave the queue; a slot that was assigned just now goes to the next."""
-        if position.done() and not position.cancelled():
-            position.result().release()
-        elif position in self._queue:
-            self._queue.remove(position)
+        if waiting in self._queue:
+            self._queue.remove(waiting)
+        elif not waiting.slot.cancelled() and waiting.slot.exception() is None:
+            waiting.slot.result().release()
 
     def _release(self) -> None:
         self._in_use -= 1
@@ -141,8 +163,10 @@ class StartSlots:
     def _assign(self) -> None:
         """Assign free slots to the first in the queue."""
         while self._queue and self._in_use < (self.limit or math.inf):
-            self._in_use += 1
-            self._queue.popleft().set_result(Slot(self))
+            waiting = self._queue.popleft()
+            if not waiting.slot.done():
+                self._in_use += 1
+                waiting.slot.set_result(Slot(self))
 
     async def _settled_limit(self, configured: int | None) -> int:
         """Return the limit that holds: the first start's, measured where that leaves it to the Engine."""
@@ -196,3 +220,16 @@ class StartSlots:
         with suppress(errors.Forbidden):
             await self._machines.ping()
         return cpus, min(distance, time.monotonic() - begin)
+
+
+async def _slot(waiting: _Waiting, timeout: float) -> Slot:
+    """Wait for the slot that is assigned. Raises QueueTimeout."""
+    await asyncio.wait([waiting.slot], timeout=timeout)
+    if not waiting.slot.done():
+        raise errors.QueueTimeout(
+            f"So many servers are being started that this one has waited {timeout:.0f} s for its turn. Try "
+            "again later.",
+            advice="`queue_timeout` says how long a start waits for its turn, `concurrent_starts` how many "
+            "have theirs at a time.",
+        )
+    return waiting.slot.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,9 +17,10 @@ class SpawnLog:
     """Lines as JupyterHub's `progress()` gives them: `message`, maybe `html_message`, `progress` of 100."""
 
     def __init__(self) -> None:
-        self._lines: list[tuple[int, str, Event]] = []
+        self._lines: deque[tuple[int, str, Event]] = deque(maxlen=MOST_LINES)
         self._count = 0
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None
+        """What viewers wait for; mostly there are none."""
         self._ended = False
 
     def say(
@@ -33,7 +35,7 @@ class SpawnLog:
         if topic and self._lines and self._lines[-1][1] == topic:
             self._lines.pop()
         self._count += 1
-        self._lines = [*self._lines[-MOST_LINES + 1 :], (self._count, topic, event)]
+        self._lines.append((self._count, topic, event))
         self._wake()
 
     def end(self) -> None:
@@ -45,7 +47,8 @@ class SpawnLog:
         """Return every line from the first that is kept, then each new one until the end."""
         seen = 0
         while True:
-            news, ended = self._news, self._ended
+            news, ended = self._news or asyncio.Event(), self._ended
+            self._news = news
             for number, _, event in [line for line in self._lines if line[0] > seen]:
                 seen = number
                 yield dict(event)
@@ -54,5 +57,6 @@ class SpawnLog:
             await news.wait()
 
     def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        if self._news is not None:
+            self._news.set()
+            self._news = None
