@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ _TUNING_OF_DOCKER_PY = {
     "user_agent", "num_pools", "credstore_env", "use_ssh_client", "max_pool_size",
 }  # fmt: skip
 """`client_kwargs` that mean something only to docker-py's connection pool: accepted, without effect."""
+
+_KNOWN = frozenset({"base_url", "version", "timeout", "tls"} | _TUNING_OF_DOCKER_PY)
 
 _TLS_WORDS = {"client_cert", "ca_cert", "verify", "assert_hostname", "ssl_version"}
 
@@ -50,9 +53,8 @@ def resolve(
     Precedence as in DockerSpawner 14: `client_kwargs`, then DOCKER_HOST, DOCKER_TLS_VERIFY and
     DOCKER_CERT_PATH, then `tls_config`. Raises BadOption for words and addresses that cannot be used.
     """
-    known = {"base_url", "version", "timeout", "tls"} | _TUNING_OF_DOCKER_PY
-    if unknown := set(client_kwargs) - known:
-        raise BadOption(f"`client_kwargs` has unknown keys {sorted(unknown)}; known are {sorted(known)}.")
+    if unknown := client_kwargs.keys() - _KNOWN:
+        raise BadOption(f"`client_kwargs` has unknown keys {sorted(unknown)}; known are {sorted(_KNOWN)}.")
     tls = _tls(client_kwargs.get("tls"), tls_config, environ)
     address = client_kwargs.get("base_url") or environ.get("DOCKER_HOST") or DEFAULT_URL
     return EngineSettings(
@@ -74,6 +76,7 @@ def _api_version(version: Any) -> str | None:
     return found
 
 
+@lru_cache(maxsize=32)  # It is asked for at each step of each start.
 def _normalised(address: str, *, secure: bool) -> str:
     if address.startswith(("/", "unix:")):
         path = address.removeprefix("unix:")

@@ -22,9 +22,10 @@ def engine_for(settings: EngineSettings) -> Engine:
     engines = _engines.setdefault(loop, {})
     if loop not in _keepers:
         _keepers[loop] = asyncio.create_task(_close_at_the_end(), name="close the Engines when the Hub ends")
-    if settings not in engines:
-        engines[settings] = Engine(settings)
-    return engines[settings]
+    found = engines.get(settings)
+    if found is None:
+        engines[settings] = found = Engine(settings)
+    return found
 
 
 async def close_engines() -> None:

@@ -52,7 +52,7 @@ async def delete_forever(server: Server, scopes: Scopes) -> None:
         await doomed.remove()
 
     await janitor.attempt(
-        volumes_of(owner),
+        volumes_of(owner.username),
         work,
         what=f"remove volumes of the deleted server {owner.username}/{owner.servername}",
         goal=goal,
@@ -142,7 +142,7 @@ class _Doomed:
                 await self._is_removed(name)
 
         what = f"remove volumes of the deleted user {self.owner.username}"
-        self.janitor.submit(volumes_of(self.owner), work, what=what)
+        self.janitor.submit(volumes_of(self.owner.username), work, what=what)
 
     async def _is_removed(self, name: str) -> bool:
         try:

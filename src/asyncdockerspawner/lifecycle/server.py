@@ -266,6 +266,6 @@ class Server:
         self.hub.strike_off()
 
 
-def volumes_of(owner: labels.Owner) -> str:
+def volumes_of(username: str) -> str:
     """Name the janitor's work on a user's volumes; no object has such a name."""
-    return f"volumes of {owner.username}"
+    return f"volumes of {username}"

@@ -54,9 +54,10 @@ async def behind(server: Server) -> None:
     Raises StillStopping where that takes too long: a container may wait for a file system that is gone.
     """
     janitor, begin = server.engine.janitor, time.monotonic()
+    username = server.hub.names.username
     for name, what in (
         (server.object_name, "The earlier server is still being stopped"),
-        (volumes_of(server.owner), "Volumes of a deleted user or server are still being removed"),
+        (volumes_of(username), "Volumes of a deleted user or server are still being removed"),
     ):
         while janitor.busy(name):
             end = begin + CLEANUP_SECONDS + (server.stop_timeout or 0)

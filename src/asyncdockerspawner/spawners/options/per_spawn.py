@@ -81,10 +81,11 @@ class SpawnValues:
 
         Raises BadOption where one fails.
         """
-        spawner, traits = self._spawner, self._spawner.traits()
-        for name in names or traits:
-            trait, function = traits[name], spawner._trait_values.get(name)
-            if isinstance(trait, PerSpawn) and callable(function) and not self._is_known(name, function):
+        spawner, values = self._spawner, self._spawner._trait_values
+        for name in sorted(each for each in names or values if callable(values.get(each))):
+            # Of the class, a trait is read as what it is.
+            trait, function = getattr(type(spawner), name), values[name]
+            if isinstance(trait, PerSpawn) and not self._is_known(name, function):
                 value = self._call(name, function)
                 if inspect.isawaitable(value):
                     with of_option(name):
