@@ -51,6 +51,8 @@ _STARTS: tuple[tuple[str, str], ...] = (
      r"failed to create task for container: \1error during container init: \2"),
     (r"(driver failed .*: )Error starting userland proxy: listen tcp4 (.*): bind: (.*)",
      r"failed to set up container networking: \1failed to bind host port for \2:172.17.0.3:8888/tcp: \3"),
+    (r"cannot join network of a non running .*",
+     r"cannot join network namespace of a non running container: container {about}"),
     (r"((?:driver failed|network) .*)", r"failed to set up container networking: \1"),
 )  # fmt: skip
 """The same, of starts that fail: they are kept in `State.Error` too."""
@@ -101,7 +103,8 @@ class Dialect:
             for pattern, words in _STARTS:
                 found = re.fullmatch(pattern, refused.message)
                 if found:
-                    return Refused(refused.status, found.expand(words))
+                    told = found.expand(words).replace("{about}", refused.about)
+                    return Refused(refused.status, told)
         return refused
 
     def version_document(self, document: Json) -> Json:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
 import json
+import tarfile
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -81,6 +84,7 @@ class Images:
         """Method, path and handler of each."""
         return [
             web.post("/images/create", self.pull),
+            web.post("/images/load", self.load),
             web.get("/images/json", self.index, allow_head=False),
             web.get("/images/{ref:.+}/json", self.inspect, allow_head=False),
             web.delete("/images/{ref:.+}", self.remove),
@@ -133,6 +137,27 @@ class Images:
             )
         del self._engine.images[image.id]
         return answer([*({"Untagged": tag} for tag in image.tags), {"Deleted": image.id}])
+
+    async def load(self, request: web.Request) -> web.StreamResponse:
+        """`POST /images/load`: images as `docker save` writes them. What is in their layers is nobody's."""
+        archive = await request.read()
+        await request["linger"]()
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            files = {each.name: tar.extractfile(each) for each in tar if each.isfile()}
+            read = {name: file.read() for name, file in files.items() if file is not None}
+        for entry in json.loads(read["manifest.json"]):
+            config = json.loads(read[entry["Config"]])["config"]
+            number = f"sha256:{hashlib.sha256(read[entry['Config']]).hexdigest()}"
+            for ref in entry["RepoTags"]:
+                own = {"Cmd": None, "Env": None, "ExposedPorts": {}, **config}
+                image = make(self._engine, ref, image_id=number, **own)
+                image.config.pop("ExposedPorts")
+                image.listens = False
+                line = {"stream": f"Loaded image: {ref}\n"}
+                await request["drip"](response, json.dumps(line).encode() + b"\r\n")
+        return response
 
     async def pull(self, request: web.Request) -> web.StreamResponse:
         """`POST /images/create`: progress in JSON lines; refusals before the first are HTTP errors."""

@@ -57,7 +57,7 @@ async def _launch(engine: EngineState, container: Container) -> None:
     mode = str(container.host_config["NetworkMode"])
     container.host_config.setdefault("Runtime", "runc")
     if mode.startswith("container:"):
-        engine.find(mode.removeprefix("container:"))
+        _join(engine.find(mode.removeprefix("container:")), container)
     attached: list[str] = []
     for endpoint in container.networks.values():
         # Once it has run, it knows its networks by id.
@@ -100,6 +100,16 @@ def _take_certificates(engine: EngineState, container: Container) -> str:
     return ""
 
 
+def _join(holder: Container, container: Container) -> None:
+    """Bring a container into the network of another one, whose host name it has then."""
+    if not holder.running:
+        told = f"{holder.name} is {holder.state['Status']}"
+        raise Refused(409, f"cannot join network of a non running container: {holder.id}", told)
+    if container not in holder.guests:
+        holder.guests.append(container)
+    container.config["Hostname"] = holder.config["Hostname"]
+
+
 def _ports_given_out(engine: EngineState) -> set[int]:
     return {
         int(binding["HostPort"])
@@ -119,7 +129,7 @@ def _check_command(container: Container) -> None:
 
 
 def _failed(engine: EngineState, container: Container, refused: Refused) -> None:
-    code = 127 if refused.status == 400 else 128
+    code = 127 if refused.status == 400 else container.state["ExitCode"] or 128
     container.state.update(ExitCode=code, Error=refused.message)
     if container.waiting:
         container.state.update(Status="exited", Running=False, Restarting=False)
@@ -185,7 +195,14 @@ def _schedule_end(engine: EngineState, container: Container) -> None:
 async def _come_up(engine: EngineState, container: Container, life: int) -> None:
     """Listen on the machine's network after `imports` seconds, or die as somebody else does."""
     await asyncio.sleep(float(container.trait("imports") or 0))
-    if container.exits != life or not container.running or await listeners.on_the_machine(container):
+    if container.exits != life or not container.running:
+        return
+    mode = str(container.host_config["NetworkMode"])
+    holder = engine.containers.get(mode.removeprefix("container:"))
+    if mode.startswith("container:") and holder is not None:
+        await listeners.in_another(container, holder)
+        return
+    if await listeners.on_the_machine(container):
         return
     container.log.append((2, now(), b"OSError: [Errno 98] Address already in use\n"))
     again = policy.pause(container) if policy.starts_again(container, 1) else None

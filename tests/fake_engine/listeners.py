@@ -27,12 +27,13 @@ _PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nCo
 
 async def publish(container: Container, given_out: set[int], at: str = LOOPBACK) -> None:
     """Open the ports that a starting container publishes, and its own address. Raises Refused."""
-    speaks = container.trait("http") != "0"
+    speaks = container.speaks
     ports: Json = dict.fromkeys(sorted(container.config.get("ExposedPorts") or ()))
     for port, bindings in (container.host_config["PortBindings"] or {}).items():
         asked: list[Json] = bindings or [{}]
         ports[port] = [await _bind(container, binding, speaks, (given_out, at)) for binding in asked]
-    if container.host_config["NetworkMode"] in {"host", "none"}:
+    mode = container.host_config["NetworkMode"]
+    if mode in {"host", "none"} or mode.startswith("container:"):
         ports = {}
     container.ports = ports
     if speaks:
@@ -65,7 +66,8 @@ async def _bind(container: Container, binding: Json, speaks: bool, there: tuple[
 async def _listen(container: Container, asked: int, speaks: bool, at: str) -> asyncio.Server:
     for _ in range(TRIES):
         tls = container.tls if speaks else None
-        server = await asyncio.start_server(_serve if speaks else _hang_up, at, asked, ssl=tls)
+        handler = _serve if speaks else partial(_pass_on, container)
+        server = await asyncio.start_server(handler, at, asked, ssl=tls)
         if asked or _port(server) not in container.had_ports:
             container.had_ports.add(_port(server))
             return server
@@ -86,6 +88,19 @@ async def _listen_inside(container: Container, ports: Json) -> None:
                 inside = int(port.partition("/")[0])
                 listening = await asyncio.start_server(_serve, address, inside, ssl=container.tls)
                 container.listeners.append(listening)
+
+
+async def in_another(container: Container, holder: Container) -> None:
+    """Listen in the network of another container, at its address and its ports."""
+    if not container.speaks:
+        return
+    container.answers = True
+    addresses = {each["IPAddress"] for each in holder.networks.values() if each["IPAddress"]}
+    for address in addresses:
+        for port in holder.ports:
+            with contextlib.suppress(OSError):
+                inside = int(port.partition("/")[0])
+                container.listeners.append(await asyncio.start_server(_serve, address, inside))
 
 
 async def on_the_machine(container: Container) -> bool:
@@ -110,6 +125,11 @@ def close(container: Container) -> None:
     for kept in container.reserved:
         kept.close()
     container.reserved.clear()
+    container.answers = False
+    for guest in container.guests:
+        # Its network is gone.
+        close(guest)
+    container.guests.clear()
 
 
 def suspend(container: Container) -> None:
@@ -128,7 +148,8 @@ def suspend(container: Container) -> None:
 
 async def resume(container: Container) -> None:
     """Answer again, at the same ports."""
-    handler, tls = (_hang_up, None) if container.trait("http") == "0" else (_serve, container.tls)
+    speaks = container.speaks
+    handler, tls = (_serve, container.tls) if speaks else (partial(_pass_on, container), None)
     container.listeners += [
         await asyncio.start_server(handler, sock=kept, ssl=tls) for kept in container.reserved
     ]
@@ -155,6 +176,10 @@ async def _serve_below(prefix: str, reader: asyncio.StreamReader, writer: asynci
     writer.close()
 
 
-async def _hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pass_on(container: Container, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as another container in its network does; itself, it does not listen."""
+    if any(guest.answers for guest in container.guests):
+        await _serve(reader, writer)
+        return
     # Docker's proxy accepts before it has found out that nobody listens inside.
     writer.close()

@@ -19,7 +19,7 @@ def container(engine: EngineState, name: str, image: Image, body: Json) -> Conta
         name=name,
         image=image,
         config=_config(number, image, body),
-        host_config=_host_config(host),
+        host_config=_host_config(_resolved(engine, host)),
         created=now(),
         networks=_networks(body, host, several=engine.dialect.new),
         mounts=mounts,
@@ -60,6 +60,13 @@ def _merged_env(base: list[str] | None, own: list[str] | None) -> list[str] | No
         return None
     named = {setting.partition("=")[0] for setting in own or ()}
     return [*(own or ()), *(each for each in base or () if each.partition("=")[0] not in named)]
+
+
+def _resolved(engine: EngineState, host: Json) -> Json:
+    """Whose network it is to be in, by id, as far as that is known yet."""
+    mode = str(host.get("NetworkMode") or "")
+    holder = engine.by_name(mode.removeprefix("container:")) if mode.startswith("container:") else None
+    return host if holder is None else {**host, "NetworkMode": f"container:{holder.id}"}
 
 
 def _host_config(host: Json) -> Json:

@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 
+from asyncdockerspawner.images import pause
 from asyncdockerspawner.rebase.recipe import archive
 from tests.fake_engine.player import LABEL, Player, shape
-from tests.fake_engine.scripts import DEAF, SHELL, SPEAKS_AND_EXITS, script
+from tests.fake_engine.scripts import DEAF, PUBLISHED, SHELL, SPEAKS_AND_EXITS, script
 
 
 @script
@@ -143,6 +144,55 @@ async def other_modes(p: Player) -> None:
         ref = await p.running(word, HostConfig={"NetworkMode": mode}, Cmd=[*SHELL, "/bin/busybox sleep 60"])
         await p.look(ref)
         await p.ask("DELETE", f"/containers/{ref}", params={"force": 1})
+
+
+@script
+async def in_anothers_network(p: Player) -> None:
+    holder = await p.create("a", HostConfig=PUBLISHED, Cmd=["/bin/busybox", "sleep", "60"])
+    guest = await p.create("b", HostConfig={"NetworkMode": f"container:{p.name('a')}"}, Cmd=["/serve"])
+    await p.ask("POST", f"/containers/{guest}/start")
+    for ref in (holder, guest):
+        await p.ask("POST", f"/containers/{ref}/start")
+    found = await p.look(guest)
+    # From 28 on, all is shown that the Engine would take.
+    same = found["Config"]["Hostname"] == holder[:12]
+    p.see("whose", 0, [found["HostConfig"]["NetworkMode"] == f"container:{holder}", same])
+    listed = await p.http.get("/containers/json", params={"filters": json.dumps({"id": [guest]}), "all": "1"})
+    entry = listed.json()[0]
+    p.see("listed", 0, [entry["Ports"], entry["NetworkSettings"], entry["HostConfig"]["NetworkMode"][:9]])
+    await p.ask("POST", f"/containers/{holder}/kill")
+    still = await p.http.get(f"/containers/{guest}/json")
+    p.see("still", 0, still.json()["State"]["Running"])
+    await p.ask("POST", f"/containers/{guest}/kill")
+    await p.ask("POST", f"/containers/{guest}/wait")
+    await p.ask("POST", f"/containers/{guest}/start")
+    await p.ask("DELETE", f"/containers/{holder}", params={"force": 1})
+    await p.ask("POST", f"/containers/{guest}/start")
+    await p.look(guest)
+
+
+@script
+async def loaded_images(p: Player) -> None:
+    image = pause.image("amd64")
+    assert image is not None
+    for _ in range(2):
+        headers = {"Content-Type": "application/x-tar"}
+        answer = await p.http.post(
+            "/images/load", content=image.archive, headers=headers, params={"quiet": 1}
+        )
+        p.see("loaded", answer.status_code, [json.loads(line) for line in answer.text.splitlines()])
+    found = await p.ask("GET", f"/images/{image.reference}/json")
+    config = found.json()["Config"]
+    p.see("config", 0, [found.json()["RepoTags"], config["Entrypoint"], config.get("Cmd"), config["User"]])
+    body = {"Image": image.reference, "Labels": p.labels()}
+    made = await p.ask("POST", "/containers/create", body, params={"name": p.name("s")})
+    ref = made.json()["Id"]
+    await p.ask("POST", f"/containers/{ref}/start")
+    found = await p.ask("GET", f"/containers/{ref}/json")
+    p.see("entry", 0, [found.json()["Path"], found.json()["Args"], found.json()["State"]["Running"]])
+    await p.ask("POST", f"/containers/{ref}/stop", params={"t": 5})
+    found = await p.http.get(f"/containers/{ref}/json")
+    p.see("ended", 0, found.json()["State"]["ExitCode"])
 
 
 @script

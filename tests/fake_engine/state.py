@@ -31,6 +31,8 @@ class Image:
     created: str
     files: Tree = field(default_factory=stub)
     digests: list[str] = field(default_factory=list)
+    listens: bool = True
+    """Whether its program speaks HTTP, unless a trait says otherwise."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +63,10 @@ class Container:
     """Its published ports while nobody answers there: bound, so that they stay its own."""
     had_ports: set[int] = field(default_factory=set)
     """The Engine goes on counting: a container that starts again has other ports than before."""
+    guests: list[Container] = field(default_factory=list)
+    """Containers that are in its network."""
+    answers: bool = False
+    """Whether its process listens, where it is in the network of another one."""
     life: asyncio.Task[None] | None = None
     files: Tree = field(default_factory=dict)
     """Its own, without what is mounted."""
@@ -93,6 +99,11 @@ class Container:
         """Give a variable of its environment; nothing where it has none."""
         found = (each.partition("=")[2] for each in self.config["Env"] or () if each.startswith(f"{name}="))
         return str(next(found, ""))
+
+    @property
+    def speaks(self) -> bool:
+        """Whether its program speaks HTTP."""
+        return self.trait("http") != "0" and self.image.listens
 
     def trait(self, word: str) -> str | None:
         """How it shall behave: the environment's FAKE_WORD, else the label fake.WORD."""

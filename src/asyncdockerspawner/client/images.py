@@ -78,6 +78,25 @@ class Images:
         except errors.EngineError as exc:
             raise translate.pull_failure(exc.message, subject=subject, status=exc.status) from exc
 
+    async def load(self, archive: bytes, *, subject: str) -> None:
+        """Load images from an archive as `docker save` writes it. Raises EngineRefused."""
+        async with (
+            self._connection.stream(
+                "POST",
+                "images/load",
+                operation="load image",
+                subject=subject,
+                params={"quiet": "1"},
+                headers={"Content-Type": "application/x-tar"},
+                body=archive,
+                idle=IDLE_TIMEOUT,
+            ) as chunks,
+            aclosing(objects(chunks)) as lines,
+        ):
+            async for line in lines:
+                if (failed := translate.error_in(line)) is not None:
+                    raise errors.EngineRefused("load image", subject, failed[0])
+
     @staticmethod
     def _take(line: JsonObject, subject: str, on_line: Callable[[JsonObject], None] | None) -> None:
         if (failed := translate.error_in(line)) is not None:
