@@ -84,9 +84,10 @@ OF_SMALL_BENCH = "tests/hub/test_benchmarks_load.py"
 PURE = [
     "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "accounts/saved",
     "names/*", "keywords/*", "images/allowed", "images/options_form", "images/references",
-    "images/credentials", "images/pull_progress", "workloads/container/body", "workloads/container/drift",
-    "workloads/container/endpoint", "workloads/container/read", "workloads/container/users",
-    "workloads/exit_status", "workloads/furnishing", "workloads/launch", "workloads/moments",
+    "images/credentials", "images/pause", "images/pull_progress", "workloads/container/body",
+    "workloads/container/drift", "workloads/container/endpoint", "workloads/container/read",
+    "workloads/container/sandbox", "workloads/container/users", "workloads/exit_status",
+    "workloads/furnishing", "workloads/launch", "workloads/moments",
     "workloads/observed", "workloads/redact", "workloads/service/body", "workloads/service/endpoint",
     "workloads/service/read", "workloads/service/versions", "workloads/service/words", "workloads/source",
     "hub/spawn_log", "rebase/recipe", "engine/table",

@@ -11,6 +11,7 @@ from asyncdockerspawner.lifecycle import cleanup
 from tests.support.faults import case, matrix
 from tests.support.faults.beds import bed_over, places_of
 from tests.support.faults.case import Operation
+from tests.support.faults.in_sandboxes import OPERATIONS_IN_SANDBOXES
 from tests.support.faults.matrix import FAULTS, Bed, Place
 from tests.support.faults.operations import OPERATIONS, Start, Stop
 
@@ -30,7 +31,7 @@ async def bed(places: list[Place], monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         yield found
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+@pytest.mark.parametrize("operation", [*OPERATIONS, *OPERATIONS_IN_SANDBOXES], ids=lambda each: each.name)
 async def test_no_fault_at_any_request_loses_or_leaves_anything(
     bed: Bed, operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

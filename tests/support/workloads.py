@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from asyncdockerspawner import DockerSpawner, SwarmSpawner
-from asyncdockerspawner.names.labels import SPAWN
+from asyncdockerspawner.names.labels import SANDBOX, SANDBOX_FOR, SPAWN
 from tests.fake_engine import FakeEngine
 from tests.testbed.images import STUB
 
@@ -51,8 +51,17 @@ class Containers:
 
     @staticmethod
     def state_of_all(fake: FakeEngine) -> dict[str, bool]:
-        """Return all objects at the fake Engine: id → whether its process runs."""
-        return {each["Id"]: each["State"]["Running"] for each in fake.containers()}
+        """Return all objects at the fake Engine: id → whether its process runs.
+
+        Not so a sandbox that something is in, nor the one that may be ready: they come and go by themselves.
+        """
+        found = fake.containers()
+        used = {each["Config"]["Labels"].get(SANDBOX) for each in found}
+        running = {each["Id"]: each["State"]["Running"] for each in found if each["Id"] not in used}
+        made = [each["Id"] for each in found if SANDBOX_FOR in each["Config"]["Labels"]]
+        for sandbox in [each for each in made if running.get(each)][:1]:
+            del running[sandbox]
+        return running
 
     def kill(self, ref: str, fake: FakeEngine | None) -> None:
         """End the server's process by a signal."""

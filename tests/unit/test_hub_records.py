@@ -15,6 +15,7 @@ from asyncdockerspawner.hub.records import (
     known_users,
     object_claims,
     rows_naming,
+    sandboxes_named,
     server_rows,
     session_of,
     strike_off,
@@ -176,3 +177,11 @@ def test_the_others_that_name_an_object_are_told_by_name(session: Session) -> No
     add(session, "bob", _={"failed_id": "aa"}, lab={"object_id": "aaa"})
     assert sorted(object_claims(session, "alice", "", "aa")) == ["alice/lab", "bob/"]
     assert object_claims(session, "alice", "", "none") == []
+
+
+def test_sandboxes_are_named_by_the_servers_that_had_them(session: Session) -> None:
+    add(session, "alice", _={"sandbox": "s1"}, lab={"object_id": "s2"})
+    assert sandboxes_named(session, {"s1", "s2", "s3"}) & {"s1", "s2", "s3"} == {"s1"}
+    assert sandboxes_named(session, set()) == set()
+    # Without a database nobody has had any.
+    assert sandboxes_named(None, {"s1"}) == set()

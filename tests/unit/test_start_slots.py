@@ -215,3 +215,21 @@ async def test_a_slot_released_early_is_not_released_again_when_its_time_is_over
     made[0].slot.release_in(20)
     await asyncio.sleep(60)
     assert who(made) == [0, 1]
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+async def test_slots_are_idle_where_nobody_starts_or_waits(slots: StartSlots, limit: int) -> None:
+    await slots.idle(timeout=30)
+    made = await starters(slots, 2, limit=limit)
+    waiting = asyncio.create_task(slots.idle(timeout=30))
+    for each in made:
+        await turns()
+        assert not waiting.done()
+        each.slot.release()
+    await waiting
+
+
+async def test_who_waits_for_idle_slots_does_so_for_a_time(slots: StartSlots) -> None:
+    (made,) = await starters(slots, 1)
+    await slots.idle(timeout=0.01)
+    made.slot.release()

@@ -15,6 +15,7 @@ from asyncdockerspawner.engine.claims import Claims
 from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.known_volumes import KnownVolumes
 from asyncdockerspawner.engine.recent import Recent
+from asyncdockerspawner.engine.sandboxes import Sandboxes
 from asyncdockerspawner.engine.start_slots import StartSlots
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.images.docker_config import DockerConfig
@@ -52,6 +53,7 @@ class Engine:
         self._watches: dict[tuple[str, str], Watch] = {}
         """Kind of object and Hub → its watch."""
         self._id_mapping: IdMapping | None = None
+        self._sandboxes: dict[str, Sandboxes] = {}
 
     @property
     def docker(self) -> aiodocker.Docker:
@@ -64,7 +66,14 @@ class Engine:
         if key not in self._watches:
             self._watches[key] = watch = Watch(ContainerSource(self.client), hub_id)
             self.client.connection.listeners.append(watch.own_requests.asked)
+            # Also where none are wanted any more: some may be left.
+            self._sandboxes[hub_id] = Sandboxes(self.client, watch, self.janitor, self.start_slots, hub_id)
         return self._watches[key]
+
+    def sandboxes(self, hub_id: str) -> Sandboxes:
+        """Return what this Hub has made ahead for its servers."""
+        self.watch(hub_id)
+        return self._sandboxes[hub_id]
 
     def service_watch(self, hub_id: str) -> Watch:
         """Return the watch of this Hub's services in the swarm that the Engine manages."""
@@ -103,7 +112,9 @@ class Engine:
 
     async def aclose(self) -> None:
         """End background work and close every connection."""
-        # The watch first: it gives the janitor work.
+        # These first: they give the janitor work.
+        for sandboxes in self._sandboxes.values():
+            await sandboxes.aclose()
         for watch in self._watches.values():
             await watch.aclose()
         await self.pulls.aclose()

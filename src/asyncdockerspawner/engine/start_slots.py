@@ -51,7 +51,7 @@ class Machines(Protocol):
 class Slot:
     """A slot that was acquired; `release` may be called more than once."""
 
-    def __init__(self, slots: StartSlots | None) -> None:
+    def __init__(self, slots: StartSlots) -> None:
         self._slots = slots
         self._timer: asyncio.TimerHandle | None = None
         self.released = False
@@ -67,8 +67,7 @@ class Slot:
             self._timer.cancel()
         if not self.released:
             self.released = True
-            if self._slots is not None:
-                self._slots._release()
+            self._slots._release()
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +101,8 @@ class StartSlots:
         self._queue: deque[_Waiting] = deque()
         self._reports: asyncio.Handle | None = None
         self._in_use = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._warned_of: set[int | None] = set()
         self.limit: int | None = None
 
@@ -110,17 +111,22 @@ class StartSlots:
         """How many wait for a slot."""
         return len(self._queue)
 
+    async def idle(self, *, timeout: float) -> None:
+        """Wait until nobody starts or waits, for at most `timeout` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
+
     async def acquire(self, limit: int | None, *, timeout: float, on_position: Callable[[int], None]) -> Slot:
         """Wait for a slot, for at most `timeout` seconds.
 
         `limit` is what `concurrent_starts` says; None asks for as many as fit the Engine. `on_position` is
         called with the number of those ahead in the queue, whenever that has changed. Raises QueueTimeout.
         """
-        limit = await self._settled_limit(limit)
-        if not limit:
-            return Slot(None)
-        if self._in_use < limit and not self._queue:
+        allowed = await self._settled_limit(limit) or math.inf
+        if self._in_use < allowed and not self._queue:
             self._in_use += 1
+            self._idle.clear()
             return Slot(self)
         waiting = _Waiting(asyncio.get_running_loop().create_future(), on_position)
         self._queue.append(waiting)
@@ -159,6 +165,8 @@ class StartSlots:
     def _release(self) -> None:
         self._in_use -= 1
         self._assign()
+        if not self._in_use:
+            self._idle.set()
 
     def _assign(self) -> None:
         """Assign free slots to the first in the queue."""

@@ -72,6 +72,10 @@ class Watch:
         self._last_synced = 0.0
         self.on_synced: Callable[[], None] | None = None
         """Called after the first list, and after the first one that follows a long absence."""
+        self.on_hint: Callable[[Hint], None] | None = None
+        """Called with each hint, once it stands in the table."""
+        self.on_listed: Callable[[], None] | None = None
+        """Called after each list."""
         self.live = False
         """Whether the stream is open, so that nothing is missed."""
         self._closed = False
@@ -271,6 +275,8 @@ class Watch:
         # Who follows what does not run has not been notified of it yet, or has not acted on it.
         for object_id in unclear | {each for each in self._followers if not self._runs(each)}:
             self._recheck(object_id)
+        if self.on_listed is not None:
+            self.on_listed()
         self._notify_synced()
 
     def _notify_synced(self) -> None:
@@ -305,6 +311,8 @@ class Watch:
             self._recheck(object_id)
         elif change is Change.GONE:
             self._notify(object_id)
+        if self.on_hint is not None:
+            self.on_hint(hint)
 
     def _recheck(self, object_id: str) -> None:
         """Ask the Engine about an object, and notify who follows it."""

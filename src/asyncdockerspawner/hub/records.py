@@ -75,6 +75,12 @@ def rows_naming(session: Session, words: Iterable[str]) -> list[Row]:
     return [_row(username, each) for username, each in query]
 
 
+def sandboxes_named(session: Session | None, sandbox_ids: Iterable[str]) -> set[str]:
+    """Return those of these sandboxes that a server's saved state names; without a database, none."""
+    rows = rows_naming(session, sandbox_ids) if session is not None else []
+    return {str(row.state.get("sandbox") or "") for row in rows}
+
+
 def object_claims(session: Session, username: str, servername: str, object_id: str) -> list[str]:
     """Return the servers other than this one whose saved state names an object, as `user/server`."""
     own = (username, servername)

@@ -102,7 +102,7 @@ async def _surely_created(
 
 async def _create(server: Server, spawn: Spawn) -> None:
     server.hub.report("Creating the server", progress=40)
-    server.shared_port = None
+    server.shared_port, server.record.sandbox = None, ""
     try:
         made = await server.after(server.overrides.create())
     except errors.ImageNotFound:
@@ -179,7 +179,9 @@ async def _cleared(server: Server, observed: Observed) -> bool:
     if observed.is_being_removed:
         return True
     to_keep = observed.removal is False
-    if observed.id == server.record.failed_id or (server.policy.remove and not to_keep):
+    # A sandbox is for one life: what has ended in one never starts again.
+    is_over = observed.id == server.record.failed_id or (bool(observed.sandbox) and not observed.runs)
+    if is_over or (server.policy.remove and not to_keep):
         server.log.warning("Removing %s, which an earlier server left behind", server.object_name)
         await server.workload.remove(observed.id, force=True)
         server.record.failed_id = ""

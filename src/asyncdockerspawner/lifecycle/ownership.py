@@ -96,6 +96,7 @@ def adopt(server: Server, observed: Observed) -> None:
     server.record.object_id = observed.id
     server.shared_port = observed.shared_port
     server.record.removal = observed.removal
+    server.record.sandbox = observed.sandbox
     if observed.owner is not None and server.spawn is not None:
         server.spawn.spawn_id = observed.owner.spawn_id
 

@@ -216,6 +216,8 @@ async def death(server: Server, observed: Observed | None, when: str = "") -> er
         return errors.ServerDied(f"The server was removed by somebody else{when}.")
     ended = observed.exit_status
     text = f"The server {ended.summary() if ended else 'stopped'}{when}."
+    if observed.sandbox and not ((holder := server.watch.known(observed.sandbox)) and holder.runs):
+        text += " Its network had ended before."
     return await _with_lines(server, observed, text, ended)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncdockerspawner.lifecycle.spawn import Spawn
 
-_OF_THE_OBJECT = ("object_id", "object_name", "removal")
+_OF_THE_OBJECT = ("object_id", "object_name", "removal", "sandbox")
 """Fields that are written while there is an object, under keys of their own."""
 
 
@@ -20,6 +20,8 @@ class Record:
     object_name: str = ""
     removal: bool | None = None
     """What `remove` was when the object was made."""
+    sandbox: str = ""
+    """Id of the sandbox that the object is in: whatever becomes of that, nobody else is to be in it."""
     owed: bool = False
     """A stop was asked for and could not be done yet."""
     owed_now: bool = False
@@ -50,6 +52,8 @@ class Record:
                 state["object_id"] = self.object_id
                 if self.removal is not None:
                     state["remove"] = self.removal
+            if self.sandbox:
+                state["sandbox"] = self.sandbox
             if spawn is not None:
                 state |= {"spawn_id": spawn.spawn_id, "phase": spawn.phase}
         return state | {name: value for name in _LASTING if (value := getattr(self, name))}
@@ -62,6 +66,7 @@ class Record:
             object_id=state.get("object_id") or state.get("container_id") or "",
             object_name=state.get("object_name") or "",
             removal=state.get("remove"),
+            sandbox=state.get("sandbox") or "",
             **{name: state[name] for name in _LASTING if state.get(name)},
         )
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from asyncdockerspawner.engine.engine import Engine
+from asyncdockerspawner.engine.sandboxes import Lease
 from asyncdockerspawner.engine.start_slots import Slot, StartSlots
 from asyncdockerspawner.images.pulls import PullPolicy
 
@@ -87,6 +88,10 @@ class Spawn:
     """Its start slot."""
     slots: StartSlots | None = None
     """Whose slot that is."""
+    sandbox: Lease | None = None
+    """The sandbox that what it creates is in."""
+    sandbox_lost: bool = False
+    """That has ended under it: it is started without."""
 
     claimed: list[tuple[Engine, str]] = field(default_factory=list)
     """Names of objects that it is about to start, at which Engine."""
@@ -102,11 +107,18 @@ class Spawn:
         if self.slot is not None:
             self.slot.release()
 
+    def release_sandbox(self) -> None:
+        """Leave its sandbox to what is in it."""
+        if self.sandbox is not None:
+            self.sandbox.release()
+            self.sandbox = None
+
     def end(self) -> None:
         """End its start, however it went."""
         self.live = False
         self.launching = None
         self.release_slot()
+        self.release_sandbox()
 
 
 @dataclass(slots=True)

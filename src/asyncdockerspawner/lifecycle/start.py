@@ -18,6 +18,7 @@ from asyncdockerspawner.lifecycle import (
     monitor,
     obtain,
     readiness,
+    sandbox,
     shared_network,
     start_slot,
     subclass_start,
@@ -75,6 +76,9 @@ async def _start(server: Server, spawn: Spawn, end: float) -> tuple[str, int]:
         except errors.PortInUse:
             if not left or not await shared_network.give_way(server, spawn):
                 raise
+        except errors.AsyncDockerSpawnerError:
+            if not left or not await sandbox.is_lost(server, spawn):
+                raise
         await obtain.obtain(server, spawn, None)
     raise AssertionError("the last try returns or raises")
 
@@ -106,5 +110,6 @@ def _expected(server: Server, port: SharedPort | None) -> Observed:
         hub_id=owner.hub_id,
         owner=owner,
         removal=server.removes,
+        sandbox=server.record.sandbox,
         shared_port=port,
     )

@@ -20,6 +20,11 @@ PORT = f"{PREFIX}port"
 KEEP = f"{PREFIX}keep"
 """On what was made to be kept when its server stops: it may be all that a user has."""
 
+SANDBOX = f"{PREFIX}sandbox"
+"""On a server that has its network in a sandbox which was made ahead: the sandbox's id."""
+SANDBOX_FOR = f"{PREFIX}sandbox-for"
+"""On a sandbox: network, port and address that a server has in it. It carries no user: it is for anybody."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:

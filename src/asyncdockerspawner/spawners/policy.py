@@ -92,7 +92,12 @@ class ContainerPlace:
 
     def watch(self, engine: Engine) -> Watch:
         """Return the Engine's watch of this Hub; the first who asks has it compared with the database."""
-        return compared(self._spawner, engine, engine.watch(self._spawner.hub_id), self.workload)
+        spawner, sandboxes = self._spawner, engine.sandboxes(self._spawner.hub_id)
+        if not sandboxes.is_set_up:
+            row = spawner.orm_spawner
+            session = records.session_of(row) if records.is_in_database(row) else None
+            sandboxes.set_up(spawner.sandboxes, partial(records.sandboxes_named, session))
+        return compared(spawner, engine, engine.watch(spawner.hub_id), self.workload)
 
     def start_slots(self, engine: Engine) -> StartSlots:
         """Return the queue for the Engine's machine."""
@@ -102,7 +107,8 @@ class ContainerPlace:
         """Return a container."""
         spawner = self._spawner
         known = engine.watch(spawner.hub_id).known
-        return ContainerWorkload(engine.client, Steps(spawner.log, known, spawner.image))
+        steps = Steps(spawner.log, known, spawner.image)
+        return ContainerWorkload(engine.client, steps, engine.sandboxes(spawner.hub_id).end_with)
 
 
 def compared(

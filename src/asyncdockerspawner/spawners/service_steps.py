@@ -15,7 +15,7 @@ from asyncdockerspawner.images import references
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import service
 from asyncdockerspawner.lifecycle import Server
-from asyncdockerspawner.spawners import service_certificates, service_inputs, volumes
+from asyncdockerspawner.spawners import sandboxes, service_certificates, service_inputs, volumes
 from asyncdockerspawner.spawners.launch_inputs import is_overridden
 from asyncdockerspawner.spawners.steps import registry_credentials
 from asyncdockerspawner.workloads.launch import LaunchInputs
@@ -44,6 +44,8 @@ async def create_object(spawner: SwarmSpawner) -> JsonObject:
     server = spawner._managed
     with lifecycle.step(server):
         await lifecycle.claim(server)
+        if spawner.sandboxes:
+            sandboxes.say(spawner, "as services of a swarm")
         inputs = await service_inputs.service_inputs(spawner)
         body = _workload(spawner).body(inputs)
         marks = lifecycle.volume_labels(server.renew(), body, lambda: volumes.scopes(spawner))

@@ -14,7 +14,7 @@ from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.keywords import create
 from asyncdockerspawner.lifecycle import resolved
 from asyncdockerspawner.names import labels
-from asyncdockerspawner.spawners import volumes
+from asyncdockerspawner.spawners import sandboxes, volumes
 from asyncdockerspawner.spawners.launch_inputs import is_overridden, launch_command, launch_inputs
 from asyncdockerspawner.workloads.body import Body
 from asyncdockerspawner.workloads.container import endpoint, read
@@ -82,18 +82,20 @@ async def create_object(spawner: Overridable) -> JsonObject:
     server = spawner._managed
     with lifecycle.step(server):
         await lifecycle.claim(server)
-        body = await object_body(spawner)
+        body = sandboxes.in_sandbox(spawner, await object_body(spawner))
         body = body.labelled({labels.CONFIG_HASH: body.fingerprint, **labels.kept_label(spawner.remove)})
         await lifecycle.ensure_volumes(server.renew(), body, lambda: volumes.scopes(spawner))
         if is_overridden(spawner, "docker"):
             # Whoever looks into what is created finds it in docker-py's words.
             words = create.keywords_of(body.document)
             answer = spawner.docker("create_container", name=spawner.container_name, **words)
-            return dict(await resolved(answer))
+            created = dict(await resolved(answer))
+            sandboxes.note_created(spawner, str(created.get("Id") or ""))
+            return created
         made = await lifecycle.create(
             server.workload, spawner.container_name, body.document, server.owner, server.spawn
         )
-        return {spawner.object_id_key: made}
+        return {spawner.object_id_key: sandboxes.note_created(spawner, made)}
 
 
 async def object_body(spawner: Overridable) -> Body:
@@ -135,15 +137,17 @@ async def address(spawner: Overridable) -> tuple[str, int]:
     settings: JsonObject | None = None
     asks_the_class = spawner.use_internal_ip and is_overridden(spawner, "get_network_ip")
     # Until it has been asked about since its last start, the watch knows no address.
-    if observed is None or not observed.address_is_known or not observed.runs or asks_the_class:
+    # In a sandbox it has none of its own.
+    known = observed is not None and (observed.address_is_known or bool(observed.sandbox))
+    if observed is None or not known or not observed.runs or asks_the_class:
         document: JsonObject | None = await resolved(spawner.get_object())
         if document is None:
             raise errors.NoEndpoint(f"There is no {spawner.object_name} at the Engine.")
         observed, settings = await workload.observed(document), read.network_settings(document)
-    if asks_the_class and settings is not None and observed.has_own_network:
+    if asks_the_class and settings is not None and observed.has_own_network and not observed.sandbox:
         return str(await resolved(spawner.get_network_ip(settings))), spawner.port
     return workload.address(
-        observed,
+        await sandboxes.network_holder(spawner, observed),
         port=spawner.port,
         network_name=spawner.network_name,
         use_internal_ip=spawner.use_internal_ip,

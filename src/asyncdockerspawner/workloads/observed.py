@@ -84,6 +84,10 @@ class Observed:
     """None where it is not told. It holds tokens."""
     network_mode: str = ""
     """`host`, `container:` and a name or id, or a network of its own."""
+    sandbox: str = ""
+    """Id of the sandbox that it has its network in, to itself; empty where it has none."""
+    sandbox_for: str = ""
+    """Of a sandbox: what servers it is for; empty on everything else."""
     shared_port: ports.SharedPort | None = None
     """Where it listens in a network that it shares; None if it has its own, or if nothing tells it."""
     addresses: Addresses | None = None
@@ -159,7 +163,7 @@ class Observed:
     @property
     def has_own_network(self) -> bool:
         """Whether it shares its network with nobody."""
-        return not ports.is_shared(self.network_mode)
+        return bool(self.sandbox) or not ports.is_shared(self.network_mode)
 
     @property
     def address_is_known(self) -> bool:

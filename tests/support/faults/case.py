@@ -109,8 +109,10 @@ class Case:
     def _under_way(self) -> list[str]:
         found: list[str] = []
         for engine in engines_of(self.fake.url):
-            tasks = {*engine.janitor._errands, *engine.janitor._tails.values()}
+            tasks: set[asyncio.Task[Any]] = {*engine.janitor._errands, *engine.janitor._tails.values()}
             calls, streams = engine.client.connection._connectors
+            fillings = [each._filling for each in engine._sandboxes.values()]
+            tasks |= {each for each in fillings if each is not None and not each.done()}
             found += [task.get_name() for task in tasks]
             found += ["a call"] * len(calls._acquired)
             # That of the events may be open, and may be opening again.
@@ -125,6 +127,7 @@ class Case:
                 "places": sum(each._in_use + each.waiting for each in slots),
                 "pulls": len(engine.pulls._shared),
                 "followers": sum(len(watch._followers) for watch in engine._watches.values()),
+                "sandboxes": sum(len(each._users) for each in engine._sandboxes.values()),
                 "waiters": sum(len(watch._exit_events) for watch in engine._watches.values()),
             }
             assert not any(held.values()), f"still held: {held}"

@@ -57,6 +57,8 @@ QUICK: Mapping[str, Any] = {
     "engine.watch.FIRST_LIST_SECONDS": 0.5,
     "engine.watch.SUBSCRIBE_SECONDS": 0.2,
     "engine.watch.REOPEN_PAUSES": (0.05, 0.1),
+    "engine.sandboxes.IDLE_SECONDS": 0.5,
+    "engine.sandboxes.RETRY_PAUSES": (0.05, 0.1),
     "lifecycle.wanted.LATE_PAUSES": (0.1,) * 6,
     "lifecycle.cleanup.SWEEP_SECONDS": 1.0,
     "lifecycle.obtain.LOST_SECONDS": 0.05,

@@ -1,4 +1,4 @@
-"""Options: how many servers start at a time."""
+"""Options: how many servers start at a time, and what is made ahead for them."""
 
 from __future__ import annotations
 
@@ -37,5 +37,21 @@ class QueueTraits(HasTraits):
         help="""Seconds that a server waits for its turn to start before its spawn fails with a message.
 
         They do not count towards `start_timeout`.
+        """,
+    ).tag(config=True)
+
+    sandboxes = Int(
+        0,
+        min=0,
+        help="""How many networks are kept ready on each Engine for servers to come. 0 makes none.
+
+        About half of a start is its network: an address, and a published port. A sandbox is a container that
+        has them already and runs a program that does nothing. A server that starts takes one, has it to
+        itself, and both end together. Sandboxes are made again while nothing else starts.
+
+        They serve servers whose container is removed when they stop (`remove`), on machines of x86-64 and
+        aarch64. Servers with options of their own for the network start in the usual way, which the log says
+        once: README lists them. The first server that an Engine starts decides which network, port and
+        address sandboxes have; a change takes a restart of the Hub.
         """,
     ).tag(config=True)

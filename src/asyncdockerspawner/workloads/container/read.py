@@ -68,6 +68,7 @@ def observed(document: JsonObject) -> Observed:
         image=str(config.get("Image") or ""),
         environment=environment,
         network_mode=mode,
+        **_sandbox(marks),
         shared_port=_shared_port(marks, mode, environment or {}),
         addresses=addresses,
         removal=_removal(marks, owner, host.get("AutoRemove")),
@@ -102,6 +103,7 @@ def listed(entry: JsonObject) -> Observed:
         last_exit=last_exit,
         image=str(entry.get("Image") or ""),
         network_mode=mode,
+        **_sandbox(marks),
         shared_port=_shared_port(marks, mode, {}),
         addresses=addresses,
         removal=_removal(marks, owner, None),
@@ -120,6 +122,7 @@ def hint(event: events.ContainerEvent) -> Hint:
             name=str(attributes.get("name") or "").lstrip("/"),
             hub_id=attributes.get(labels.HUB) or "",
             owner=owner,
+            **_sandbox(attributes),
             shared_port=_shared_port(attributes, "", {}),
             removal=_removal(attributes, owner, None),
             config_hash=attributes.get(labels.CONFIG_HASH),
@@ -188,13 +191,20 @@ def _network_mode(host: JsonObject, addresses: Addresses | None) -> str:
     return str(host.get("NetworkMode") or "")
 
 
+def _sandbox(marks: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "sandbox": str(marks.get(labels.SANDBOX) or ""),
+        "sandbox_for": str(marks.get(labels.SANDBOX_FOR) or ""),
+    }
+
+
 def _shared_port(
     marks: Mapping[str, str], mode: str, environment: Mapping[str, str]
 ) -> ports.SharedPort | None:
     """Read it from our label; what DockerSpawner has made is told by its environment."""
     if label := marks.get(labels.PORT):
         return ports.parsed(str(label))
-    if not ports.is_shared(mode):
+    if not ports.is_shared(mode) or labels.SANDBOX in marks:
         return None
     port = ports.told_in(environment)
     return ports.SharedPort(mode, port) if port else None

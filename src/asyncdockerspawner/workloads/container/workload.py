@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
@@ -21,6 +21,13 @@ from asyncdockerspawner.workloads.furnishing import Furnished, Furnishing
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import ContainerVerbs
+
+
+class Ends(Protocol):
+    """Ends what goes with a container."""
+
+    async def __call__(self, container_id: str, *, force: bool) -> None:
+        """Do it before the container is removed; without `force`, only where it does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +66,11 @@ def _endpoint_again(endpoint: JsonObject, container_id: str) -> JsonObject:
 class ContainerWorkload:
     """A server in a container of its own."""
 
-    def __init__(self, client: Client, steps: Steps | None = None) -> None:
+    def __init__(self, client: Client, steps: Steps | None = None, ends: Ends | None = None) -> None:
         self._client = client
         self._containers = client.containers
         self._steps = steps
+        self._ends = ends
 
     def _step(self, done: str, ref: str) -> AbstractContextManager[None]:
         return self._steps.step(done, ref) if self._steps is not None else nullcontext()
@@ -172,7 +180,9 @@ class ContainerWorkload:
             return
 
     async def remove(self, ref: str, *, force: bool) -> None:
-        """Remove the container with its anonymous volumes; named ones stay."""
+        """Remove the container with its anonymous volumes, and its sandbox; named volumes stay."""
+        if self._ends is not None:
+            await self._ends(ref, force=force)
         with self._step("Removed", ref):
             await self._containers.remove(ref, force=force)
 

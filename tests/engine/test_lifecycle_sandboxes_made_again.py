@@ -1,0 +1,109 @@
+"""Sandboxes are made again where something goes wrong with them; over the fake Engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from asyncdockerspawner.engine import sandboxes as room
+from tests.fake_engine import FakeEngine
+from tests.support.sandboxes import next_process, pool, sandbox_of, sandboxes, servers, settled, warmed
+from tests.support.site import Site
+from tests.support.waiting import until
+from tests.support.world import MakeWorld
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again without waiting long."""
+    monkeypatch.setattr(room, "RETRY_PAUSES", (0.05,))
+
+
+async def test_one_that_ends_before_its_time_is_replaced(make: MakeWorld, fake_site: Site) -> None:
+    await warmed(make, fake_site)
+    (before,) = sandboxes(fake_site)
+    fake_site.kill(before)
+    await until(lambda: sandboxes(fake_site) not in ([], [before]), 30)
+    await settled(fake_site, 1)
+    assert servers(fake_site) == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"method": "POST", "path": "^/containers/create$", "status": 500, "message": "out of cheese"},
+        {"method": "POST", "path": "^/containers/create$", "reset_after": True},
+        {"method": "POST", "path": "^/containers/.*/start$", "status": 500, "message": "out of cheese"},
+        {
+            "method": "GET",
+            "path": "^/images/asyncdockerspawner-pause",
+            "status": 500,
+            "message": "out of cheese",
+        },
+        {"method": "POST", "path": "^/images/load$", "status": 500, "message": "out of cheese"},
+    ],
+)
+async def test_what_fails_is_tried_again_and_leaves_nothing(
+    make: MakeWorld, fake_site: Site, fake: FakeEngine, rule: dict[str, Any]
+) -> None:
+    world = make(sandboxes=1)
+    await world.spawn()
+    # The first server's start is over.
+    pool(fake_site)._count = 0
+    fake.rule(**rule, times=2)
+    pool(fake_site)._image = ""
+    pool(fake_site)._count = 2
+    await world.user.stop("")
+    await world.spawn()
+    await until(lambda: pool(fake_site).ready == 2, 30)
+    await world.user.stop("")
+    await settled(fake_site, 2)
+    assert servers(fake_site) == []
+
+
+async def test_an_image_that_somebody_has_removed_is_loaded_again(
+    make: MakeWorld, fake_site: Site, fake: FakeEngine
+) -> None:
+    world = await warmed(make, fake_site)
+    name = pool(fake_site)._image
+    fake_site.http.delete(f"/images/{name}", params={"force": 1}).raise_for_status()
+    await world.spawn()
+    await until(lambda: pool(fake_site).ready == 1, 30)
+    await world.user.stop("")
+    await settled(fake_site, 1)
+
+
+async def test_a_sandbox_whose_removal_is_refused_keeps_no_server(
+    make: MakeWorld, fake_site: Site, fake: FakeEngine, log: pytest.LogCaptureFixture
+) -> None:
+    world = await warmed(make, fake_site)
+    used = sandbox_of(fake_site, await world.spawn())
+    fake.rule("DELETE", f"^/containers/{used}", status=400, times=1)
+    await world.user.stop("")
+    assert f"Cannot remove the sandbox {used[:12]} yet" in log.text
+    await settled(fake_site, 1)
+    assert servers(fake_site) == []
+    assert used not in sandboxes(fake_site)
+
+
+async def test_while_the_database_cannot_be_asked_nothing_is_taken_over(
+    make: MakeWorld, fake_site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = await warmed(make, fake_site)
+    (ready,) = sandboxes(fake_site)
+
+    def unknown(_: object) -> list[str]:
+        raise ValueError("the database is locked")
+
+    # The first server of a process says how many there are to be.
+    await next_process(world, sandboxes=0, hub_id="another")
+    found = pool(fake_site)
+    found.set_up(1, unknown)
+    found._watch.begin()
+    await until(lambda: "Cannot tell yet which sandboxes were taken" in log.text)
+    assert (found.ready, found.take()) == (0, None)
+    found.set_up(1, lambda _: ())
+    found._listed()
+    assert found.ready == 1
+    assert sandboxes(fake_site) == [ready]
