@@ -255,6 +255,35 @@ async def test_what_an_earlier_process_did_not_come_to_start_is_removed(
     assert sandboxes(fake_site) == [ready]
 
 
+async def test_what_an_earlier_process_comes_to_create_late_is_alone_in_its_sandbox(
+    make: MakeWorld, fake_site: Site
+) -> None:
+    world = await warmed(make, fake_site)
+    (ready,) = sandboxes(fake_site)
+    late = created_in(fake_site, ready)
+    await until(lambda: pool(fake_site).ready == 1 and ready not in pool(fake_site)._ready, 30)
+    spawner = await world.spawn()
+    used = sandbox_of(fake_site, spawner)
+    assert used != ready
+    # As it does where nobody was told of it in time.
+    later = created_in(fake_site, used)
+    for made in (late, later):
+        await spawner._managed.workload.remove(made, force=True)
+    assert answers(spawner) < 500
+    await world.user.stop("")
+    await settled(fake_site, 1)
+    assert servers(fake_site) == []
+
+
+def created_in(site: Site, sandbox: str) -> str:
+    """Create a server in a sandbox, as another process does."""
+    marks = {labels.HUB: site.hub_id, labels.SANDBOX: sandbox}
+    host = {"NetworkMode": f"container:{sandbox}"}
+    image = site.inspect(sandbox)["Config"]["Image"]
+    body = {"Image": image, "Labels": marks, "HostConfig": host}
+    return str(site.http.post("/containers/create", json=body).raise_for_status().json()["Id"])
+
+
 async def test_another_hubs_sandboxes_are_left_alone(make: MakeWorld, fake_site: Site) -> None:
     world = await warmed(make, fake_site)
     before = sandboxes(fake_site)

@@ -62,6 +62,19 @@ async def test_what_fails_is_tried_again_and_leaves_nothing(
     assert servers(fake_site) == []
 
 
+async def test_one_that_ends_at_once_is_a_failure_like_others(
+    make: MakeWorld, fake_site: Site, fake: FakeEngine, log: pytest.LogCaptureFixture
+) -> None:
+    await warmed(make, fake_site)
+    fake.rule("GET", "^/containers/[0-9a-f]{64}/json$", status=404, times=1)
+    pool(fake_site)._count = 2
+    pool(fake_site)._fill()
+    await settled(fake_site, 2)
+    # So it is not made again and again without a pause.
+    assert log.text.count("Cannot make a sandbox; servers start without") == 1
+    assert servers(fake_site) == []
+
+
 async def test_an_image_that_somebody_has_removed_is_loaded_again(
     make: MakeWorld, fake_site: Site, fake: FakeEngine
 ) -> None:

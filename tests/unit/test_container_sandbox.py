@@ -39,6 +39,7 @@ def body(**options: Any) -> dict[str, Any]:
         ({"publish_on": None, "network_name": "net"}, Shape("net", "8888/tcp", None)),
         ({"port": 9000}, Shape("bridge", "9000/tcp", "127.0.0.1")),
         ({"extra_host": {"sysctls": {"kernel.shmmax": "1"}}}, USUAL),
+        ({"extra_host": {"runtime": "crun"}}, USUAL),
         (
             {"extra_host": {"restart_policy": {"Name": "on-failure"}}},
             Shape("bridge", "8888/tcp", "127.0.0.1"),
@@ -66,6 +67,7 @@ def test_a_usual_server_tells_what_it_wants(options: dict[str, Any], shape: Shap
         ("publish_all_ports", {"extra_host": {"publish_all_ports": True}}),
         ("userns_mode", {"extra_host": {"userns_mode": "host"}}),
         ("sysctls", {"extra_host": {"sysctls": {"net.core.somaxconn": "9"}}}),
+        ("runtime", {"extra_host": {"runtime": "kata"}}),
         ("network_mode", {"network_name": "host"}),
         ("network_mode", {"network_name": "none"}),
         ("network_mode", {"network_name": ""}),

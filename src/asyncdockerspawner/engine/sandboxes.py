@@ -131,7 +131,9 @@ class Sandboxes:
         sandbox_id = (known.sandbox if known is not None else "") or next(in_it, "")
         if not sandbox_id or not (force or await self._is_over(container_id)):
             return
-        self._users.setdefault(sandbox_id, container_id)
+        if self._users.setdefault(sandbox_id, container_id) not in {"", container_id}:
+            # What an earlier process made too late is not in the sandbox: another server is.
+            return
         self._ending.add(sandbox_id)
         try:
             await self._client.containers.remove(sandbox_id, force=True)
@@ -175,6 +177,8 @@ class Sandboxes:
             # A create that nobody waits for any more.
             self._discard(told.id)
         if hint.kind not in {Happened.ENDED, Happened.REMOVED}:
+            self._note(told)
+            self._fill()
             return
         if told.sandbox_for:
             self._ended(told.id)
@@ -204,10 +208,15 @@ class Sandboxes:
         for each in self._watch.all():
             if each.sandbox_for:
                 sandboxes[each.id] = each
-            elif each.sandbox and not self._is_used(each.sandbox):
-                self._ready.pop(each.sandbox, None)
-                self._users[each.sandbox] = each.id
+            else:
+                self._note(each)
         return sandboxes
+
+    def _note(self, server: Observed) -> None:
+        """Take in which sandbox a server names, also one that an earlier process came to create just now."""
+        if server.sandbox and not self._is_used(server.sandbox):
+            self._ready.pop(server.sandbox, None)
+            self._users[server.sandbox] = server.id
 
     def _ended(self, sandbox_id: str) -> None:
         """See to what a sandbox leaves that may have ended."""
@@ -324,8 +333,9 @@ class Sandboxes:
                 raise
             await containers.start(made)
             document = await containers.inspect(made)
-            if document is not None and (found := read.observed(document)).runs:
-                self._ready[made] = replace(found, environment=None)
+            if document is None or not (found := read.observed(document)).runs:
+                raise errors.StartFailed("start container", name, "it has ended at once")
+            self._ready[made] = replace(found, environment=None)
         finally:
             self._making = ""
             if not self._closed and made not in self._ready:

@@ -35,6 +35,8 @@ _OF_THE_HOST = {
 """The same of its `HostConfig`."""
 _WITH_THE_ENGINE = {"always", "unless-stopped"}
 """Restart policies by which the Engine starts a container when it starts itself: no sandbox runs then."""
+_JOINS = {"", "runc", "crun", "io.containerd.runc.v2"}
+"""Runtimes that are known to start a process in the network of another container; virtual machines do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def why_not(body: JsonObject) -> str:
     mode = str(host.get("NetworkMode") or "")
     if ports.is_shared(mode) or mode in {"", "none"}:
         found.append("network_mode")
+    if (host.get("Runtime") or "") not in _JOINS:
+        found.append("runtime")
     if (host.get("RestartPolicy") or {}).get("Name") in _WITH_THE_ENGINE:
         found.append("restart_policy")
     if len(body.get("ExposedPorts") or ()) != 1:
