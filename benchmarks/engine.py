@@ -71,10 +71,10 @@ class BareEngine:
         found: dict[str, Any] = await self._call("GET", f"/containers/{container}/json")
         return found
 
-    async def names_with(self, prefix: str) -> dict[str, str]:
-        """Names by id of all containers whose name begins with `prefix`."""
+    async def names_with(self, prefix: str, *, running: bool = False) -> dict[str, str]:
+        """Names by id of all containers, or of those that are `running`, whose name begins with `prefix`."""
         filters = json.dumps({"name": [f"^/{prefix}"]})
-        found = await self._call("GET", "/containers/json", all="1", filters=filters)
+        found = await self._call("GET", "/containers/json", all=str(int(not running)), filters=filters)
         return {one["Id"]: one["Names"][0].lstrip("/") for one in found}
 
     async def remove(self, container: str) -> None:

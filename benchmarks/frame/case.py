@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,6 +60,14 @@ class Target:
     to: Who = Who.OURS
     most: float | None = None
     least: float | None = None
+    since: int = 0
+    """The first major version of the Engine that it is for."""
+    before: float = inf
+    """The first one that it is no more for."""
+
+    def is_for(self, engine: str) -> bool:
+        """Tell whether it is one where the Engine has this version."""
+        return self.since <= int(engine.partition(".")[0] or 0) < self.before
 
     def met(self, value: float) -> bool:
         """Tell whether a value keeps it."""

@@ -64,9 +64,15 @@ def verdicts(cases: Sequence[Case], found: Sequence[Found]) -> list[Verdict]:
         Verdict(one.case, figure.label, target, value)
         for one in found
         for figure in by_name[one.case].figures
-        for target in figure.targets
+        for target in targets(one, figure)
         if (value := measured(one, figure, target)) is not None
     ]
+
+
+def targets(found: Found, figure: Figure) -> list[Target]:
+    """Give a figure's targets at the Engine that was measured."""
+    version = str(found.machine.get("Docker Engine", ""))
+    return [each for each in figure.targets if each.is_for(version)]
 
 
 def measured(found: Found, figure: Figure, target: Target) -> float | None:
@@ -84,7 +90,7 @@ def _row(found: Found, figure: Figure) -> str:
 
 def _targets(found: Found, figure: Figure) -> str:
     told = []
-    for target in figure.targets:
+    for target in targets(found, figure):
         value = measured(found, figure, target)
         judged = "" if value is None else " met" if target.met(value) else " **missed**"
         told.append(f"{target}{judged}")

@@ -24,6 +24,17 @@ IN_A_HUB = (
     *FIGURES[2:-1],
 )
 
+IN_SANDBOXES = (
+    Figure(
+        "rate",
+        "starts per second",
+        (Target(to=Who.FLOOR, least=1.8, before=26), Target(to=Who.FLOOR, least=1.3, since=26)),
+    ),
+    Figure("mean", "start, mean (s)", (Target(to=Who.PEER, most=0.2),)),
+    Figure("last", "start, last (s)"),
+    *FIGURES[3:-1],
+)
+
 
 async def storm(servers: Servers, index: int, count: int) -> Sample:
     """Start, poll and stop the servers of fresh users, each time all at once; the users are removed."""

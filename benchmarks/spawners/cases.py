@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,6 +20,10 @@ from tests.testbed.counting_proxy import counting_proxy
 
 COUNTED = 5
 """Starts whose requests are counted, apart from those that are timed."""
+SANDBOXES = "asyncdockerspawner-sandbox-"
+"""What names of sandboxes begin with, before that of their Hub."""
+READY_WITHIN = 60.0
+ASKED_EVERY = 0.2
 Measures = AsyncIterator[Mapping[Who, Measure]]
 
 
@@ -93,6 +98,37 @@ async def _storm(bench: Bench, n: int) -> Measures:
 
 
 @asynccontextmanager
+async def _sandboxes(bench: Bench, n: int) -> Measures:
+    hub = f"{bench.prefix}-ahead"
+    ours = {"sandboxes": n, "hub_id": hub}
+    try:
+        async with _with_floor(bench, ours) as servers:
+            yield {
+                who: partial(_with_ready, measure, partial(_are_ready, bench, hub, n))
+                for who, measure in _measures(servers, storm.storm, count=n).items()
+            }
+    finally:
+        # They outlive the process that has made them.
+        await bench.engine.remove_all(f"{SANDBOXES}{hub}")
+
+
+async def _with_ready(measure: Measure, ready: Callable[[], Awaitable[None]], index: int) -> Sample:
+    """Have nobody measured while sandboxes are made."""
+    await ready()
+    return await measure(index)
+
+
+async def _are_ready(bench: Bench, hub: str, count: int) -> None:
+    """Return when so many run, if our spawners are there to make them."""
+    if Who.OURS not in bench.who:
+        return
+    async with asyncio.timeout(READY_WITHIN + count):
+        # The process of the spawners does not tell; the Engine does.
+        while len(await bench.engine.names_with(f"{SANDBOXES}{hub}", running=True)) != count:  # noqa: ASYNC110
+            await asyncio.sleep(ASKED_EVERY)
+
+
+@asynccontextmanager
 async def _far_storm(bench: Bench, n: int) -> Measures:
     async with (
         relay(bench.engine_url, bench.folder, far.ROUND_TRIP) as there,
@@ -164,6 +200,16 @@ STORM = Case(
     most=200,
     figures=storm.FIGURES,
     open=_storm,
+    usual=True,
+)
+SANDBOXED = Case(
+    name="sandboxes",
+    level=Level.SPAWNER,
+    title="A storm of servers in networks that were made ahead",
+    n=50,
+    most=200,
+    figures=storm.IN_SANDBOXES,
+    open=_sandboxes,
     usual=True,
 )
 FAR = Case(
@@ -245,4 +291,4 @@ RECOVERY = Case(
     open=_recovery,
     small=20,
 )
-CASES = (STORM, FAR, BYSTANDER, BYSTANDER_PULL, STOPS, STOPS_DURING_STARTS, PULL, POLLS, RECOVERY)
+CASES = (STORM, SANDBOXED, FAR, BYSTANDER, BYSTANDER_PULL, STOPS, STOPS_DURING_STARTS, PULL, POLLS, RECOVERY)

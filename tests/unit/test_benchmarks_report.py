@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from math import inf, isfinite
 from pathlib import Path
 from types import SimpleNamespace
@@ -197,6 +198,15 @@ def test_a_target_is_judged_where_there_is_something_to_compare(
     judged = verdicts([CASE], [found(a_round(ours, **others))])
     assert [verdict.met for verdict in judged] == met
     assert ("**missed**" in table([CASE], [found(a_round(ours, **others))])) is (False in met)
+
+
+@pytest.mark.parametrize(
+    ("engine", "least"), [("20.10.24", [1.8]), ("25.0.1", [1.8]), ("26.1", [1.3]), ("28.5", [1.3])]
+)
+def test_a_target_may_be_for_some_engines(engine: str, least: list[float]) -> None:
+    figure = Figure("rate", "", (Target(least=1.8, before=26), Target(least=1.3, since=26)))
+    one = replace(found(a_round({"rate": 2.0})), machine={"Docker Engine": engine})
+    assert [each.target.least for each in verdicts([replace(CASE, figures=(figure,))], [one])] == least
 
 
 def test_what_went_wrong_and_what_was_cut_off_is_told() -> None:
