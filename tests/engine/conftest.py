@@ -16,19 +16,19 @@ from asyncdockerspawner import DockerSpawner
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support import guards
+from tests.support.databases import close_databases, open_databases
 from tests.support.engines import end_engines
 from tests.support.internal_ssl import hub_settings
 from tests.support.service_worlds import Sites
 from tests.support.site import Site, real_client, site_over
 from tests.support.workloads import Containers, Services
-from tests.support.world import MakeWorld, World, close_databases, new_world, open_databases
+from tests.support.world import MakeWorld, World, new_world
 from tests.testbed.swarm import Swarm
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """What the spawners log, from DEBUG on."""
-    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
     caplog.set_level("DEBUG", logger=get_logger().name)
     return caplog
 

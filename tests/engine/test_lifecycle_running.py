@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.engine import watch as room
@@ -36,9 +35,8 @@ def kill(site: Site, ref: str) -> None:
 
 
 async def test_a_death_is_told_to_the_hub_with_its_reason(
-    make_world: MakeWorld, site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    make_world: MakeWorld, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
     spawner = await make_world().spawn()
     told = await heard(spawner)
     kill(site, spawner.object_id)

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from traitlets.log import get_logger
 
 from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.workloads import ports
@@ -55,12 +54,6 @@ def machine(make_world: MakeWorld, site: Site) -> MakeWorld:
         return make_world(username=username, **options)
 
     return make
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
-    return caplog
 
 
 def use(world: World, cls: type[DockerSpawner]) -> World:

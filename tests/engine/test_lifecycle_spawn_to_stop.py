@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from jupyterhub.objects import Hub
-from traitlets.log import get_logger
 
 from tests.fake_engine import FakeEngine
 from tests.support.site import Site, site_over
@@ -253,9 +252,8 @@ async def test_a_start_pulls_an_image_that_went_away(fake: FakeEngine, tmp_path:
 
 
 async def test_a_hub_on_loopback_is_told_what_to_set(
-    make_world: MakeWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    make_world: MakeWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(get_logger(), "handlers", [caplog.handler])
     world = make_world()
     world.settings["hub"] = Hub(ip="127.0.0.1", base_url="/hub/")
     for name in ("first", "second"):

@@ -17,6 +17,7 @@ from tornado import netutil
 from traitlets.config import Config
 
 from asyncdockerspawner import DockerSpawner
+from tests.support.databases import open_database
 from tests.support.site import Site
 
 COOKIE_SECRET = b"x" * 32
@@ -33,22 +34,6 @@ HUB_5_SETTINGS: dict[str, Any] = {}
 if jupyterhub.version_info[0] < 6:
     netutil.Resolver.configure(_AddressesOnly)
     HUB_5_SETTINGS["statsd"] = importlib.import_module("jupyterhub.emptyclass").EmptyClass()
-
-_databases: list[Any] = []
-"""Sessions of the worlds that were opened: those of a module, then those of its present test."""
-
-
-def open_databases() -> int:
-    """Report how many of them are open."""
-    return len(_databases)
-
-
-def close_databases(since: int = 0) -> None:
-    """Close what was opened since there were so many, with its connections."""
-    for db in _databases[since:]:
-        db.close()
-        db.get_bind().dispose()
-    del _databases[since:]
 
 
 @dataclass
@@ -84,16 +69,11 @@ class World:
 
 
 def open_world(site: Site, folder: Path, settings: dict[str, Any], username: str = "alice") -> World:
-    db = orm.new_session_factory(f"sqlite:///{folder}/hub.sqlite")()
-    _databases.append(db)
+    db = open_database(folder / "hub.sqlite")
     orm_user = db.query(orm.User).filter_by(name=username).one_or_none()
     if orm_user is None:
-        for role in roles.get_default_roles():
-            roles.create_role(db, role)
         orm_user = orm.User(name=username)
         db.add(orm_user)
-        if db.query(orm.OAuthClient).first() is None:
-            db.add(orm.OAuthClient(identifier="jupyterhub"))
         roles.assign_default_roles(db, orm_user)
         db.commit()
     return World(site, folder, settings, db, User(orm_user, settings))

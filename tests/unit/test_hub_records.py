@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,14 +24,13 @@ from asyncdockerspawner.hub.records import (
     volume_claims,
 )
 from asyncdockerspawner.lifecycle import Row
+from tests.support.databases import close_databases, open_database
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
-    made: Session = orm.new_session_factory("sqlite:///:memory:")()
-    yield made
-    made.close()
-    made.get_bind().engine.dispose()
+def session(tmp_path: Path) -> Iterator[Session]:
+    yield open_database(tmp_path / "hub.sqlite")
+    close_databases()
 
 
 def add(session: Session, username: str, **servers: dict[str, Any] | None) -> orm.User:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.fake_engine import FakeEngine
+from tests.support.databases import close_databases
 from tests.support.faults.matrix import QUICK, Ambushes, Bed, Place
 from tests.support.site import site_over
 from tests.support.workloads import Containers
-from tests.support.world import close_databases, new_world
+from tests.support.world import new_world
 
 
 @contextmanager
