@@ -50,6 +50,8 @@ class Archives:
 
     def _asked(self, request: web.Request) -> tuple[Container, PurePosixPath]:
         container = self._engine.find(request.match_info["ref"])
+        if self._engine.dialect.new:
+            _refuse_mounts_on_links(container)
         path = request.query.get("path", "")
         if not path:
             raise Refused(400, "bad parameter: pathcannot be empty")
@@ -151,6 +153,17 @@ class Archives:
         if place.at == ROOT:
             for each in [*made, within]:
                 differences.wrote(container, each)
+
+
+def _refuse_mounts_on_links(container: Container) -> None:
+    # Recorded of Debian's 28.5.2+dfsg4, which mounts what a container has before it looks at any file.
+    for mount in container.mounts:
+        target = PurePosixPath(mount["Destination"])
+        for each in [*reversed(target.parents), target][1:]:
+            node = container.files.get(each)
+            if node is not None and node.kind == LINK and node.target.startswith("/"):
+                at = each.relative_to(ROOT)
+                raise Refused(500, f"mkdirat {at}: statat {at}: path escapes from parent")
 
 
 def files_of(engine: EngineState, container: Container) -> Tree:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +24,6 @@ def places_of(folders: Sequence[Path], workload: type[Containers] = Containers) 
     try:
         for folder in folders:
             fake = FakeEngine.start(folder)
-            if made:
-                # It takes long to make.
-                shutil.copy(folders[0] / "hub.sqlite", folder)
             site = site_over(fake, hub_id="h", workload=workload)
             made.append(Place(fake, new_world(site, folder)))
         yield made
