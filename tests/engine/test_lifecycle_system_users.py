@@ -165,6 +165,16 @@ async def test_one_users_hanging_directory_holds_up_no_other_user(
 
 
 @ON_THE_FAKE
+async def test_a_hook_that_reads_a_home_is_told_that_the_directory_is_away(
+    make_user: MakeUser, directory: NameService, log: pytest.LogCaptureFixture
+) -> None:
+    directory.behaves(status=1)
+    with pytest.raises(Exception, match="The home of the user is not known"):
+        await make_user(pre_spawn_hook=lambda spawner: spawner.host_homedir).spawn()
+    assert "set `host_home`. The program getent ended with 1: it is broken" in log.text
+
+
+@ON_THE_FAKE
 async def test_an_unknown_user_reads_so_and_the_log_has_the_ways_out(
     make_user: MakeUser, site: Site, log: pytest.LogCaptureFixture
 ) -> None:

@@ -56,7 +56,7 @@ class UserAccount:
         self._tries = 0
         self._is_unknown = False
         """The name service did not know the user a moment ago."""
-        self._silence = ""
+        self.silence = ""
         """Why the name service has not answered."""
         self._settled = False
         self._is_told = False
@@ -107,9 +107,9 @@ class UserAccount:
             # Anew: what is known may be from a page that was opened long ago.
             entry = await name_service.of_this_loop().account(username(self._spawner))
         except errors.ProgramFailed as exc:
-            self._silence = exc.message
+            self.silence = exc.message
         else:
-            self._entry, self._silence, self._is_unknown = entry, "", entry.user_id < 0
+            self._entry, self.silence, self._is_unknown = entry, "", entry.user_id < 0
 
     async def ask(self) -> None:
         """Ask whomever the options name, as far as that is needed. What stays unknown refuses nothing yet.
@@ -120,11 +120,11 @@ class UserAccount:
             function = self._spawner._trait_values.get(name)
             if callable(function) and self._given.get(name, (None,))[0] is not function:
                 self._given[name] = (function, await self._called(name, function))
-        if not self._silence:
+        if not self.silence:
             try:
                 await self._ask_the_system()
             except errors.ProgramFailed as exc:
-                self._silence = exc.message
+                self.silence = exc.message
 
     async def settle(self) -> None:
         """Find the account for good. Raises SpawnRefused where the user is not known."""
@@ -160,9 +160,9 @@ class UserAccount:
         if before not in {UNKNOWN_ID, user_id}:
             told = "The uid of %s is %d now, and was %d: the user's files may still belong to that one"
             log.warning(told, name, user_id, before)
-        if self._uses_what_was_saved() or self._lacks_groups() or (self._silence and self._lacks()):
-            why = self._silence or "Not all of the account is told now."
-            if not self._silence and self._tries and self._entry.user_id < 0:
+        if self._uses_what_was_saved() or self._lacks_groups() or (self.silence and self._lacks()):
+            why = self.silence or "Not all of the account is told now."
+            if not self.silence and self._tries and self._entry.user_id < 0:
                 why = f"`getent passwd {name}` gives nobody."
             log.warning("%s: %s What is known of the user from an earlier spawn is used", name, why)
         if group_id < 0:
@@ -248,8 +248,8 @@ class UserAccount:
         name = username(self._spawner)
         told = f"The system does not know the user {name}."
         why = f"`getent passwd {name}` gives none, where the Hub runs."
-        if self._silence:
-            told, why = f"The system could not be asked about the user {name}.", self._silence
+        if self.silence:
+            told, why = f"The system could not be asked about the user {name}.", self.silence
         return errors.SpawnRefused(
             told,
             advice=f"{why} There are three ways out: have the Hub's machine, or its container, know the "

@@ -50,7 +50,7 @@ class SystemUserSpawner(SystemUserTraits, DockerSpawner):
         raise errors.SpawnRefused(
             "The home of the user is not known.",
             advice="`host_homedir_format_string` is empty, so the system's name service has to tell it; or "
-            "set `host_home`.",
+            f"set `host_home`. {self._account.silence}".rstrip(),
         )
 
     @property

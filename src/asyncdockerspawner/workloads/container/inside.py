@@ -110,8 +110,8 @@ class Inside:
         """Raise EngineRefused where what is put in would belong to others than it says.
 
         With userns-remap, an Engine takes ids for those that its other containers have, also for one that
-        has its machine's; what is read has the machine's. Source: moby's `daemon/archive_unix.go`, where the
-        options for unpacking are the daemon's alone.
+        has its machine's; what is read has the machine's. Source: `daemon/archive_tarcopyoptions.go` of
+        moby, where the ids' mapping is the daemon's alone.
         """
         if not self.known.has_ids_of_the_machine:
             return
