@@ -18,11 +18,14 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
+from tests.support import inside
 from tests.support.hub_api import HubAPI, Json
-from tests.support.hub_site import LOG_CHARACTERS, HubSite, new_hub_id, prefix_of, until
+from tests.support.hub_site import LOG_CHARACTERS, SHELL, HubSite, new_hub_id, prefix_of, until
+from tests.support.system_users import owner_of
 from tests.testbed.dockerspawner import dockerspawner_python
 from tests.testbed.hub import HubProcess
 from tests.testbed.steps import TestbedError
+from tests.testbed.system_users import SystemUsers
 
 DOCKERSPAWNER, OURS = "dockerspawner.DockerSpawner", "asyncdockerspawner.DockerSpawner"
 BOTH_WAYS = [(DOCKERSPAWNER, OURS), (OURS, DOCKERSPAWNER)]
@@ -340,6 +343,29 @@ async def test_with_both_installed_one_line_of_the_configuration_moves_a_site_an
         assert (await spawner_of(hub)).startswith("asyncdockerspawner." if line else "dockerspawner.")
     await hub.stop_all()
     await hub.nothing_left()
+
+
+async def test_a_system_users_server_goes_there_and_back_and_is_resumed_by_both(
+    make_site: MakeSite, dockerspawner_beside: Path, system_users: SystemUsers
+) -> None:
+    theirs, ours = (f"{package}.SystemUserSpawner" for package in ("dockerspawner", "asyncdockerspawner"))
+    alice = system_users.user("alice")
+    homes = f"c.SystemUserSpawner.host_homedir_format_string = {str(system_users.homes / '{username}')!r}"
+    hub = make_site(theirs, beside=[dockerspawner_beside], config=homes, remove=False)
+    await hub.create_users(alice.name)
+    await hub.api.start_server(alice.name)
+    before = hub.ids()
+    for spawner in (ours, theirs):
+        hub.run_by(spawner, Path(sys.executable))
+        for _ in range(2):
+            assert (await hub.settled(alice.name) or {})["state"]["user_id"] == alice.uid
+            await until(partial(hub.answers, alice.name), is_=True, seconds=60)
+            assert (hub.ids(), hub.states()) == (before, ["running"])
+            await hub.api.stop_server(alice.name)
+            await hub.api.start_server(alice.name)
+    said = inside.said(hub.engine, *before.values(), *SHELL, "/bin/busybox touch ~/mine; /bin/busybox id -u")
+    assert said == str(alice.uid)
+    assert owner_of(alice.home / "mine") == (alice.uid, alice.gid)
 
 
 async def test_a_third_partys_spawner_of_dockerspawner_runs_on_ours_by_the_start_that_the_error_names(
