@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.support.hub_site import SHELL, MakeHub
 from tests.support.swarm_hub import node_of, nothing_left, said_in
+from tests.support.system_users import folder, owner_of
 from tests.testbed.swarm import Swarm
 from tests.testbed.system_users import SystemUsers
 
@@ -30,10 +30,7 @@ async def test_their_files_are_theirs_on_every_node(
 ) -> None:
     lab = system_users.group("lab")
     alice, bob = system_users.user("alice", lab), system_users.user("bob", lab)
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    os.chown(shared, 0, lab.gid)
-    shared.chmod(0o2770)
+    shared = folder(tmp_path / "shared", 0, lab.gid)
     example = EXAMPLE.replace("/export/home", str(system_users.homes))
     hub = make_hub(swarm=swarm, config=example + PINNED, volumes={str(shared): "/shared"})
     await hub.create_users(alice.name, bob.name)
@@ -47,9 +44,8 @@ async def test_their_files_are_theirs_on_every_node(
         assert name == user.name
         assert [home, *told[:3]] == [f"/home/{user.name}"] * 2 + [str(user.uid), str(user.gid)]
         assert {str(user.gid), str(lab.gid), user.name} <= set(told)
-        kept, common = (user.home / "kept").stat(), (shared / user.name).stat()
-        assert (kept.st_uid, kept.st_gid) == (user.uid, user.gid)
-        assert (common.st_uid, common.st_gid) == (user.uid, lab.gid)
+        assert owner_of(user.home / "kept") == (user.uid, user.gid)
+        assert owner_of(shared / user.name) == (user.uid, lab.gid)
     for user in (alice, bob):
         await hub.api.stop_server(user.name)
     await nothing_left(hub)

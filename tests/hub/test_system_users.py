@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import stat
+from functools import partial
 from pathlib import Path
 
 import jupyterhub
+import pytest
 
 from tests.support import inside
-from tests.support.hub_site import HubSite, MakeHub, inspected
+from tests.support.hub_api import ServerFailed
+from tests.support.hub_site import HubSite, MakeHub, inspected, until
+from tests.support.system_users import folder, owner_of
+from tests.testbed.name_service import NameService
 from tests.testbed.system_users import SystemUsers
 from tests.testbed.user_images import ensure_stacks_image
 
@@ -27,6 +31,8 @@ async def home(spawner):
     return {homes!r}.get(spawner.user.name)
 
 def hook(spawner):
+    if spawner.user_id < 0:
+        return
     spawner.log.info("the hook reads %s", (spawner.user_id, spawner.group_id, spawner.host_homedir))
     if spawner.name == "root":
         spawner.image, spawner.run_as_root, spawner.umask = {stacks!r}, True, "007"
@@ -49,27 +55,43 @@ def said(hub: HubSite, name: str, *command: str) -> str:
     return " ".join(inside.said(hub.engine, inspected(hub, name)["Id"], *command).split())
 
 
-def owner_of(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_uid, found.st_gid
+async def asked_about(names: NameService, user: str) -> bool:
+    return f"passwd {user}" in names.asked()
 
 
 async def test_files_belong_to_the_systems_users_and_their_groups(
-    make_hub: MakeHub, singleuser_image: str, system_users: SystemUsers, tmp_path: Path
+    make_hub: MakeHub,
+    singleuser_image: str,
+    system_users: SystemUsers,
+    name_service: NameService,
+    tmp_path: Path,
 ) -> None:
     lab = system_users.group("lab")
-    alice, bob = system_users.user("alice", lab), system_users.user("bob")
+    alice, bob, carol = (system_users.user("alice", lab), *map(system_users.user, ("bob", "carol")))
+    name_service.hangs(f"passwd {carol.name}")
     shared, elsewhere = folder(tmp_path / "shared", 0, lab.gid), folder(tmp_path / "b", bob.uid, bob.gid)
     config = CONFIG.format(
         homes={bob.name: str(elsewhere)}, stacks=ensure_stacks_image(jupyterhub.__version__)
     )
-    hub = make_hub(image=singleuser_image, volumes={str(shared): "/shared"}, config=config)
-    await hub.create_users(alice.name, bob.name)
+    hub = make_hub(
+        image=singleuser_image,
+        volumes={str(shared): "/shared"},
+        config=config,
+        environ=name_service.environment,
+    )
+    await hub.create_users(alice.name, bob.name, carol.name)
+    waiting = asyncio.create_task(hub.api.start_server(carol.name))
+    await until(partial(asked_about, name_service, carol.name), is_=True, seconds=60, every=0.02)
+    # Whoever has to wait for the directory keeps neither the Hub nor others waiting.
+    await hub.api.info()
+    assert not waiting.done()
     await asyncio.gather(
         hub.api.start_server(alice.name),
         hub.api.start_server(alice.name, "root"),
         hub.api.start_server(bob.name),
     )
+    with pytest.raises(ServerFailed, match=f"could not be asked about the user {carol.name}"):
+        await waiting
     await written(hub, alice.name, f"/home/{alice.name}/note.txt")
     await written(hub, alice.name, "/shared/ours.txt")
     await written(hub, alice.name, f"/home/{alice.name}/root.txt", server="root")
@@ -89,11 +111,3 @@ async def test_files_belong_to_the_systems_users_and_their_groups(
     log = hub.process.log_text()
     assert f"the hook reads {(alice.uid, alice.gid, str(alice.home))}" in log
     assert f"the hook reads {(bob.uid, bob.gid, str(elsewhere))}" in log
-
-
-def folder(path: Path, uid: int, gid: int) -> Path:
-    """Make a folder that its owner and its group alone may use, and whose files are the group's."""
-    path.mkdir()
-    os.chown(path, uid, gid)
-    path.chmod(0o2770)
-    return path
