@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import builtins
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.connection import Connection, segment
+from asyncdockerspawner.client.listing import one_by_one
 from asyncdockerspawner.client.output import end_of
 from asyncdockerspawner.jsontypes import JsonObject
 
@@ -83,18 +86,21 @@ class Containers:
             return None
         return dict(answer.data)
 
-    async def list(self, labels: Mapping[str, str]) -> list[JsonObject]:
+    async def list(self, labels: Mapping[str, str]) -> builtins.list[JsonObject]:
         """Return all containers, running or not, that carry every one of these labels."""
         answer = await self._connection.request(
             "GET",
             "containers/json",
             operation="list containers",
-            params={
-                "all": True,
-                "filters": {"label": [f"{key}={value}" for key, value in labels.items()]},
-            },
+            params={"all": True, "filters": _all_of(labels)},
         )
-        return list(answer.data)
+        return builtins.list(answer.data)
+
+    def one_by_one(self, labels: Mapping[str, str]) -> AbstractAsyncContextManager[AsyncIterator[JsonObject]]:
+        """Give the containers of `list` as they come."""
+        return one_by_one(
+            self._connection, "containers/json", _all_of(labels), operation="list containers", all=True
+        )
 
     async def stop(self, ref: str, *, grace: int | None = None) -> bool:
         """Stop a container; False if it did not run. `grace`: seconds before SIGKILL, None = its own."""
@@ -182,3 +188,8 @@ class Containers:
                     pause = min(pause * 2, 0.5)
         except TimeoutError as exc:
             raise errors.EngineTimeout("remove container", ref, "it is still being removed") from exc
+
+
+def _all_of(labels: Mapping[str, str]) -> dict[str, builtins.list[str]]:
+    """Return the filter that lets through what carries every one of these labels."""
+    return {"label": [f"{key}={value}" for key, value in labels.items()]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
 
@@ -12,8 +11,6 @@ from asyncdockerspawner.workloads.container import read
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.source import Hint
 
-AT_A_TIME = 200
-"""Entries of a list that are read without a pause."""
 RESYNC_SECONDS = 60.0
 """Between lists: events tell all; a list is also how a connection that is dead without a word is noticed."""
 
@@ -38,15 +35,13 @@ class ContainerSource:
     async def list(self, hub_id: str, also: Collection[str]) -> list[Observed]:
         """List the containers of this Hub, and those of the ids that `also` has at the end."""
         # What DockerSpawner has made carries no label, so a filter would hide it.
-        listed = await self._client.containers.list({} if also else {labels.HUB: hub_id})
-        found = []
-        for number, entry in enumerate(listed, 1):
-            if (entry.get("Labels") or {}).get(labels.HUB) == hub_id or entry["Id"] in also:
-                found.append(read.listed(entry))
-            if number % AT_A_TIME == 0:
-                # Thousands of them keep nobody waiting.
-                await asyncio.sleep(0)
-        return found
+        wanted = {} if also else {labels.HUB: hub_id}
+        async with self._client.containers.one_by_one(wanted) as entries:
+            return [
+                read.listed(entry)
+                async for entry in entries
+                if (entry.get("Labels") or {}).get(labels.HUB) == hub_id or entry["Id"] in also
+            ]
 
     async def find(self, object_id: str) -> Observed | None:
         """Inspect a container."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -17,8 +16,6 @@ from asyncdockerspawner.workloads.service import read
 from asyncdockerspawner.workloads.service.swarm import Filters, Swarm
 from asyncdockerspawner.workloads.source import Happened, Hint
 
-AT_A_TIME = 100
-"""Tasks that are read without a pause."""
 SHORTEST, LONGEST = 5.0, 30.0
 """Seconds between two lists."""
 SECONDS_A_TASK = 50e-6
@@ -55,16 +52,6 @@ class _Newest:
         assert self.observed is not None  # noqa: S101 - only what was read is asked for
         before = self.failures - self.has_failed
         return replace(self.observed, restarts=before) if before else self.observed
-
-
-async def in_pieces(documents: AsyncIterator[JsonObject]) -> AsyncIterator[JsonObject]:
-    """Give them with pauses in between: thousands keep nobody waiting."""
-    number = 0
-    async for each in documents:
-        yield each
-        number += 1
-        if number % AT_A_TIME == 0:
-            await asyncio.sleep(0)
 
 
 class ServiceSource:
@@ -124,7 +111,7 @@ class ServiceSource:
         """Read the services alone, as those are that have no task yet."""
         found = dict[str, Observed]()
         async with self._client.services.one_by_one(wanted) as services:
-            async for service in in_pieces(services):
+            async for service in services:
                 service_id = str(service["ID"])
                 found[service_id] = self._read(service_id, service, (), {})
         return found
@@ -133,7 +120,7 @@ class ServiceSource:
         """Read the services by their tasks, each as it comes: thousands of documents are much memory."""
         found, number = dict[str, _Newest](), 0
         async with self._client.tasks.one_by_one(wanted) as tasks:
-            async for task in in_pieces(tasks):
+            async for task in tasks:
                 number += 1
                 if read.is_removed(task):
                     continue
