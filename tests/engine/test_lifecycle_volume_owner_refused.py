@@ -220,3 +220,22 @@ async def test_a_volume_whose_driver_refuses_to_make_it_is_the_containers_matter
     world = make(volumes={mine(fake_site, "-x"): NEW}, delete_volumes_on_user_delete=True)
     with pytest.raises(Exception, match="no such driver today"):
         await world.spawn()
+
+
+@pytest.mark.parametrize(
+    ("mount", "owner"),
+    [
+        ({"source": "{}", "target": NEW, "no_copy": True}, OWN),
+        ({"Source": "{}", "Target": NEW, "Type": "volume", "VolumeOptions": {"NoCopy": True}}, OWN),
+        ({"source": "{}", "target": NEW, "labels": {"a": "b"}}, ROOTS),
+    ],
+    ids=["docker-py's words", "the Engine's", "options"],
+)
+async def test_a_mount_is_seen_to_unless_it_has_options_for_its_making(
+    make: MakeWorld, fake_site: Site, mount: dict[str, Any], owner: Any
+) -> None:
+    named = {word: mine(fake_site) if value == "{}" else value for word, value in mount.items()}
+    world = make(mounts=[named], extra_create_kwargs=JOVYAN)
+    spawner = await world.spawn()
+    assert folder(fake_site, spawner.object_id) == owner
+    await world.user.stop("")

@@ -349,8 +349,9 @@ def test_a_body_tells_what_it_mounts_and_which_of_it_are_volumes_to_be_made_ahea
                     "Target": "/u",
                     "Source": "with-options",
                     "Type": "volume",
-                    "VolumeOptions": {"NoCopy": True},
+                    "VolumeOptions": {"NoCopy": True, "Labels": {"a": "b"}},
                 },
+                {"Target": "/n", "Source": "uncopied", "VolumeOptions": {"NoCopy": True}},
                 {"Target": "/v", "Source": "not-a-volume", "Type": "bind"},
                 {"Target": "/tmp", "Type": "tmpfs"},
             ],
@@ -358,8 +359,8 @@ def test_a_body_tells_what_it_mounts_and_which_of_it_are_volumes_to_be_made_ahea
         }
     }
     body = ContainerBody(made)
-    assert list(body.mounted()) == ["v", "/srv/x", "w", "with-options", "not-a-volume"]
-    assert list(body.named_volumes()) == ["v", "w"]
+    assert list(body.mounted()) == ["v", "/srv/x", "w", "with-options", "uncopied", "not-a-volume"]
+    assert list(body.named_volumes()) == ["v", "w", "uncopied"]
     assert body.volume_driver == "nfs"
     for nothing in ({}, {"HostConfig": None}, {"HostConfig": {"Binds": None, "Mounts": None}}):
         assert (list(ContainerBody(nothing).mounted()), ContainerBody(nothing).volume_driver) == ([], "")

@@ -33,9 +33,10 @@ def scopes(spawner: Overridable) -> dict[str, volume_owners.Scope]:
 
 def source_templates(spawner: Overridable, *types: str) -> list[str]:
     """Return the templates of what is mounted; of `mounts` those of these types."""
-    mounted = [each for each in spawner.mounts if each.get("source")]
-    wanted = [str(each["source"]) for each in mounted if each.get("type", "volume") in types]
-    return [*spawner.volumes, *spawner.read_only_volumes, *wanted]
+    # In docker-py's words, or the Engine's own.
+    mounted = [{str(word).lower(): value for word, value in each.items()} for each in spawner.mounts]
+    wanted = [each for each in mounted if each.get("source") and each.get("type", "volume") in types]
+    return [*spawner.volumes, *spawner.read_only_volumes, *(str(each["source"]) for each in wanted)]
 
 
 async def keep_names(spawner: Overridable, new_name: str) -> None:

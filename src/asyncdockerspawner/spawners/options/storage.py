@@ -90,8 +90,9 @@ class StorageTraits(HasTraits):
         It is done before a start, for volumes in `volumes` and `mounts` that this spawner has made for one
         user, as long as they are empty and root's; their permissions stay. Volumes that several users have,
         that were there before, or that hold files are never changed, nor are host paths. Whose a volume is
-        is told by the templates in its name; where `format_volume_name` or `escape` is a function of the
-        site's, "image" changes nothing unless `delete_volumes_on_user_delete` is set too.
+        is told by the templates in its name. In `mounts`, those with `labels`, `driver_config` or `subpath`
+        are left to the Engine. Where `format_volume_name` or `escape` is a function of the site's, "image"
+        changes nothing unless `delete_volumes_on_user_delete` is set too.
         """,
     ).tag(config=True)
 

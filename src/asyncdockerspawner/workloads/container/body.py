@@ -81,13 +81,10 @@ class ContainerBody:
         return (source for source, _ in _mounts(self.document))
 
     def named_volumes(self) -> Iterator[str]:
-        """Return the volumes that it names, but for those with options."""
+        """Return the volumes that it names, but for those with options that count when they are made."""
         for source, mount in _mounts(self.document):
-            if (
-                is_volume(source)
-                and mount.get("Type", "volume") == "volume"
-                and not mount.get("VolumeOptions")
-            ):
+            options = (mount.get("VolumeOptions") or {}).keys() - {"NoCopy"}
+            if is_volume(source) and mount.get("Type", "volume") == "volume" and not options:
                 yield source
 
     def labelled(self, more: Mapping[str, str]) -> ContainerBody:
