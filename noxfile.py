@@ -77,7 +77,7 @@ WITHOUT_A_REAL_ENGINE = [
 """What is tested with a newer Python too: files of tests/engine."""
 UP = ["python", "-m", "tests.testbed", "up"]
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
-ON_BOTH_ENGINES = ["storm", "sandboxes", "hub-storm", "stops-during-starts"]
+ON_BOTH_ENGINES = ["storm", "sandboxes", "hub-storm", "stops-during-starts", "levers", "healthcheck"]
 """Benchmarks that are measured on the newest Engine too."""
 OF_SMALL_BENCH = "tests/hub/test_benchmarks_load.py"
 """Tests with a real Hub that run beside `hub_6`, which takes longest."""
@@ -359,7 +359,6 @@ def bench(session: nox.Session) -> None:
     install(session, "test")
     session.run("python", "-m", "benchmarks", *session.posargs, interrupt_timeout=PATIENCE)
     if "--all" in session.posargs:
-        session.run("python", "-m", "benchmarks.swarm", interrupt_timeout=PATIENCE)
         session.run(*UP, "--newest")
         cases = [f"--only={name}" for name in ON_BOTH_ENGINES]
         again = ["python", "-m", "benchmarks", *cases, "--results=benchmarks/results/newest"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -44,9 +44,15 @@ class BareEngine:
         found: dict[str, Any] = await self._call("GET", "/version")
         return found
 
-    async def create(self, name: str, image: str) -> str:
-        """Make a container that publishes its port on 127.0.0.1; its id."""
+    async def info(self) -> dict[str, Any]:
+        """What it says of itself."""
+        found: dict[str, Any] = await self._call("GET", "/info")
+        return found
+
+    async def create(self, name: str, image: str, more: Mapping[str, Any] | None = None) -> str:
+        """Make a container that publishes its port on 127.0.0.1, with `more` in its body; its id."""
         body = {
+            **(more or {}),
             "Image": image,
             "ExposedPorts": {PORT: {}},
             "HostConfig": {"PortBindings": {PORT: [{"HostIp": "127.0.0.1", "HostPort": ""}]}},
@@ -105,11 +111,19 @@ class BareEngine:
 class Floor:
     """The bare Engine, asked for what starts and stops need, as many at once as it is fastest with."""
 
-    def __init__(self, engine: BareEngine, prefix: str, image: str, at_once: int = WIDTHS[1]) -> None:
+    def __init__(
+        self,
+        engine: BareEngine,
+        prefix: str,
+        image: str,
+        at_once: int = WIDTHS[1],
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
         self._engine = engine
         self._prefix = prefix
         self._image = image
         self.at_once = at_once
+        self._more = more
         self._ids = dict[str, str]()
 
     async def tune(self) -> None:
@@ -131,7 +145,8 @@ class Floor:
 
         async def one(user: str) -> None:
             async with places:
-                made = await self._engine.create(f"{self._prefix}-{user}", image or self._image)
+                name = f"{self._prefix}-{user}"
+                made = await self._engine.create(name, image or self._image, self._more)
                 self._ids[user] = made
                 await self._engine.start(made)
                 await self._engine.inspect(made)

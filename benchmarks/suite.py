@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from benchmarks.frame.case import Case
 from benchmarks.growth.cases import CASES as GROWTH
 from benchmarks.hubs.cases import CASES as HUB
+from benchmarks.levers.cases import CASES as LEVERS
 from benchmarks.spawners.cases import CASES as SPAWNERS
 
-CASES: Sequence[Case] = (*SPAWNERS, *HUB, *GROWTH)
+CASES: Sequence[Case] = (*SPAWNERS, *HUB, *GROWTH, *LEVERS)
 
 
 def case(name: str) -> Case:

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.bench import Bench
 from benchmarks.contenders import Contender
 from benchmarks.frame.case import Case, Figure, Level, Measure, Sample, Target, Who
+from benchmarks.growth import services
 from benchmarks.measures import fleet
 from benchmarks.spawners.process import SpawnerProcess, spawner_process
 from tests.fake_engine import FakeEngine
@@ -136,6 +137,21 @@ async def rest(contender: Contender, folder: Path, most: int, seconds: float, in
     return Sample(dict(rows[-1]), _columns(steps(most), rows), faults)
 
 
+@asynccontextmanager
+async def _services(bench: Bench, n: int) -> Measures:
+    # DockerSpawner's SwarmSpawner watches nothing.
+    yield {Who.OURS: partial(services_at_rest, bench.folder, n)} if Who.OURS in bench.who else {}
+
+
+async def services_at_rest(folder: Path, most: int, index: int) -> Sample:
+    """Watch more and more services of a swarm, in this process."""
+    home = folder / f"services-{index}-{secrets.token_hex(2)}"
+    home.mkdir()
+    with FakeEngine.start(home) as fake:
+        rows = [await services.watched(fake, count) for count in steps(most)]
+    return Sample(dict(rows[-1]), _columns(steps(most), rows))
+
+
 def _columns(counts: list[int], rows: list[dict[str, float]]) -> dict[str, list[float]]:
     return {"n": list(map(float, counts)), **{key: [row[key] for row in rows] for key in rows[0]}}
 
@@ -159,6 +175,17 @@ CASES = (
         most=20_000,
         figures=REST_FIGURES,
         open=_rest,
+        small=5,
+        rounds=1,
+    ),
+    Case(
+        name="services",
+        level=Level.GROWTH,
+        title="More and more services of a swarm at rest, over the fake Engine",
+        n=10_000,
+        most=20_000,
+        figures=services.FIGURES,
+        open=_services,
         small=5,
         rounds=1,
     ),

@@ -15,7 +15,7 @@ from benchmarks.frame.case import Case, Level, Measure, Sample, Who
 from benchmarks.measures import bystander, far, fleet, pull_together, stops, storm
 from benchmarks.measures.servers import Servers
 from benchmarks.relay import relay
-from benchmarks.spawners.process import SpawnerProcess, spawner_process
+from benchmarks.spawners.process import SpawnerProcess, spawner_process, warm_up
 from tests.testbed.counting_proxy import counting_proxy
 
 COUNTED = 5
@@ -42,16 +42,8 @@ async def _processes(
             more = ours or {} if contender.who is Who.OURS else {}
             process = spawner_process(contender, bench.folder, **way, **more)
             made[contender.who] = await stack.enter_async_context(process)
-            await _warm_up(made[contender.who])
+            await warm_up(made[contender.who])
         yield made
-
-
-async def _warm_up(servers: Servers) -> None:
-    """One start and stop, so that nobody's first use of a client or a template is measured."""
-    await servers.add(["warm"])
-    await servers.start(["warm"])
-    await servers.stop(["warm"])
-    await servers.forget(["warm"])
 
 
 async def _requests(bench: Bench, contender: Contender) -> float:
@@ -60,7 +52,7 @@ async def _requests(bench: Bench, contender: Contender) -> float:
     async with counting_proxy(bench.engine_url) as proxy:
         way = {"client_kwargs": {"base_url": proxy.url}}
         async with spawner_process(contender, bench.folder, **way) as servers:
-            await _warm_up(servers)
+            await warm_up(servers)
             await servers.add(users)
             before = proxy.requests.total()
             await servers.start(users)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import Contender
-from benchmarks.measures.servers import Batch, Cost
+from benchmarks.measures.servers import Batch, Cost, Servers
 from benchmarks.spawners.worker import LONGEST_LINE
 from tests.testbed.engine import ensure_engine
 from tests.testbed.processes import Background
@@ -105,6 +105,14 @@ class SpawnerProcess:
             if not future.done():
                 future.set_exception(Gone(f"the spawners' process has ended:\n{self._process.tail()}"))
         self._waiting.clear()
+
+
+async def warm_up(servers: Servers) -> None:
+    """One start and stop, so that nobody's first use of a client or a template is measured."""
+    await servers.add(["warm"])
+    await servers.start(["warm"])
+    await servers.stop(["warm"])
+    await servers.forget(["warm"])
 
 
 @asynccontextmanager

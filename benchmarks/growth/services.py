@@ -1,25 +1,18 @@
-"""Measure what the watch of many services costs: over the fake Engine, which has them without containers."""
+"""What the watch of many services costs at rest, over the fake Engine, which has them without containers."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import logging
-import sys
-import tempfile
 import time
 import tracemalloc
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.names import labels
-from benchmarks.command_line import CUT_OFF, cancel_on_sigterm, up_to
+from benchmarks.frame.case import Figure
 from tests.fake_engine import FakeEngine
 
-MOST_SERVICES = 20_000
 LISTS = 5
 """How many lists are measured at each number."""
 POLLS = 1000
@@ -27,29 +20,21 @@ PORTION = 500
 HUB = "bench"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rest:
-    """What so many services cost at rest."""
-
-    services: int
-    pause_seconds: float
-    """Between two lists."""
-    list_cpu_seconds: float
-    """Of the Hub's process, for one list, with what it does to the table."""
-    cpu_percent: float
-    """Of one CPU, at that pause."""
-    list_mib: float
-    mib_per_minute: float
-    longest_stall_ms: float
-    """In which the loop did nothing else, while lists were read."""
-    kib_a_server: float
-    """Memory of the table."""
-    poll_microseconds: float
-    requests_per_minute: float
+FIGURES = (
+    Figure("pause_seconds", "seconds between two lists"),
+    Figure("list_cpu_ms", "CPU of the process for a list (ms)"),
+    Figure("cpu_percent", "of one CPU, at that pause"),
+    Figure("list_mib", "a list (MiB)"),
+    Figure("mib_per_minute", "from the manager in a minute (MiB)"),
+    Figure("stall_ms", "longest loop stall, while lists are read (ms)"),
+    Figure("memory_kib", "memory for a server, in the table (KiB)"),
+    Figure("poll_us", "a poll (µs)"),
+    Figure("requests_per_minute", "requests at the manager in a minute"),
+)
 
 
-async def measured(fake: FakeEngine, count: int) -> Rest:
-    """Make `count` services and watch them."""
+async def watched(fake: FakeEngine, count: int) -> dict[str, float]:
+    """Make `count` services and watch them; gives the figures."""
     fake.reset()
     fake.swarm.become("manager")
     ids = await _populated(fake, count)
@@ -77,18 +62,17 @@ async def measured(fake: FakeEngine, count: int) -> Rest:
     finally:
         await engine.aclose()
     pause = source.pause(waited_for=False)
-    return Rest(
-        services=count,
-        pause_seconds=pause,
-        list_cpu_seconds=cpu,
-        cpu_percent=100 * cpu / (pause + cpu),
-        list_mib=size / 2**20,
-        mib_per_minute=size / 2**20 * 60 / pause,
-        longest_stall_ms=1000 * await _result(stall),
-        kib_a_server=memory / 1024 / count,
-        poll_microseconds=1e6 * poll,
-        requests_per_minute=2 * 60 / pause,
-    )
+    return {
+        "pause_seconds": pause,
+        "list_cpu_ms": 1000 * cpu,
+        "cpu_percent": 100 * cpu / (pause + cpu),
+        "list_mib": size / 2**20,
+        "mib_per_minute": size / 2**20 * 60 / pause,
+        "stall_ms": 1000 * await _result(stall),
+        "memory_kib": memory / 1024 / count,
+        "poll_us": 1e6 * poll,
+        "requests_per_minute": 2 * 60 / pause,
+    }
 
 
 async def _populated(fake: FakeEngine, count: int) -> list[str]:
@@ -142,45 +126,3 @@ async def _result(task: asyncio.Task[float]) -> float:
 async def _size(engine: Engine) -> float:
     filters = {"label": [f"{labels.HUB}={HUB}"]}
     return float(len(json.dumps(await engine.client.tasks.list(filters), separators=(",", ":"))))
-
-
-def _table(found: list[Rest]) -> str:
-    columns = list(asdict(found[0]))
-    rows = [
-        [f"{value:.3g}" if isinstance(value, float) else str(value) for value in asdict(one).values()]
-        for one in found
-    ]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-async def _run(counts: list[int]) -> list[Rest]:
-    cancel_on_sigterm()
-    with (
-        tempfile.TemporaryDirectory(prefix="asyncdockerspawner-bench-") as folder,
-        FakeEngine.start(Path(folder)) as fake,
-    ):
-        return [await measured(fake, count) for count in counts]
-
-
-def main() -> int:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.swarm", description=__doc__)
-    parser.add_argument(
-        "--services", type=up_to(MOST_SERVICES), nargs="+", default=[100, 1000, 10_000], help="how many"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures, written to FILE")
-    asked = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
-    try:
-        found = asyncio.run(_run(asked.services))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return CUT_OFF
-    print(_table(found))
-    if asked.json:
-        asked.json.write_text(json.dumps([asdict(each) for each in found], indent=1))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
