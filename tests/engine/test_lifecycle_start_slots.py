@@ -112,6 +112,27 @@ async def test_a_place_is_held_no_longer_than_asked_for_or_lived(
     await asyncio.wait([first])
 
 
+async def test_a_command_after_the_start_holds_a_place_no_longer_than_its_server(
+    make: MakeWorld, fake: FakeEngine
+) -> None:
+    class Prepares(DockerSpawner):
+        """Does more in a server that has been started."""
+
+        async def post_start_exec(self) -> None:
+            if self.name == "first":
+                await asyncio.Event().wait()
+
+    world = make(concurrent_starts=1, start_hold=0, post_start_cmd="prepare")
+    world.settings["spawner_class"] = Prepares
+    first = asyncio.ensure_future(world.spawn("first"))
+    await until(lambda: starts(fake))
+    async with asyncio.timeout(20):
+        await world.spawn("second")
+    await world.user.stop("second")
+    first.cancel()
+    await asyncio.wait([first])
+
+
 async def test_a_place_that_no_start_takes_over_is_given_back(
     make: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

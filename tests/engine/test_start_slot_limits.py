@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -19,6 +20,7 @@ from asyncdockerspawner.engine import start_slots as room
 from asyncdockerspawner.engine.start_slots import StartSlots
 from tests.support.servers import answering
 from tests.support.start_slots import Starter, silent, starters, who
+from tests.support.virtual_time import virtual_time
 from tests.support.waiting import turns, until
 from tests.testbed.socket_proxy import FORBIDDEN
 
@@ -188,3 +190,83 @@ async def test_the_limit_that_fits_is_no_other_than_what_asked_for_it(
     for _ in range(3):
         (await slots.acquire(None, timeout=1, on_position=silent)).release()
     assert caplog.records == []
+
+
+async def _crowd(slots: StartSlots, count: int, seconds: Callable[[int], float], limit: int | None) -> float:
+    """Have so many start at once, each taking what as many at a time take; returns how long all took."""
+    at_once = 0
+
+    async def one() -> None:
+        nonlocal at_once
+        slot = await slots.acquire(limit, timeout=9999, on_position=silent)
+        at_once += 1
+        await asyncio.sleep(seconds(at_once))
+        at_once -= 1
+        slot.answered()
+        slot.release()
+
+    # The Engine is asked before the clock is taken over.
+    (await slots.acquire(limit, timeout=1, on_position=silent)).release()
+    loop = asyncio.get_running_loop()
+    with virtual_time(loop):
+        begin = loop.time()
+        await asyncio.gather(*[one() for _ in range(count)])
+        return loop.time() - begin
+
+
+@pytest.fixture
+def nearby(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is, the Engine is no distance away."""
+    monkeypatch.setattr(room, "CPU_SECONDS", math.inf)
+
+
+@pytest.mark.usefixtures("nearby")
+async def test_an_engine_to_which_more_at_once_are_no_burden_is_given_more(
+    slots: StartSlots, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, room.__name__)
+    took = await _crowd(slots, 200, lambda _at_once: 1.0, None)
+    assert slots.limit == 24
+    assert took < 0.6 * 200 / 6
+    told = [record.getMessage() for record in caplog.records if record.name == room.__name__]
+    assert told[1:] == [
+        "At most 12 servers are started at a time now: 8 a second with 8 at a time, and more may be faster",
+        "At most 24 servers are started at a time now: 17 a second with 17 at a time, and more may be faster",
+    ]
+
+
+@pytest.mark.usefixtures("nearby")
+async def test_an_engine_that_does_one_after_the_other_is_given_no_more_for_long(slots: StartSlots) -> None:
+    await _crowd(slots, 100, float, None)
+    assert (slots.limit or 0) <= 6
+
+
+@pytest.mark.usefixtures("nearby")
+async def test_what_is_configured_stays_however_starts_go(slots: StartSlots) -> None:
+    await _crowd(slots, 100, lambda _at_once: 1.0, 5)
+    assert slots.limit == 5
+    (await slots.acquire(5, timeout=1, on_position=silent)).answered()
+
+
+@pytest.mark.usefixtures("nearby")
+async def test_a_slot_that_was_given_back_without_an_answer_tells_nothing(slots: StartSlots) -> None:
+    for _ in range(100):
+        made = [await slots.acquire(None, timeout=1, on_position=silent) for _ in range(6)]
+        for each in made:
+            each.release()
+            each.answered()
+    assert slots.limit == 6
+
+
+async def test_what_was_learnt_stays_while_the_machines_have_as_many_cpus(
+    machine: MachineServer, slots: StartSlots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "CPU_SECONDS", math.inf)
+    slots._measured_for = 0
+    limits = list[int | None]()
+    for info in ({"NCPU": 3}, {"NCPU": 3}, None, {"NCPU": 1}):
+        machine.info = info
+        monkeypatch.setattr(slots, "_measured_until", 0.0)
+        await _crowd(slots, 60 if not limits else 1, lambda _at_once: 1.0, None)
+        limits.append(slots.limit)
+    assert limits == [12, 12, 12, 2]

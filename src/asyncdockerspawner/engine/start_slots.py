@@ -1,7 +1,8 @@
 """Start slots of one Engine: at most so many starts are under way, and the others queue in their order.
 
 A machine that boots all notebook servers of a class at once boots each of them slowly. A start has its slot
-until the server answers or ends, or has had its time.
+until the server answers or ends, or has had its time. How many there are is asked of the Engine at first, and
+then learnt from how starts go (`start_width`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from itertools import islice
 from typing import Protocol
 
 from asyncdockerspawner import errors
+from asyncdockerspawner.engine.start_width import StartWidth, UnderWay
 
 STARTS_PER_CPU = 2
-"""Measured on two CPUs: fewer or more make no crowd faster, and fewer leave the Engine idle now and then."""
+"""At first. Fewer leave the Engine idle now and then."""
 SMALLEST_LIMIT = 2
 """One that boots slowly must not hold everybody up."""
 CPU_SECONDS = 0.1
@@ -54,15 +56,28 @@ class Slot:
     def __init__(self, slots: StartSlots) -> None:
         self._slots = slots
         self._timer: asyncio.TimerHandle | None = None
+        self._given_up = False
+        self._begin = time.monotonic()
+        self._total = slots._under_way.total(self._begin)
         self.released = False
 
     def release_in(self, delay: float) -> None:
         """Release the slot after `delay` seconds, unless that happens before."""
         if not self.released:
-            self._timer = asyncio.get_running_loop().call_later(delay, self.release)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._release)
+
+    def answered(self) -> None:
+        """Tell that the server answers: how long that took counts, unless the slot was released before."""
+        if not self._given_up:
+            self._given_up = True
+            self._slots._answered(self._begin, self._total)
 
     def release(self) -> None:
         """Release the slot to the next in the queue."""
+        self._given_up = True
+        self._release()
+
+    def _release(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         if not self.released:
@@ -100,9 +115,13 @@ class StartSlots:
         self._measured_until = -math.inf
         self._queue: deque[_Waiting] = deque()
         self._reports: asyncio.Handle | None = None
-        self._in_use = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._under_way = UnderWay()
+        self._width: StartWidth | None = None
+        self._cpus: int | None = None
+        self._told = 0
+        """The width that the log has at its usual level."""
         self._warned_of: set[int | None] = set()
         self.limit: int | None = None
 
@@ -117,6 +136,10 @@ class StartSlots:
             async with asyncio.timeout(timeout):
                 await self._idle.wait()
 
+    @property
+    def _in_use(self) -> int:
+        return self._under_way.count
+
     async def acquire(self, limit: int | None, *, timeout: float, on_position: Callable[[int], None]) -> Slot:
         """Wait for a slot, for at most `timeout` seconds.
 
@@ -125,7 +148,7 @@ class StartSlots:
         """
         allowed = await self._settled_limit(limit) or math.inf
         if self._in_use < allowed and not self._queue:
-            self._in_use += 1
+            self._under_way.add(1, time.monotonic())
             self._idle.clear()
             return Slot(self)
         waiting = _Waiting(asyncio.get_running_loop().create_future(), on_position)
@@ -163,17 +186,32 @@ class StartSlots:
             waiting.slot.result().release()
 
     def _release(self) -> None:
-        self._in_use -= 1
+        self._under_way.add(-1, time.monotonic())
         self._assign()
         if not self._in_use:
             self._idle.set()
+
+    def _answered(self, begin: float, total: float) -> None:
+        """Learn from a start how many at a time fit the Engine, where that is not configured."""
+        now = time.monotonic()
+        if self._width is None or now <= begin:
+            return
+        under_way = (self._under_way.total(now) - total) / (now - begin)
+        if why := self._width.answered(under_way, now - begin, now):
+            self.limit = self._width.width
+            much = not self._told / 2 < self.limit < self._told * 2
+            if much:
+                self._told = self.limit
+            level = logging.INFO if much else logging.DEBUG
+            _log.log(level, "At most %d servers are started at a time now: %s", self.limit, why)
+            self._assign()
 
     def _assign(self) -> None:
         """Assign free slots to the first in the queue."""
         while self._queue and self._in_use < (self.limit or math.inf):
             waiting = self._queue.popleft()
             if not waiting.slot.done():
-                self._in_use += 1
+                self._under_way.add(1, time.monotonic())
                 waiting.slot.set_result(Slot(self))
 
     async def _settled_limit(self, configured: int | None) -> int:
@@ -182,7 +220,8 @@ class StartSlots:
             if self.limit is None:
                 self._configured = configured
             if self._configured is None and time.monotonic() >= self._measured_until:
-                self.limit = await self._fitting_limit()
+                self._width = await self._fitting_width()
+                self.limit = self._width.width
                 self._assign()
             elif self.limit is None:
                 self.limit = configured or 0
@@ -196,28 +235,31 @@ class StartSlots:
                 )
             return self.limit
 
-    async def _fitting_limit(self) -> int:
+    async def _fitting_width(self) -> StartWidth:
+        """Ask the Engine what it is; what was learnt stays while it has as many CPUs."""
         try:
             async with asyncio.timeout(MEASURE_TIMEOUT):
                 cpus, distance = await self._measured()
         except (errors.EngineError, TimeoutError) as exc:
-            # Mostly it runs on this machine.
-            limit = max(SMALLEST_LIMIT, (os.cpu_count() or 1) * STARTS_PER_CPU)
-            level = logging.WARNING if self.limit is None else logging.DEBUG
-            message = "The Engine does not tell its CPUs, so at most %d servers are started at a time: %s"
-            _log.log(level, message, limit, str(exc) or "no answer in time")
             self._measured_until = time.monotonic() + REMEASURE_SECONDS
-            return limit
+            told = str(exc) or "no answer in time"
+            if self._width is not None:
+                _log.debug("The Engine does not tell its CPUs: %s", told)
+                return self._width
+            # Mostly it runs on this machine.
+            width = StartWidth(max(SMALLEST_LIMIT, (os.cpu_count() or 1) * STARTS_PER_CPU), SMALLEST_LIMIT)
+            message = "The Engine does not tell its CPUs, so at most %d servers are started at a time: %s"
+            _log.warning(message, width.width, told)
+            return width
         self._measured_until = time.monotonic() + self._measured_for
-        limit = max(SMALLEST_LIMIT, round(cpus * STARTS_PER_CPU * (1 + distance / CPU_SECONDS)))
-        if limit != self.limit:
-            _log.info(
-                "At most %d servers are started at a time (%d CPUs, %.0f ms away)",
-                limit,
-                cpus,
-                distance * 1e3,
-            )
-        return limit
+        if self._width is not None and cpus == self._cpus:
+            return self._width
+        self._cpus = cpus
+        first = max(SMALLEST_LIMIT, round(cpus * STARTS_PER_CPU * (1 + distance / CPU_SECONDS)))
+        self._told = first
+        message = "At most %d servers are started at a time, at first (%d CPUs, %.0f ms away)"
+        _log.info(message, first, cpus, distance * 1e3)
+        return StartWidth(first, SMALLEST_LIMIT)
 
     async def _measured(self) -> tuple[int, float]:
         """Ask the Engine for its CPUs; returns them, and its distance in seconds."""

@@ -58,6 +58,8 @@ async def _started(server: Server) -> tuple[str, int]:
         server.hub.save(commit=True)
         await obtain.obtain(server, spawn, kept)
         ip, port = await _start(server, spawn, end)
+        if spawn.slot is not None:
+            spawn.slot.answered()
     except BaseException:
         cleanup.abandon(server, spawn)
         raise
@@ -91,10 +93,10 @@ async def _start_once(server: Server, spawn: Spawn, end: float) -> tuple[str, in
         spawn.starting = True
         await server.after(server.overrides.start())
         spawn.starting = False
-        if server.policy.post_start_cmd:
-            await server.after(server.overrides.after_start())
         if spawn.slot is not None:
             spawn.slot.release_in(server.policy.start_hold)
+        if server.policy.post_start_cmd:
+            await server.after(server.overrides.after_start())
         if server.policy.placement_timeout:
             # The swarm's search for a node was not the server's time.
             end = min(end, time.monotonic() + server.policy.start_timeout)

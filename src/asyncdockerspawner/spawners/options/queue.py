@@ -14,9 +14,11 @@ class QueueTraits(HasTraits):
         min=0,
         help="""How many servers start at a time on one Engine; the others wait in the order of their coming.
 
-        Unset, two for each CPU of the Engine's machine, more where the Engine is far away. 0 starts all at
-        once. A start holds its place until its server answers or has ended, for at most `start_hold`. Kept
-        containers that are started again, and stops, never wait.
+        Unset, two for each CPU of the Engine's machine at first, more where the Engine is far away; then
+        what is learnt from how long starts take while many wait: the fewest, up to four times as many as at
+        first, with which about as many servers start per second as with more. 0 starts all at once. A start
+        holds its place until its server answers or has ended, for at most `start_hold`. Kept containers
+        that are started again, and stops, never wait.
 
         JupyterHub's `concurrent_spawn_limit` bounds how many may wait or start together; this option gives
         them an order. The first server that an Engine starts decides: a change takes a restart of the Hub.
