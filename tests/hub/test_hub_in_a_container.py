@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 import jupyterhub
@@ -30,6 +29,7 @@ TOKEN = uuid.uuid4().hex
 TESTED = f"""
 c.JupyterHub.services = [{{"name": "testbed", "api_token": {TOKEN!r}}}]
 c.JupyterHub.load_roles = [{{"name": "testbed", "services": ["testbed"], "scopes": {list(SCOPES)!r}}}]
+c.Spawner.http_timeout = 80
 """
 PATIENCE = 120.0
 pytestmark = pytest.mark.timeout(600)
@@ -39,7 +39,7 @@ def of_this_test(text: str, name: str, port: int) -> str:
     """Give the example other names than a site's, and publish its port to this machine only."""
     for word in ("hub-net", "hub-data", "my-hub", "jupyterhub-user"):
         text = text.replace(word, f"{name}-{word}")
-    for before in ("--name ", 'hub_connect_ip = "'):
+    for before in ("--name ", 'hub_connect_ip = "', '"DNS:'):
         text = text.replace(f"{before}hub", f"{before}{name}")
     text = text.replace("--publish 8000:", f"--publish 127.0.0.1:{port}:")
     socket = ensure_engine().url.removeprefix("unix://")
@@ -55,6 +55,24 @@ def to_remove(name: str) -> Iterator[list[str]]:
         if found := docker([kind, "ls", *by_name, "{{.Name}}"]).split():
             yield [kind, "rm", *found]
     yield ["image", "rm", f"{name}-my-hub", f"{name}-base"]
+
+
+def run_all(name: str, port: int, folder: Path, *programs: str) -> None:
+    """Run the example's commands that begin with these words of docker's."""
+    for line in of_this_test(PARTS["run"], name, port).replace("\\\n", " ").splitlines():
+        words = shlex.split(line)[1:]
+        if words[0] in programs:
+            docker([str(folder) if word == "." else word for word in words])
+
+
+def made_anew(name: str, port: int, folder: Path, more: str) -> None:
+    """Make the image anew, with more in its configuration, and the container too."""
+    before = docker(["image", "inspect", "--format", "{{.Id}}", f"{name}-my-hub"]).strip()
+    with (folder / "jupyterhub_config.py").open("a") as file:
+        file.write(more)
+    docker(["rm", "--force", name])
+    run_all(name, port, folder, "build", "run")
+    docker(["image", "rm", before])
 
 
 @pytest.fixture
@@ -79,9 +97,7 @@ def example(tmp_path: Path) -> Iterator[tuple[str, int]]:
         (folder / "jupyterhub_config.py").write_text(
             of_this_test(image, name, port) + f"{TESTED}c.DockerSpawner.prefix = {name!r}\n{more}"
         )
-        for line in of_this_test(PARTS["run"], name, port).replace("\\\n", " ").splitlines():
-            words = shlex.split(line)[1:]
-            docker([str(folder) if word == "." else word for word in words])
+        run_all(name, port, folder, "build", "network", "run")
         yield name, port
     finally:
         for command in to_remove(name):
@@ -89,7 +105,9 @@ def example(tmp_path: Path) -> Iterator[tuple[str, int]]:
                 docker(command)
 
 
-async def test_a_server_and_its_files_outlive_the_containers_hub(example: tuple[str, int]) -> None:
+async def test_a_server_and_its_files_outlive_the_containers_hub_and_internal_ssl_comes_later(
+    example: tuple[str, int], tmp_path: Path
+) -> None:
     name, port = example
     address = f"http://127.0.0.1:{port}"
     headers = {"Authorization": f"token {TOKEN}"}
@@ -109,26 +127,44 @@ async def test_a_server_and_its_files_outlive_the_containers_hub(example: tuple[
 
         docker(["kill", name])
         docker(["start", name])
-        await hub.wait_until_up(PATIENCE)
-
-        async def found() -> Any:
-            server = await hub.server("alice")
-            return bool(server and server["ready"])
-
-        await until(found, is_=True, seconds=PATIENCE)
-
-        async def answers() -> int:
-            return (await hub.server_status("alice")).status_code
-
-        await until(answers, is_=200, seconds=PATIENCE)
-        assert (await hub.server_status("alice")).json()["started"] == began
+        assert await found_by(hub) == began
         assert (await servers.get(file)).json()["content"] == "kept"
         for user in ("alice", "bob"):
             await hub.stop_server(user)
+
+        made_anew(name, port, tmp_path / "example", of_this_test(PARTS["internal-ssl"], name, port))
+        await hub.wait_until_up(PATIENCE)
+        await hub.start_server("alice")
+        environment = docker(["inspect", "--format", "{{.Config.Env}}", f"{name}-alice"])
+        assert "JUPYTERHUB_API_URL=https://" in environment
+        assert (await servers.get(file)).json()["content"] == "kept"
+        began = (await hub.server_status("alice")).json()["started"]
+        # The next Hub is trusted by the servers of this one.
+        docker(["rm", "--force", name])
+        run_all(name, port, tmp_path / "example", "run")
+        assert await found_by(hub) == began
+        await hub.stop_server("alice")
     left = docker(["ps", "--all", "--filter", f"network={name}-hub-net", "--format", "{{.Names}}"])
     assert left.split() == [name]
     published = docker(["port", name]).splitlines()
     assert published == [f"8000/tcp -> 127.0.0.1:{port}"]
+
+
+async def found_by(hub: HubAPI) -> str:
+    """Wait until a Hub that has come back has found alice's server; gives when that was started."""
+    await hub.wait_until_up(PATIENCE)
+
+    async def found() -> bool:
+        server = await hub.server("alice")
+        return bool(server and server["ready"])
+
+    await until(found, is_=True, seconds=PATIENCE)
+
+    async def answers() -> int:
+        return (await hub.server_status("alice")).status_code
+
+    await until(answers, is_=200, seconds=PATIENCE)
+    return str((await hub.server_status("alice")).json()["started"])
 
 
 def test_the_compose_file_says_what_the_commands_say() -> None:
