@@ -64,7 +64,6 @@ WAITS_FOR = {"swarm": "hub_6"}
 """A part that begins when another one has ended: nodes of a swarm that get no CPU time are taken for dead."""
 GIVE_WAY = {"fake", "newer", "unit", "small_bench", "types"}
 """Parts that leave half of the CPU time to others: the swarm runs beside them."""
-NICENESS = 3
 AT_ONCE = 5
 """More are no faster on two cores, and keep each other waiting until their limits."""
 SAID_AGAIN = 100  # last lines of a part that failed, told once more at the end: others have buried them
@@ -74,13 +73,12 @@ WITHOUT_A_REAL_ENGINE = [
     "lifecycle*", "lone_spawn", "readiness_probe", "reconcile", "service_source", "start_slot_limits",
     "swarm_*", "watch_stream",
 ]  # fmt: skip
-"""What is tested with a newer Python too: files of tests/engine."""
+"""What is tested over the fake Engine with the newest Python: files of tests/engine."""
 UP = ["python", "-m", "tests.testbed", "up"]
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 ON_BOTH_ENGINES = ["storm", "sandboxes", "hub-storm", "stops-during-starts", "levers", "healthcheck"]
 """Benchmarks that are measured on the newest Engine too."""
-OF_SMALL_BENCH = "tests/hub/test_benchmarks_load.py"
-"""Tests with a real Hub that run beside `hub_6`, which takes longest."""
+OF_SMALL_BENCH = "tests/hub/test_benchmarks_load.py"  # needs a Hub, but `hub_6` takes longest already
 PURE = [
     "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "accounts/saved",
     "names/*", "keywords/*", "images/allowed", "images/options_form", "images/references",
@@ -241,13 +239,13 @@ class Part:
         return bool(said)
 
 
-def give_way(pid: int) -> None:
+def give_way(pid: int, niceness: int = 3) -> None:
     """Have a process that leads a session, and what it will start, leave the CPU to others."""
     # Linux shares it among sessions before niceness counts, where the autogroups of sched(7) are on.
-    os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+    os.setpriority(os.PRIO_PROCESS, pid, niceness)
     autogroup = Path(f"/proc/{pid}/autogroup")
     if autogroup.exists():
-        autogroup.write_text(str(NICENESS))
+        autogroup.write_text(str(niceness))
 
 
 def run_all(running: selectors.BaseSelector, waiting: deque[str], failed: list[Part]) -> None:
@@ -274,9 +272,10 @@ def next_of(running: selectors.BaseSelector, waiting: Iterable[str]) -> str:
 
 @nox.session
 def fake(session: nox.Session) -> None:
-    """Test client, Engine and lifecycle over the fake Engine."""
+    """Test client, Engine and lifecycle over the fake Engine, but for what the part `newer` tests."""
     install(session, "test")
-    run_tests(session, "tests/engine", "-m", "fake_engine")
+    elsewhere = [f"--ignore={file}" for file in files(WITHOUT_A_REAL_ENGINE if newer_python() else ())]
+    run_tests(session, "tests/engine", "-m", "fake_engine", *elsewhere)
 
 
 @nox.session

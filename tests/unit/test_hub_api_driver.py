@@ -20,14 +20,14 @@ PENDING = {"name": "", "ready": False, "pending": "spawn"}
 
 @pytest.fixture
 async def api() -> AsyncIterator[HubAPI]:
-    async with HubAPI(PUBLIC, "secret", deadline=0.05, poll_every=0.001) as api:
+    async with HubAPI(PUBLIC, "secret", deadline=60, poll_every=0.001) as api:
         yield api
 
 
 @pytest.fixture
-async def patient() -> AsyncIterator[HubAPI]:
-    """One whose starts take several requests, which may be slow where the machine is busy."""
-    async with HubAPI(PUBLIC, "secret", deadline=60, poll_every=0.001) as api:
+async def impatient() -> AsyncIterator[HubAPI]:
+    """One whose deadlines come."""
+    async with HubAPI(PUBLIC, "secret", deadline=0.05, poll_every=0.001) as api:
         yield api
 
 
@@ -111,12 +111,12 @@ async def test_a_progress_refused_for_another_reason_is_told(api: HubAPI, hub: r
         await api.start_server("ada")
 
 
-async def test_a_start_ends_at_its_deadline(api: HubAPI, hub: respx.Router) -> None:
+async def test_a_start_ends_at_its_deadline(impatient: HubAPI, hub: respx.Router) -> None:
     hub.post("/users/ada/server").respond(202)
     hub.get("/users/ada/server/progress").mock(return_value=events({"progress": 10, "message": "pulling"}))
     hub.get("/users/ada").mock(return_value=user(_=PENDING))
     with pytest.raises(ServerFailed, match=r"not ready within 0\.05 s"):
-        await api.start_server("ada")
+        await impatient.start_server("ada")
 
 
 def throttled(seconds: str) -> httpx.Response:
@@ -124,25 +124,25 @@ def throttled(seconds: str) -> httpx.Response:
 
 
 async def test_a_start_that_comes_at_a_bad_time_is_asked_again_when_the_hub_says(
-    patient: HubAPI, hub: respx.Router
+    api: HubAPI, hub: respx.Router
 ) -> None:
     start = hub.post("/users/ada/server")
     start.side_effect = [throttled("0"), throttled("0"), httpx.Response(201)]
-    await patient.start_server("ada", options={"image": "stub:1"})
+    await api.start_server("ada", options={"image": "stub:1"})
     assert [json.loads(call.request.content) for call in start.calls] == [{"image": "stub:1"}] * 3
-    assert patient.throttled == 2
+    assert api.throttled == 2
 
 
 @pytest.mark.parametrize(
     "answer", [throttled("3600"), throttled("Wed, 21 Oct 2026 07:28:00 GMT"), error(429, "Too many users")]
 )
 async def test_a_start_that_would_be_too_late_or_is_told_no_time_is_not_asked_again(
-    patient: HubAPI, hub: respx.Router, answer: httpx.Response
+    api: HubAPI, hub: respx.Router, answer: httpx.Response
 ) -> None:
     start = hub.post("/users/ada/server").mock(return_value=answer)
     with pytest.raises(ServerFailed, match="server of ada: Too many users") as failure:
-        await patient.start_server("ada")
-    assert (failure.value.status, start.call_count, patient.throttled) == (429, 1, 0)
+        await api.start_server("ada")
+    assert (failure.value.status, start.call_count, api.throttled) == (429, 1, 0)
 
 
 class Cut(httpx.AsyncByteStream):
@@ -167,19 +167,17 @@ class Cut(httpx.AsyncByteStream):
     ids=["within an event", "between events", "ended within an event", "empty"],
 )
 async def test_a_progress_that_is_cut_is_asked_for_again(
-    patient: HubAPI, hub: respx.Router, answer: httpx.Response
+    api: HubAPI, hub: respx.Router, answer: httpx.Response
 ) -> None:
     hub.post("/users/ada/server").respond(202)
     progress = hub.get("/users/ada/server/progress")
     progress.side_effect = [answer, events({"progress": 100, "ready": True})]
     asked = hub.get("/users/ada").mock(return_value=user(_=PENDING))
-    await patient.start_server("ada")
+    await api.start_server("ada")
     assert (progress.call_count, asked.call_count) == (2, 1)
 
 
-async def test_a_start_that_fails_while_its_progress_is_cut_is_told(
-    patient: HubAPI, hub: respx.Router
-) -> None:
+async def test_a_start_that_fails_while_its_progress_is_cut_is_told(api: HubAPI, hub: respx.Router) -> None:
     hub.post("/users/ada/server").respond(202)
     hub.get("/users/ada/server/progress").mock(
         side_effect=[
@@ -189,11 +187,11 @@ async def test_a_start_that_fails_while_its_progress_is_cut_is_told(
     )
     hub.get("/users/ada").mock(return_value=user(_=PENDING))
     with pytest.raises(ServerFailed, match="Spawn failed: no space"):
-        await patient.start_server("ada")
+        await api.start_server("ada")
 
 
 async def test_a_hub_that_is_gone_when_its_progress_is_cut_is_a_failure(
-    patient: HubAPI, hub: respx.Router
+    api: HubAPI, hub: respx.Router
 ) -> None:
     hub.post("/users/ada/server").respond(202)
     hub.get("/users/ada/server/progress").mock(
@@ -201,7 +199,7 @@ async def test_a_hub_that_is_gone_when_its_progress_is_cut_is_a_failure(
     )
     hub.get("/users/ada").mock(side_effect=httpx.ConnectError("refused"))
     with pytest.raises(ServerFailed, match="the Hub broke off"):
-        await patient.start_server("ada")
+        await api.start_server("ada")
 
 
 async def test_a_token_that_the_hub_does_not_take_is_refused_and_not_told(hub: respx.Router) -> None:
@@ -255,11 +253,11 @@ async def test_a_stop_refused_tells_why(api: HubAPI, hub: respx.Router) -> None:
         await api.stop_server("ada", "lab")
 
 
-async def test_a_stop_ends_at_its_deadline(api: HubAPI, hub: respx.Router) -> None:
+async def test_a_stop_ends_at_its_deadline(impatient: HubAPI, hub: respx.Router) -> None:
     hub.delete("/users/ada/server").respond(202)
     hub.get("/users/ada").mock(return_value=user(_=READY))
     with pytest.raises(ServerFailed, match=r"not gone within 0\.05 s"):
-        await api.stop_server("ada")
+        await impatient.stop_server("ada")
 
 
 # ---- users, the Hub, the proxy ----
