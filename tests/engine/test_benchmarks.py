@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from benchmarks.contenders import Contender
@@ -15,6 +14,7 @@ from benchmarks.frame.case import Who
 from benchmarks.relay import relay
 from benchmarks.spawners.process import Gone, SpawnerProcess, spawner_process
 from tests.fake_engine import FakeEngine
+from tests.testbed.plain_http import async_client_of
 
 ROUND_TRIP = 0.2
 
@@ -79,8 +79,7 @@ async def test_an_engine_that_is_far_away_answers_a_round_trip_later(
     fake: FakeEngine, tmp_path: Path
 ) -> None:
     async with relay(fake.url, tmp_path, ROUND_TRIP) as far:
-        transport = httpx.AsyncHTTPTransport(uds=far.url.removeprefix("unix://"))
-        async with httpx.AsyncClient(transport=transport, base_url="http://fake", timeout=60) as client:
+        async with async_client_of(far.url.removeprefix("unix://")) as client:
             times = [time.monotonic()]
             for _ in range(2):
                 answer = await client.get("/containers/json")

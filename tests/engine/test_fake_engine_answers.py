@@ -24,6 +24,7 @@ from tests.fake_engine.scripts import SCRIPTS, Script, removed_by_many
 from tests.support.waiting import until
 from tests.testbed.engine import engine_url, ensure_engine
 from tests.testbed.images import ensure_stub_image, import_image
+from tests.testbed.plain_http import NO_TLS, async_client_of
 from tests.testbed.steps import wait_until
 
 assert scripts_around.__doc__  # it has entered its scripts into the table
@@ -38,8 +39,7 @@ async def at_the_fake(fake: FakeEngine, image: str, config: dict[str, Any]) -> A
     own = {key: config.get(key) for key in ("Cmd", "Entrypoint", "Env", "ExposedPorts")}
     # The test bed's server ends with 0 on SIGTERM, as the fake's do.
     fake.add_image(image, labels=config.get("Labels"), **own)
-    transport = httpx.AsyncHTTPTransport(uds=str(fake.socket))
-    async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60) as http:
+    async with async_client_of(fake.socket) as http:
         yield Player(http, image)
 
 
@@ -58,9 +58,8 @@ def real_http() -> httpx.AsyncClient:
     """A client of the Engine at DOCKER_HOST or the default socket."""
     url = engine_url()
     if url.startswith("unix://"):
-        transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix://"))
-        return httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60)
-    return httpx.AsyncClient(base_url=url.replace("tcp://", "http://"), timeout=60)
+        return async_client_of(url.removeprefix("unix://"))
+    return httpx.AsyncClient(base_url=url.replace("tcp://", "http://"), timeout=60, verify=NO_TLS)
 
 
 async def remove_everything(player: Player) -> None:
@@ -179,8 +178,7 @@ def test_streams_are_cut(fake: FakeEngine) -> None:
 async def test_a_start_goes_on_without_its_client(fake: FakeEngine) -> None:
     ref = created(fake)
     fake.rule("POST", "/start$", delay_during=2)
-    transport = httpx.AsyncHTTPTransport(uds=str(fake.socket))
-    async with httpx.AsyncClient(transport=transport, base_url="http://fake") as http:
+    async with async_client_of(fake.socket) as http:
         start = asyncio.create_task(http.post(f"/containers/{ref}/start"))
         await until(lambda: fake.requests("POST", "/containers/{ref}/start"))
         start.cancel()
@@ -192,8 +190,7 @@ async def test_a_start_goes_on_without_its_client(fake: FakeEngine) -> None:
 
 async def test_the_log_tells_what_was_in_flight_together(fake: FakeEngine) -> None:
     fake.rule("POST", "/containers/create", delay_before=1)
-    transport = httpx.AsyncHTTPTransport(uds=str(fake.socket))
-    async with httpx.AsyncClient(transport=transport, base_url="http://fake") as http:
+    async with async_client_of(fake.socket) as http:
         await asyncio.gather(
             *(http.post(f"/v1.41/containers/create?name=c{n}", json={"Image": "stub:1"}) for n in range(5))
         )
@@ -249,7 +246,7 @@ async def test_published_but_silent(fake: FakeEngine) -> None:
     ref = fake.http.post("/containers/create", json=body).json()["Id"]
     fake.http.post(f"/containers/{ref}/start")
     settings = fake.containers()[0]["NetworkSettings"]
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=NO_TLS) as http:
         with pytest.raises(httpx.TransportError):
             await http.get(f"http://127.0.0.1:{settings['Ports']['8888/tcp'][0]['HostPort']}/")
 

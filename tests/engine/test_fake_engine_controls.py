@@ -22,6 +22,7 @@ from tests.fake_engine.documents import human
 from tests.fake_engine.scripts import DEAF, PUBLISHED
 from tests.testbed.images import ensure_stub_image
 from tests.testbed.own_engine import TEST_SECONDS, own_engine, own_version
+from tests.testbed.plain_http import NO_TLS
 from tests.testbed.steps import wait_until
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
@@ -82,7 +83,7 @@ def test_a_restart_by_itself_dies_starts_and_has_another_port(fake: FakeEngine) 
     assert [event["Action"] for event in events] == ["die", "start"]
     assert events[0]["Actor"]["Attributes"]["exitCode"] == "7"
     assert port_of(fake.http, ref) != before
-    assert httpx.get(f"http://127.0.0.1:{port_of(fake.http, ref)}/").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{port_of(fake.http, ref)}/", verify=NO_TLS).status_code == 200
     assert knock(before) == errno.ECONNREFUSED
     assert look(fake.http, ref)["RestartCount"] == 1
     later = [_restarted(fake, ref) for _ in range(20)]
@@ -201,7 +202,7 @@ def test_with_live_restore_published_ports_are_away_as_long_as_the_engine(fake: 
     assert knock(port) == errno.ECONNREFUSED
     fake.come_back()
     assert look(fake.http, ref) == before
-    assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{port}/", verify=NO_TLS).status_code == 200
 
 
 # Events that are spoilt or lost

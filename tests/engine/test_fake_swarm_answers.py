@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
 from tests.fake_engine import FakeEngine
@@ -14,6 +13,7 @@ from tests.fake_engine.player import LABEL, Player, differences
 from tests.fake_engine.scripts import Script
 from tests.fake_engine.scripts_swarm import SCRIPTS
 from tests.testbed.images import ensure_stub_image
+from tests.testbed.plain_http import async_client_of
 from tests.testbed.swarm import Swarm
 
 LIKE = "20.10"
@@ -23,8 +23,7 @@ LIKE = "20.10"
 @asynccontextmanager
 async def player_of(socket: str) -> AsyncIterator[Player]:
     """Play at an Engine; everything that carries this player's label is removed."""
-    transport = httpx.AsyncHTTPTransport(uds=socket)
-    async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60) as http:
+    async with async_client_of(socket) as http:
         player = Player(http, ensure_stub_image())
         try:
             yield player

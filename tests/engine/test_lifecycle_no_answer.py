@@ -13,6 +13,7 @@ from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.client import probe
 from tests.support.site import SHELL, Site
 from tests.support.world import MakeWorld, World
+from tests.testbed.plain_http import NO_TLS
 
 ON_THE_REAL = pytest.mark.parametrize("site", ["real"], indirect=True)
 PATIENCE = 25
@@ -169,7 +170,7 @@ async def test_a_server_that_is_started_again_and_again_fails_its_spawn_with_cod
 
 
 def served(spawner: DockerSpawner) -> int:
-    return httpx.get(spawner.server.host).status_code
+    return httpx.get(spawner.server.host, verify=NO_TLS).status_code
 
 
 HEALS = "if [ -e /once ]; then exec /serve; fi; echo > /once; echo first boom >&2; {}exit 4"

@@ -21,6 +21,7 @@ from tests.support.site import Site
 from tests.support.starts import cancelled, direct
 from tests.support.waiting import until
 from tests.support.world import MakeWorld, new_world
+from tests.testbed.plain_http import NO_TLS
 
 MOMENTS = [0.010 + 0.010 * step for step in range(12)]
 
@@ -33,7 +34,7 @@ async def make_world(site: Site, tmp_path: Path) -> AsyncIterator[MakeWorld]:
 
 
 def answers(spawner: DockerSpawner) -> int:
-    return httpx.get(spawner.server.url).status_code
+    return httpx.get(spawner.server.url, verify=NO_TLS).status_code
 
 
 @pytest.mark.parametrize("own_address", [False, True], ids=["published", "own address"])

@@ -14,6 +14,7 @@ from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.workloads import ports
 from tests.support.site import SHELL, Site
 from tests.support.world import MakeWorld, World
+from tests.testbed.plain_http import NO_TLS
 from tests.testbed.processes import free_port
 
 ON_THE_REAL = pytest.mark.parametrize("site", ["real"], indirect=True)
@@ -71,7 +72,7 @@ class AsManualsSay(DockerSpawner):
 
 
 def answers(spawner: DockerSpawner) -> int:
-    return httpx.get(spawner.server.url, follow_redirects=True).status_code
+    return httpx.get(spawner.server.url, follow_redirects=True, verify=NO_TLS).status_code
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -15,11 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from tests.fake_engine.dialects import NEWEST
 from tests.fake_engine.shapes import Json
 from tests.fake_engine.swarm.client import FakeSwarm
+from tests.testbed.plain_http import client_of
 from tests.testbed.steps import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,9 +35,7 @@ class FakeEngine:
     def __init__(self, process: subprocess.Popen[bytes], path: Path) -> None:
         self._process = process
         self.socket = path
-        self.http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(path)), base_url="http://fake", timeout=30
-        )
+        self.http = client_of(path, timeout=30)
         """For requests of one's own, to the Engine's API or the control routes."""
         self.swarm = FakeSwarm(self._control)
         """What a test asks about its swarm; it is in none before `swarm.become("manager")`."""

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from tests.fake_engine.player import LABEL, Player, digest
+from tests.testbed.plain_http import NO_TLS
 
 SHELL = ["/bin/busybox", "sh", "-c"]
 SPEAKS_AND_EXITS: dict[str, Any] = {
@@ -109,7 +110,7 @@ async def a_life(p: Player) -> None:
 
 async def probe(port: int) -> int:
     """Ask a published port over HTTP until it answers."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
         for _ in range(100):
             try:
                 return (await client.get(f"http://127.0.0.1:{port}/")).status_code

@@ -19,6 +19,7 @@ from tests.support.hub_site import until
 from tests.testbed.engine import ensure_engine
 from tests.testbed.hub import SCOPES
 from tests.testbed.hub_image import add_package, docker, ensure_hub_image
+from tests.testbed.plain_http import NO_TLS
 from tests.testbed.processes import free_port
 from tests.testbed.singleuser import ensure_singleuser_image
 from tests.testbed.steps import TestbedError
@@ -113,7 +114,9 @@ async def test_a_server_and_its_files_outlive_the_containers_hub_and_internal_ss
     headers = {"Authorization": f"token {TOKEN}"}
     async with (
         HubAPI(address, TOKEN, deadline=PATIENCE) as hub,
-        httpx.AsyncClient(base_url=address, headers=headers, timeout=60, trust_env=False) as servers,
+        httpx.AsyncClient(
+            base_url=address, headers=headers, timeout=60, trust_env=False, verify=NO_TLS
+        ) as servers,
     ):
         await hub.wait_until_up(PATIENCE)
         await hub.create_users(["alice", "bob"])

@@ -18,6 +18,7 @@ from tests.support.hub_site import until
 from tests.testbed.engine import ensure_engine, environment
 from tests.testbed.hub import SCOPES
 from tests.testbed.hub_image import add_package, docker, ensure_hub_image
+from tests.testbed.plain_http import NO_TLS
 from tests.testbed.processes import free_port
 from tests.testbed.singleuser import ensure_singleuser_image
 from tests.testbed.steps import TestbedError, run
@@ -126,7 +127,9 @@ async def test_servers_on_workers_are_reached_and_go_on_while_the_hub_is_replace
     headers = {"Authorization": f"token {TOKEN}"}
     async with (
         HubAPI(stack.address, TOKEN, deadline=PATIENCE) as hub,
-        httpx.AsyncClient(base_url=stack.address, headers=headers, timeout=60, trust_env=False) as servers,
+        httpx.AsyncClient(
+            base_url=stack.address, headers=headers, timeout=60, trust_env=False, verify=NO_TLS
+        ) as servers,
     ):
         await hub.wait_until_up(PATIENCE)
         await hub.create_users(["alice"])

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 import httpx
 
+from tests.testbed.plain_http import NO_TLS
+
 Json = dict[str, Any]
 
 ALREADY_RUNNING = "already running"
@@ -63,6 +65,7 @@ class HubAPI:
                 max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_SECONDS
             ),
             trust_env=False,  # the Hub is on this machine: no proxy of the environment stands between
+            verify=True if public_url.startswith("https:") else NO_TLS,
             transport=transport,
         )
 

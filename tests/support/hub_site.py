@@ -19,6 +19,7 @@ from tests.support.hub_api import HubAPI, Json
 from tests.support.workloads import Containers
 from tests.testbed.hub import HubProcess
 from tests.testbed.own_engine import OwnEngine
+from tests.testbed.plain_http import NO_TLS
 from tests.testbed.swarm import Swarm
 
 SHELL = ["/bin/busybox", "sh", "-c"]
@@ -120,7 +121,7 @@ class HubSite:
     async def log_in(self, user: str) -> httpx.AsyncClient:
         """A browser's session, as far as forms and cookies go; closed with the test."""
         session = httpx.AsyncClient(
-            base_url=self.process.url, follow_redirects=True, timeout=60, trust_env=False
+            base_url=self.process.url, follow_redirects=True, timeout=60, trust_env=False, verify=NO_TLS
         )
         self.sessions.append(session)
         page = await session.get("/hub/login", params={"next": "/hub/home"})

@@ -24,6 +24,7 @@ from asyncdockerspawner.engine import registry
 from tests.support.servers import forwarding
 from tests.support.site import Site
 from tests.support.world import COOKIE_SECRET, open_world
+from tests.testbed.plain_http import NO_TLS
 
 
 async def spawn(url: str, folder: Path) -> dict[str, Any]:
@@ -38,7 +39,7 @@ async def spawn(url: str, folder: Path) -> dict[str, Any]:
     config.DockerSpawner.update(Config(options))
     hub = Hub(ip="172.17.0.1", connect_ip="172.17.0.1", base_url="/hub/")
     settings = {"config": config, "cookie_secret": COOKIE_SECRET, "hub": hub, "internal_ssl": False}
-    with httpx.Client() as http:
+    with httpx.Client(verify=NO_TLS) as http:
         world = open_world(Site(url, http), folder, {**settings, "spawner_class": DockerSpawner})
     spawner = world.new_spawner()
     orm_server = orm.Server(base_url="/user/alice/")

@@ -12,6 +12,7 @@ from tests.fake_engine import FakeEngine
 from tests.support.workloads import Containers
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import ensure_stub_image, ensure_stubborn_image
+from tests.testbed.plain_http import NO_TLS, client_of
 
 SHELL = ["/bin/busybox", "sh", "-c"]
 ON_A_REAL_ENGINE: dict[str, dict[str, Any]] = {
@@ -87,6 +88,5 @@ def site_over(fake: FakeEngine, **more: Any) -> Site:
 def real_client() -> tuple[str, httpx.Client]:
     url = ensure_engine().url
     if url.startswith("unix://"):
-        transport = httpx.HTTPTransport(uds=url.removeprefix("unix://"))
-        return url, httpx.Client(transport=transport, base_url="http://engine", timeout=60)
-    return url, httpx.Client(base_url=url.replace("tcp://", "http://"), timeout=60)
+        return url, client_of(url.removeprefix("unix://"))
+    return url, httpx.Client(base_url=url.replace("tcp://", "http://"), timeout=60, verify=NO_TLS)

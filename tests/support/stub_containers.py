@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from tests.testbed.images import STUB
+from tests.testbed.plain_http import NO_TLS
 
 PUBLISHED: dict[str, Any] = {"PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}}
 
@@ -30,6 +31,6 @@ def port_of(http: httpx.Client, ref: str) -> int:
 
 def serves(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/", timeout=2).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/", timeout=2, verify=NO_TLS).status_code == 200
     except httpx.TransportError:
         return False

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.testbed import apt
+from tests.testbed.plain_http import NO_TLS, client_of
 from tests.testbed.steps import TestbedError, cache_dir, lock, say, step, wait_until
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -200,11 +201,9 @@ def start_dockerd(command: Sequence[str], url: str, log: Path) -> EngineHandle:
 def _client(url: str, timeout: float) -> httpx.Client:
     scheme, _, rest = url.partition("://")
     if scheme == "unix":
-        return httpx.Client(
-            transport=httpx.HTTPTransport(uds=rest), base_url="http://docker", timeout=timeout
-        )
+        return client_of(rest, timeout)
     if scheme in {"tcp", "http"} and not os.environ.get("DOCKER_TLS_VERIFY"):
-        return httpx.Client(base_url=f"http://{rest}", timeout=timeout, trust_env=False)
+        return httpx.Client(base_url=f"http://{rest}", timeout=timeout, trust_env=False, verify=NO_TLS)
     raise TestbedError(f"The test bed speaks unix:// and tcp:// without TLS; DOCKER_HOST is {url}.")
 
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 
 from tests.testbed.engine import ensure_engine
+from tests.testbed.plain_http import NO_TLS
 from tests.testbed.processes import Background, free_port
 from tests.testbed.proxy import ensure_proxy
 from tests.testbed.steps import TestbedError
@@ -112,6 +113,7 @@ class HubProcess:
             headers={"Authorization": f"token {self.token}"},
             timeout=60,
             trust_env=False,
+            verify=NO_TLS,
         )
 
     @property

@@ -27,6 +27,7 @@ from tests.testbed.bridge import free_subnet, ip, links
 from tests.testbed.certificates import Certificates
 from tests.testbed.engine import EngineHandle, ensure_engine, environment
 from tests.testbed.images import copy_image, ensure_stub_image
+from tests.testbed.plain_http import client_of
 from tests.testbed.processes import Background, free_port, ports_reserved
 from tests.testbed.steps import TestbedError, lock, run, wait_until
 
@@ -198,9 +199,7 @@ class OwnEngine:
         self._containerd_log = directory / "containerd.log"
         self.traces = traces
         self.socket = traces.run / "docker.sock"
-        self.http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(self.socket)), base_url="http://own", timeout=60
-        )
+        self.http = client_of(self.socket)
         """For requests of one's own, without API version."""
         self._containerd: Background | None = None
         self._dockerd: Background | None = None
@@ -254,8 +253,7 @@ class OwnEngine:
             tried.settimeout(1)
             if tried.connect_ex(str(self.socket)) != 0:
                 return False
-        transport = httpx.HTTPTransport(uds=str(self.socket))
-        with httpx.Client(transport=transport, base_url="http://own", timeout=1) as http:
+        with client_of(self.socket, timeout=1) as http:
             try:
                 return http.get("/_ping").status_code == 200
             except httpx.TransportError:

@@ -20,6 +20,7 @@ import httpx
 
 from tests.testbed import apt
 from tests.testbed.engine import EngineHandle
+from tests.testbed.plain_http import NO_TLS
 from tests.testbed.processes import Background, free_port
 from tests.testbed.steps import TestbedError, cache_dir, lock, step
 
@@ -55,6 +56,7 @@ class Registry:
             base_url=f"http://{address}",
             timeout=UPLOAD_SECONDS,
             trust_env=False,
+            verify=NO_TLS,
             auth=(account.name, account.password) if account else None,
         )
         """For requests of one's own."""

@@ -21,6 +21,7 @@ from tests.testbed import newest
 from tests.testbed.engine import ensure_engine
 from tests.testbed.images import STUB
 from tests.testbed.newest import ensure_unpacked
+from tests.testbed.plain_http import NO_TLS
 from tests.testbed.registry import PACKAGE, ensure_registry
 from tests.testbed.steps import cache_dir, wait_until
 from tests.testbed.swarm import NETWORK, Swarm, ensure_swarm, find_swarm, obstacle, remains, stop_swarm
@@ -121,7 +122,7 @@ def test_each_node_has_an_engine_of_its_own_and_takes_a_task(swarm: Swarm) -> No
 
 def answers(url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url, trust_env=False).text == "stub\n"
+        return httpx.get(url, trust_env=False, verify=NO_TLS).text == "stub\n"
     return False
 
 

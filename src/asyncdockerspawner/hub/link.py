@@ -56,7 +56,8 @@ class HubLink:
         if row is None:
             return
         state = hub_side(self._spawner).get_state()
-        if row.state != state:
+        # As it is in memory: a row that is gone would not be read again, and has no state then.
+        if vars(row).get("state") != state:
             # Also an equal one would have the database look through all that is new in it.
             row.state = state
         if commit:
