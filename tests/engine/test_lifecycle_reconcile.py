@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from jupyterhub import orm
 
 from asyncdockerspawner.engine import registry
 from asyncdockerspawner.lifecycle import reconcile
@@ -228,7 +227,6 @@ async def test_what_a_user_without_a_row_has_left_is_named_with_the_command_that
     await world.spawn("one")
     await world.user.stop("one")
     world.db.delete(world.user.orm_user)
-    world.db.query(orm.OAuthClient).delete()
     world.db.commit()
     world = open_world(world.site, world.folder, world.settings, "bob")
     await world.spawn("two")

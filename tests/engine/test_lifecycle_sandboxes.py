@@ -15,7 +15,7 @@ from asyncdockerspawner import DockerSpawner
 from asyncdockerspawner.errors import EngineError
 from asyncdockerspawner.lifecycle import reconcile
 from asyncdockerspawner.names import labels
-from tests.support.engines import end_engines
+from tests.support.engines import all_heard, end_engines, engines_of, settle
 from tests.support.sandboxes import next_process, pool, sandbox_of, sandboxes, servers, settled, warmed
 from tests.support.site import Site
 from tests.support.starts import cancelled, direct
@@ -276,21 +276,29 @@ async def test_what_an_earlier_process_comes_to_create_late_is_alone_in_its_sand
     assert servers(fake_site) == []
 
 
-def created_in(site: Site, sandbox: str) -> str:
-    """Create a server in a sandbox, as another process does."""
-    marks = {labels.HUB: site.hub_id, labels.SANDBOX: sandbox}
+def created_in(site: Site, sandbox: str, hub_id: str = "") -> str:
+    """Create a server in a sandbox, as another process does, or another Hub."""
+    marks = {labels.HUB: hub_id or site.hub_id, labels.SANDBOX: sandbox}
     host = {"NetworkMode": f"container:{sandbox}"}
     image = site.inspect(sandbox)["Config"]["Image"]
     body = {"Image": image, "Labels": marks, "HostConfig": host}
     return str(site.http.post("/containers/create", json=body).raise_for_status().json()["Id"])
 
 
-async def test_another_hubs_sandboxes_are_left_alone(make: MakeWorld, fake_site: Site) -> None:
-    world = await warmed(make, fake_site)
-    before = sandboxes(fake_site)
-    await next_process(world, hub_id="another", sandboxes=0)
-    await world.new_spawner("x")._managed.watch.ready()
-    assert sandboxes(fake_site) == before
+async def test_another_hubs_sandboxes_are_left_alone(make_world: MakeWorld, site: Site) -> None:
+    await warmed(make_world, site)
+    marks = {labels.HUB: "another", labels.SANDBOX_FOR: "x"}
+    body = {"Image": site.kind("stub")["image"], "Labels": marks}
+    sandbox = str(site.http.post("/containers/create", json=body).raise_for_status().json()["Id"])
+    try:
+        site.http.post(f"/containers/{sandbox}/start").raise_for_status()
+        site.remove(created_in(site, sandbox, "another"))
+        (engine,) = engines_of(site.url)
+        await all_heard(site, engine.watch(site.hub_id))
+        await settle(engine)
+        assert site.inspect(sandbox)["State"]["Running"]
+    finally:
+        site.remove(sandbox)
 
 
 class OldStyle(DockerSpawner):

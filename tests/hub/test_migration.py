@@ -102,6 +102,7 @@ async def make_site(
         # What only one of the two spawners knows would be a warning of the other.
         values = {"prefix": prefix_of(hub_id), "image": stub_image, **options}
         lines = [f"c.DockerSpawner.{key} = {value!r}" for key, value in values.items()]
+        lines += ["c.Spawner.http_timeout = 80"]  # a real server needs many seconds of CPU time to begin
         seen = [*map(str, beside), os.environ.get("PYTHONPATH", "")]
         process = HubProcess(
             tmp_path / hub_id,
@@ -109,7 +110,7 @@ async def make_site(
             cleanup_servers=False,
             env={"PYTHONPATH": os.pathsep.join(filter(None, seen))} if beside else {},
         )
-        site = MovingSite(process, HubAPI(process.url, process.token, deadline=90), engine, hub_id)
+        site = MovingSite(process, HubAPI(process.url, process.token), engine, hub_id)
         made.append(site)
         # With DockerSpawner beside ours, there is one interpreter for all.
         site.run_by(spawner, pythons[OURS if beside else spawner])

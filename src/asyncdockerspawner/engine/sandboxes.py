@@ -173,6 +173,8 @@ class Sandboxes:
     def _heard(self, hint: Hint) -> None:
         """Hear of an end: of a sandbox, or of what was in one; and of what was made too late."""
         told = hint.observed
+        if told.hub_id not in {"", self._hub_id}:
+            return  # the stream tells of all Hubs' at this Engine
         if hint.kind is Happened.CREATED and told.sandbox_for and not self._is_known(told):
             # A create that nobody waits for any more.
             self._discard(told.id)
@@ -205,7 +207,7 @@ class Sandboxes:
     def _seen(self) -> dict[str, Observed]:
         """Return the sandboxes that the table has, and note what is in them."""
         sandboxes = dict[str, Observed]()
-        for each in self._watch.all():
+        for each in (each for each in self._watch.all() if each.hub_id == self._hub_id):
             if each.sandbox_for:
                 sandboxes[each.id] = each
             else:
