@@ -179,7 +179,9 @@ class Sandboxes:
             # A create that nobody waits for any more.
             self._discard(told.id)
         if hint.kind not in {Happened.ENDED, Happened.REMOVED}:
-            self._note(told)
+            # The table knows what is told late of something that is gone.
+            if self._watch.known(told.id) is not None:
+                self._note(told)
             self._fill()
             return
         if told.sandbox_for:

@@ -72,7 +72,7 @@ QUICK: Mapping[str, Any] = {
 """What the package waits for in seconds, here in fractions of one."""
 SWARM = {"services", "tasks", "nodes", "secrets", "configs"}
 """Routes of a swarm's manager."""
-RECORDINGS = 3
+RECORDINGS = 5
 """So often an operation is watched before faults are aimed at its requests."""
 SHARE = int(os.environ.get("FAULT_MATRIX_SHARE", "4"))
 """One of so many pairs of fault and request is tried."""
@@ -252,8 +252,7 @@ class Bed:
 
     places: asyncio.Queue[Place]
     ambushes: Ambushes
-    hits: list[bool] = field(default_factory=list)
-    """Of each trial, whether the fault met its request."""
+    met: set[tuple[Step, Fault]] = field(default_factory=set)
 
     @asynccontextmanager
     async def case(self, operation: Operation) -> AsyncIterator[Case]:
@@ -290,15 +289,19 @@ class Bed:
         steps = min([await self.recorded(operation) for _ in range(RECORDINGS)], key=len)
         wanted = [fault for fault in faults if operation.may_be_cancelled or not fault.cancels]
         trials = [
-            self.complaint(operation, step, fault)
+            (step, fault)
             for row, fault in enumerate(wanted)
             for column, step in enumerate(steps)
             if (row + column) % SHARE == 0
         ]
-        found = [each for each in await asyncio.gather(*trials) if each]
+        said = await asyncio.gather(*(self.complaint(operation, *trial) for trial in trials))
         # Here and there a request is not made that was recorded, such as a look that an event has saved.
-        if sum(self.hits) * 4 < len(trials) * 3:
-            found.append(f"only {sum(self.hits)} of {len(trials)} faults have met their request")
+        few = len(self.met) * 4 < len(trials) * 3
+        # A busy machine misses deadlines: what is wrong is wrong without others beside it too.
+        again = [one for one, each in zip(trials, said, strict=True) if each or (few and one not in self.met)]
+        found = [each for trial in again if (each := await self.complaint(operation, *trial))]
+        if len(self.met) * 4 < len(trials) * 3:
+            found.append(f"only {len(self.met)} of {len(trials)} faults have met their request")
         return found
 
     async def complaint(self, operation: Operation, step: Step, fault: Fault) -> str:
@@ -322,7 +325,8 @@ class Bed:
             if fault is UNSENT:
                 with self.ambushes.ambush(step, task, case.fake.url) as ambush:
                     outcome = await asyncio.shield(task)
-                self.hits.append(ambush.seen >= step.nth)
+                if ambush.seen >= step.nth:
+                    self.met.add((step, fault))
                 return outcome
             if fault.cancels or fault.absent:
                 while not task.done() and not step.made(case.fake):  # noqa: ASYNC110 - only asking tells
@@ -333,7 +337,8 @@ class Bed:
             if fault.absent:
                 await away(case.fake)
             outcome = await asyncio.shield(task)
-            self.hits.append(await _met(case.fake, step))
+            if await _met(case.fake, step):
+                self.met.add((step, fault))
             return outcome
         finally:
             task.cancel()
