@@ -18,7 +18,7 @@ SPEAKS: dict[str, Any] = {
     "Command": [*SHELL, "echo out; /bin/busybox sleep 0.2; echo err >&2; exit 3"],
     "Labels": {"fake.exit": "3", "fake.stdout": "out", "fake.stderr": "err", "fake.exit_after": "0.2"},
 }
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def script(play: Script) -> Script:

@@ -9,7 +9,7 @@ from typing import Any
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.jsontypes import JsonObject
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def spec(

@@ -28,7 +28,7 @@ PACKAGE = "docker-registry"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 UPLOAD_SECONDS = 300.0
 
 

@@ -35,7 +35,7 @@ wait
 """The first process, which also takes leave of those that have lost their parent."""
 MARK = "swarm-node"
 """The word by which the first process, and what waits for it, are known."""
-BOOT_SECONDS = 20.0
+BOOT_SECONDS = 60.0
 PROGRAMS = {"unshare", "sh", "nsenter", "dockerd", "containerd"}
 CGROUPS = Path("/sys/fs/cgroup")
 _first: list[subprocess.Popen[bytes]] = []

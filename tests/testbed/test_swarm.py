@@ -28,7 +28,7 @@ from tests.testbed.swarm import NETWORK, Swarm, ensure_swarm, find_swarm, obstac
 from tests.testbed.swarm_node import SwarmNode
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNNING_SECONDS = 30.0
+RUNNING_SECONDS = 90.0
 DOWN_SECONDS = 40.0
 """Three heartbeats of five seconds, and some."""
 
