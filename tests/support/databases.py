@@ -32,8 +32,7 @@ def open_databases() -> int:
 def close_databases(since: int = 0) -> None:
     """Close what was opened since there were so many, with its connections."""
     for session in _open[since:]:
-        session.close()
-        session.get_bind().engine.dispose()
+        _close(session)
     del _open[since:]
 
 
@@ -47,8 +46,7 @@ def _without_users() -> bytes:
             roles.create_role(session, role)
         session.add(orm.OAuthClient(identifier="jupyterhub"))
         session.commit()
-        session.close()
-        session.get_bind().engine.dispose()
+        _close(session)
         return file.read_bytes()
 
 
@@ -60,6 +58,11 @@ def _session(file: Path) -> Session:
     orm.register_ping_connection(engine)
     event.listen(engine, "connect", _do_not_wait_for_the_disk)
     return sessionmaker(bind=engine, expire_on_commit=False)()
+
+
+def _close(session: Session) -> None:
+    session.close()
+    session.get_bind().engine.dispose()
 
 
 def _do_not_wait_for_the_disk(connection: Any, _record: Any) -> None:

@@ -15,7 +15,6 @@ import aiodocker
 import pytest
 from jupyterhub import orm, roles
 from jupyterhub.user import User
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from asyncdockerspawner.client.settings import EngineSettings
@@ -237,10 +236,7 @@ class Place:
 
     def _session(self) -> Session:
         # One database for many: else every case would compile the Hub's SQL anew.
-        db = Session(self.first.db.get_bind(), expire_on_commit=False)
-        # Nothing here is to survive a power cut.
-        db.execute(text("PRAGMA synchronous=OFF"))
-        return db
+        return Session(self.first.db.get_bind(), expire_on_commit=False)
 
     def _world(self, db: Session, user: orm.User, settings: Json) -> World:
         return World(self.first.site, self.first.folder, settings, db, User(user, settings))
