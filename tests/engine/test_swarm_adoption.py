@@ -77,4 +77,5 @@ async def test_a_service_without_our_label_is_removed_but_never_changed(
     (service,) = fake_swarm.state()["services"]
     assert service["Spec"]["Mode"] == {"Replicated": {"Replicas": 1}}
     await workload.remove(theirs, force=True)
-    assert fake_swarm.state()["tasks"] == []
+    assert fake_swarm.state()["services"] == []
+    await until(lambda: fake_swarm.state()["tasks"] == [])

@@ -34,8 +34,8 @@ async def test_a_server_is_a_service_that_answers_and_leaves_nothing(
     assert spawner.object_id == service["ID"]
     assert await spawner.poll() is None
     await world.user.stop("")
-    state = fake_swarm.state()
-    assert (state["services"], state["tasks"]) == ([], [])
+    assert fake_swarm.state()["services"] == []
+    await until(lambda: fake_swarm.state()["tasks"] == [])
     assert await spawner.poll() == 0
 
 
