@@ -15,6 +15,8 @@ from benchmarks.measures.servers import Batch, together
 PORT = "8888/tcp"
 WIDTHS = (2, 4, 8, 16, 32)
 """How many creates and starts at once are tried for the best rate."""
+LOOK_EVERY, RUNS_WITHIN = 0.2, 120.0
+"""Seconds between looks at a service's task, and until it has to run."""
 TRIED = 24
 """Containers for each width."""
 
@@ -98,6 +100,29 @@ class BareEngine:
         found = await self.names_with(prefix)
         await asyncio.gather(*map(self.remove, found))
         return sorted(found.values())
+
+    async def serve(self, name: str, image: str) -> str:
+        """Make a service of one task on the swarm's manager, and wait until that runs; its id."""
+        body = {
+            "Name": name,
+            "TaskTemplate": {
+                "ContainerSpec": {"Image": image},
+                "Placement": {"Constraints": ["node.role == manager"]},
+            },
+            "EndpointSpec": {"Ports": [{"TargetPort": 8888, "PublishMode": "host"}]},
+        }
+        made = str((await self._call("POST", "/services/create", body))["ID"])
+        filters = json.dumps({"service": [made]})
+        async with asyncio.timeout(RUNS_WITHIN):
+            while True:
+                tasks = await self._call("GET", "/tasks", filters=filters)
+                if any(task["Status"]["State"] == "running" for task in tasks):
+                    return made
+                await asyncio.sleep(LOOK_EVERY)
+
+    async def remove_service(self, service: str) -> None:
+        """Remove a service, whose task the swarm then ends."""
+        await self._call("DELETE", f"/services/{service}", fine=(404,))
 
     async def _call(
         self, method: str, path: str, body: Any = None, fine: tuple[int, ...] = (), **query: str

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.frame.case import Case, Figure, Level, Measure, Sample, Who
+from benchmarks.levers import daemon
 from benchmarks.levers.idle import idle
 from benchmarks.measures.servers import Batch, names, rest
 from benchmarks.spawners.process import SpawnerProcess, spawner_process, warm_up
@@ -31,8 +32,6 @@ class Lever:
     label: str
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of our spawner."""
-    runtime: str = ""
-    """Of the Engine, which may not have it."""
 
 
 Storm = Callable[[Lever, int], Awaitable[tuple[Batch, Batch]]]
@@ -46,7 +45,6 @@ LEVERS = (
     ),
     Lever("log_local", "log driver `local`", {"extra_host_config": {"log_config": {"Type": "local"}}}),
     Lever("log_none", "log driver `none`", {"extra_host_config": {"log_config": {"Type": "none"}}}),
-    Lever("crun", "runtime `crun`", {"extra_host_config": {"runtime": "crun"}}, runtime="crun"),
 )
 FIGURES = (
     Figure("starts", "starts per second, as usual"),
@@ -69,8 +67,6 @@ async def _levers(bench: Bench, n: int) -> Measures:
     if ours is None:
         yield {}
         return
-    runtimes = (await bench.engine.info()).get("Runtimes") or {}
-    levers = [each for each in LEVERS if not each.runtime or each.runtime in runtimes]
     way = {"client_kwargs": {"base_url": bench.engine_url}}
     async with spawner_process(ours, bench.folder, **way) as servers:
 
@@ -78,7 +74,7 @@ async def _levers(bench: Bench, n: int) -> Measures:
             await servers.begin(ours, {**way, **lever.options})
             return await _storm(servers, names(lever.name.replace("_", "-"), index, n))
 
-        yield {Who.OURS: partial(_one_round, storm, levers)}
+        yield {Who.OURS: partial(_one_round, storm)}
 
 
 async def _storm(servers: SpawnerProcess, users: list[str]) -> tuple[Batch, Batch]:
@@ -92,10 +88,10 @@ async def _storm(servers: SpawnerProcess, users: list[str]) -> tuple[Batch, Batc
         await servers.forget(users)
 
 
-async def _one_round(storm: Storm, levers: list[Lever], index: int) -> Sample:
+async def _one_round(storm: Storm, index: int) -> Sample:
     """Do the same with each setting; the usual one comes first and last in turns."""
     found = dict[str, tuple[Batch, Batch]]()
-    all_of_them = [Lever(USUAL, USUAL), *levers]
+    all_of_them = [Lever(USUAL, USUAL), *LEVERS]
     for lever in all_of_them if index % 2 == 0 else all_of_them[::-1]:
         found[lever.name] = await storm(lever, index)
     usual = found.pop(USUAL)
@@ -132,5 +128,14 @@ CASES = (
         figures=IDLE_FIGURES,
         open=_healthcheck,
         rounds=2,
+    ),
+    Case(
+        name="daemon",
+        level=Level.LEVER,
+        title="What settings of dockerd bring the bare Engine, and what a swarm costs",
+        n=24,
+        most=100,
+        figures=daemon.FIGURES,
+        open=daemon.levers,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -121,6 +122,16 @@ def mirror() -> str:
         if release == codename() and address.startswith(("http", "file:")):
             return address
     raise TestbedError(f"apt has no archive for {codename() or 'this system'} in its sources; see /etc/apt.")
+
+
+def upstream_version(package: str) -> str:
+    """Return the version that this release has of a package, as its own project calls it."""
+    update()
+    fields = ["apt-cache", "show", "--no-all-versions", package]
+    found = re.search(r"^Version: (?:\d+:)?([\d.]+)", run(fields, env=UNATTENDED), re.MULTILINE)
+    if found is None:
+        raise TestbedError(f"apt knows no package {package}; see /etc/apt.")
+    return found[1]
 
 
 def proxy_environment() -> dict[str, str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tests.testbed.apt import codename
 from tests.testbed.engine import ensure_engine, environment
-from tests.testbed.images import PYTHON, RECIPE, ensure_base_image, has_image, image_labels, recipe_hash
+from tests.testbed.images import RECIPE, ensure_base_image, has_image, recipe_hash
 from tests.testbed.proxy import ensure_proxy
-from tests.testbed.singleuser import download_wheels
+from tests.testbed.singleuser import downloaded_wheels
 from tests.testbed.steps import cache_dir, lock, pip, run, step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,10 +45,10 @@ def ensure_hub_image(version: str) -> str:
         return image
     with lock("images"):
         if not has_image(engine, image, recipe):
-            base = ensure_base_image()
             folder = cache_dir("testbed", "hub-image")
             shutil.rmtree(folder)
-            download_wheels(folder / "wheels", wanted, image_labels(engine, base)[PYTHON])
+            with downloaded_wheels(folder / "wheels", wanted):
+                base = ensure_base_image()
             modules = Path(ensure_proxy()[-1]).resolve().parents[2]
             shutil.copytree(modules, folder / "node_modules", symlinks=True)
             dockerfile = DOCKERFILE.format(base=base, version=version)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +23,6 @@ from tests.testbed.engine import EngineHandle, ensure_engine
 from tests.testbed.steps import TestbedError, cache_dir, lock, run, step
 
 RECIPE = "asyncdockerspawner.testbed.recipe"
-PYTHON = "asyncdockerspawner.testbed.python"
 STUB = "asyncdockerspawner-stub:1"
 STUBBORN = "asyncdockerspawner-stubborn:1"
 BASE = "asyncdockerspawner-base"
@@ -44,14 +41,7 @@ trap '' TERM
 exec /bin/busybox httpd -f -p ${PORT:-8888} -h /www
 """
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
-BASE_LEAVES_OUT = (
-    "./dev/*",
-    "./proc/*",
-    "./sys/*",
-    "./var/cache/apt/*",
-    "./var/lib/apt/lists/*",
-    "./usr/share/doc/*",
-)
+BASE_LEAVES_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 
 
 def ensure_stub_image() -> str:
@@ -65,7 +55,7 @@ def ensure_stubborn_image() -> str:
 
 
 def ensure_base_image() -> str:
-    """A minimal system of this machine's own release with Python, made by debootstrap; needs root."""
+    """A minimal system of this machine's own release with Python, made by mmdebstrap; needs root."""
     recipe = recipe_hash(apt.codename(), BASE_PACKAGES, *BASE_LEAVES_OUT)
     image = f"{BASE}:{apt.codename() or 'unknown'}"
     engine = ensure_engine()
@@ -73,7 +63,7 @@ def ensure_base_image() -> str:
         return image
     with lock("images"):
         if not has_image(engine, image, recipe):
-            _debootstrap_image(engine, image, recipe)
+            _bootstrap_image(engine, image, recipe)
     return image
 
 
@@ -217,39 +207,26 @@ def _stub_archive(busybox: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _debootstrap_image(engine: EngineHandle, image: str, recipe: str) -> None:
+def _bootstrap_image(engine: EngineHandle, image: str, recipe: str) -> None:
     if not apt.may_install():
         raise TestbedError(
-            "The single-user image is made by debootstrap, which needs root on Debian or Ubuntu. Elsewhere "
+            "The single-user image is made by mmdebstrap, which needs root on Debian or Ubuntu. Elsewhere "
             "pull the public single-user image; the demo then takes that."
         )
-    if shutil.which("debootstrap") is None:
-        apt.install("debootstrap", purpose="the single-user image")
+    if shutil.which("mmdebstrap") is None:
+        apt.install("mmdebstrap", purpose="the single-user image")
     with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="base-") as folder:
-        root = Path(folder, "root")
-        with step(f"debootstrap of a minimal {apt.codename()} with Python (about a minute)"):
-            run(_debootstrap_command(root), env=apt.proxy_environment())
-        version = run(["chroot", root, "python3", "-c", "import platform; print(platform.python_version())"])
-        with step(f"importing it as the image {image}"):
-            labels = f"LABEL {RECIPE}={recipe} {PYTHON}={version.strip()}"
-            _import_tree(engine, image, root, [labels, 'CMD ["/bin/sh"]'])
+        archive = Path(folder, "base.tar")
+        with step(f"mmdebstrap of a minimal {apt.codename()} with Python"):
+            run(_bootstrap_command(archive), env=apt.proxy_environment())
+        with step(f"importing it as the image {image}"), archive.open("rb") as stream:
+            import_image(engine, image, chunks(stream), [f"LABEL {RECIPE}={recipe}", 'CMD ["/bin/sh"]'])
 
 
-def _debootstrap_command(root: Path) -> list[str | Path]:
-    keyrings = [Path(f"/usr/share/keyrings/{name}-archive-keyring.gpg") for name in ("debian", "ubuntu")]
-    keyring = next((path for path in keyrings if path.name.startswith(apt.os_release().get("ID", "?"))), None)
-    trust = f"--keyring={keyring}" if keyring is not None and keyring.exists() else "--no-check-gpg"
+def _bootstrap_command(archive: Path) -> list[str | Path]:
+    """In half the time of debootstrap: dpkg configures all at once and never waits for the disk."""
     components = "main,universe" if apt.os_release().get("ID") == "ubuntu" else "main"
-    options = ["--variant=minbase", f"--include={BASE_PACKAGES}", f"--components={components}", trust]
-    script = [] if Path("/usr/share/debootstrap/scripts", apt.codename()).exists() else ["sid"]
-    return ["debootstrap", *options, apt.codename(), root, apt.mirror(), *script]
-
-
-def _import_tree(engine: EngineHandle, image: str, root: Path, changes: Sequence[str]) -> None:
-    excludes = [f"--exclude={pattern}" for pattern in BASE_LEAVES_OUT]
-    command = ["tar", "--numeric-owner", "-C", str(root), *excludes, "-c", "."]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}) as tar:
-        assert tar.stdout is not None
-        import_image(engine, image, chunks(tar.stdout), changes)
-    if tar.returncode:
-        raise TestbedError(f"tar of {root} ended with {tar.returncode}")
+    options = ["--variant=minbase", f"--include={BASE_PACKAGES}", f"--components={components}"]
+    options += ["--format=tar", "--skip=output/dev", "--dpkgopt=force-unsafe-io"]
+    options += [f"--dpkgopt=path-exclude={pattern}" for pattern in BASE_LEAVES_OUT]
+    return ["mmdebstrap", *options, apt.codename(), archive, apt.mirror()]

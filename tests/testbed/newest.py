@@ -32,7 +32,7 @@ from tests.testbed.steps import TestbedError, cache_dir, lock, run, say, step, w
 
 SUITES = ("forky", "trixie")
 """Of Debian, the newest first; Engine 29 is in none."""
-PACKAGES = ("docker.io", "iptables", "procps", "base-files")
+PACKAGES = ("docker.io", "crun", "iptables", "procps", "base-files")
 NEW_ENOUGH = 28
 """A machine whose own Engine has this major version or a later one needs no other."""
 BOOT = """

@@ -6,10 +6,11 @@ its index, its certificates and its cache are not the containers'.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,17 @@ import httpx
 
 from asyncdockerspawner.images.references import split_reference
 from asyncdockerspawner.rebase.recipe import Recipe, dockerfile, requirements
+from tests.testbed import apt
 from tests.testbed.engine import EngineHandle, ensure_engine
 from tests.testbed.images import (
-    PYTHON,
     RECIPE,
     ensure_base_image,
     forget_image,
     has_image,
-    image_labels,
     inspect_image,
     recipe_hash,
 )
-from tests.testbed.steps import TestbedError, lock, pip, run, say, step, throttled
+from tests.testbed.steps import TestbedError, lock, meanwhile, pip, run, say, step, throttled
 
 NAME = "asyncdockerspawner-singleuser"
 PUBLIC = "quay.io/jupyterhub/singleuser"
@@ -45,10 +45,9 @@ def ensure_singleuser_image(hub_version: str) -> str:
         return image
     with lock("images"):
         if not has_image(engine, image, recipe):
-            base = ensure_base_image()
-            python = image_labels(engine, base)[PYTHON]
             with tempfile.TemporaryDirectory(prefix="testbed-wheels-") as folder:
-                download_wheels(Path(folder), requirements(wanted).split(), python)
+                with downloaded_wheels(Path(folder), requirements(wanted).split()):
+                    base = ensure_base_image()
                 before = inspect_image(engine, image)
                 with step(f"building the image {image}"):
                     run(_rebase_command(base, image, hub_version, folder, f"{RECIPE}={recipe}"))
@@ -107,22 +106,15 @@ def _message(body: bytes) -> str:
         return body.decode(errors="replace")[-300:]
 
 
-def download_wheels(folder: Path, wanted: Sequence[str], python: str) -> None:
-    """Download what this needs on another Python."""
-    with step(f"downloading {' '.join(wanted)} for Python {python}"):
-        # The interpreter inside is another one than ours, so wheels are resolved for it.
-        run(
-            [
-                *pip(),
-                "download",
-                "--disable-pip-version-check",
-                "--progress-bar=off",
-                "--only-binary=:all:",
-                f"--python-version={python}",
-                f"--dest={folder}",
-                *wanted,
-            ]
-        )
+@contextlib.contextmanager
+def downloaded_wheels(folder: Path, wanted: Sequence[str]) -> Iterator[None]:
+    """Download, while the body runs, what this needs on the base image's Python."""
+    # The interpreter inside is another one than ours, so wheels are resolved for it.
+    python = apt.upstream_version("python3")
+    options = ["--disable-pip-version-check", "--progress-bar=off", "--only-binary=:all:"]
+    command = [*pip(), "download", *options, f"--python-version={python}", f"--dest={folder}", *wanted]
+    with meanwhile(command, f"downloading {' '.join(wanted)} for Python {python}"):
+        yield
 
 
 def _rebase_command(base: str, image: str, hub_version: str, wheels: str, label: str) -> list[str]:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -94,6 +95,25 @@ def run(
         tail = "".join(lines[-TAIL:])
         raise TestbedError(f"{' '.join(words)} ended with {process.returncode}. {advice}\n{tail}")
     return "".join(lines)
+
+
+@contextlib.contextmanager
+def meanwhile(command: Sequence[str | Path], what: str) -> Iterator[None]:
+    """Run a program beside what the body does, and wait for it; its output is told only if it fails."""
+    words = [str(word) for word in command]
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process:
+            try:
+                yield
+            except BaseException:
+                process.terminate()
+                raise
+            with step(what):
+                process.wait()
+        if process.returncode:
+            output.seek(0)
+            tail = "".join(output.readlines()[-TAIL:])
+            raise TestbedError(f"{' '.join(words)} ended with {process.returncode}.\n{tail}")
 
 
 @contextlib.contextmanager

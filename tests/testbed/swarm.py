@@ -14,7 +14,7 @@ import contextlib
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -158,9 +158,9 @@ class Swarm:
         with self.shut_down(node):
             pass
 
-    def start(self, node: SwarmNode) -> None:
-        """Start the node's dockerd and wait until the node is ready."""
-        node.start(f"{self.subnet}.0/24")
+    def start(self, node: SwarmNode, settings: Mapping[str, Any] | None = None) -> None:
+        """Start the node's dockerd, with settings of daemon.json, and wait until the node is ready."""
+        node.start(f"{self.subnet}.0/24", settings)
         if not wait_until(lambda: self.is_ready(node), READY_SECONDS):
             raise TestbedError(f"The node {node.name} does not become ready; log: {node.log}")
 

@@ -7,12 +7,15 @@ with the last of them network and mounts are gone. Nothing of it needs an orderl
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -113,12 +116,15 @@ class SwarmNode:
             raise TestbedError(f"The machine {self.name} did not boot: {told}")
         bridge.plug(self.address, first)
 
-    def start(self, insecure: str) -> EngineHandle:
-        """Start dockerd and wait until it answers; `insecure` is the network whose registries have no TLS."""
+    def start(self, insecure: str, settings: Mapping[str, Any] | None = None) -> EngineHandle:
+        """Start dockerd with these settings of daemon.json, and wait until it answers.
+
+        `insecure` is the network whose registries have no TLS.
+        """
         folder = self.folder
         # A dockerd that was killed leaves its pid file; the next one believes it while /proc has that pid.
         (folder / "dockerd.pid").unlink(missing_ok=True)
-        (folder / "daemon.json").write_text("{}")  # not the machine's
+        (folder / "daemon.json").write_text(json.dumps(settings or {}))  # not the machine's
         daemon = [
             "dockerd",
             f"--config-file={folder}/daemon.json",
