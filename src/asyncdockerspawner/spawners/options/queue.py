@@ -26,10 +26,14 @@ class QueueTraits(HasTraits):
     ).tag(config=True)
 
     start_hold = Float(
-        10.0,
+        30.0,
         min=0.0,
         help="""Seconds after the start of its container for which a server that does not answer yet keeps
         its place among the `concurrent_starts`.
+
+        A place is for the CPU time that a server needs until it answers: on a slow machine, four notebooks
+        at a time may need 20 seconds. With a lower value servers that never answer are in the way of others
+        for less long, and the crowd starts side by side if it is lower than servers need.
         """,
     ).tag(config=True)
 
