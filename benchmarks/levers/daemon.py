@@ -80,7 +80,9 @@ async def _one_round(bench: Bench, machines: swarm.Swarm, node: SwarmNode, count
         _restart(machines, node, setting.words)
         async with BareEngine(node.url) as engine:
             floor = Floor(engine, f"{bench.prefix}-daemon", bench.stub)
-            found[setting.name] = await _storm(floor, names(setting.name, index, count))
+            users = names(setting.name, index, count)
+            if await _works(floor, [f"{user}-before" for user in users[:FEW]]) or setting is usual:
+                found[setting.name] = await _storm(floor, users)
             if setting is usual and node is machines.manager:
                 services = await _services(engine, f"{bench.prefix}-service", bench.stub, count)
                 found["services"] = services, Batch(())
@@ -94,15 +96,20 @@ async def _one_round(bench: Bench, machines: swarm.Swarm, node: SwarmNode, count
     return Sample(figures, faults=[fault for batch in all_batches for fault in batch.faults])
 
 
-async def _storm(floor: Floor, users: list[str]) -> tuple[Batch, Batch]:
-    first = [f"{user}-before" for user in users[:FEW]]
+async def _works(floor: Floor, users: list[str]) -> bool:
+    """Start the first few; crun, as an example, starts nothing where cgroups are hybrid."""
     try:
-        await floor.start(first)
-        await floor.forget(first)
+        return not (await floor.start(users)).faults
+    finally:
+        await floor.forget(users)
+
+
+async def _storm(floor: Floor, users: list[str]) -> tuple[Batch, Batch]:
+    try:
         await rest(len(users))
         return await floor.start(users), await floor.stop(users)
     finally:
-        await floor.forget([*first, *users])
+        await floor.forget(users)
 
 
 async def _services(engine: BareEngine, prefix: str, image: str, count: int) -> Batch:
