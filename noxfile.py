@@ -77,7 +77,7 @@ WITHOUT_A_REAL_ENGINE = [
 UP = ["python", "-m", "tests.testbed", "up"]
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 ON_BOTH_ENGINES = ["storm", "sandboxes", "hub-storm", "stops-during-starts"]
-"""Benchmarks that are measured on the newest Engine too, as all levers are."""
+"""Benchmarks that are measured on the newest Engine too, as levers are."""
 OF_SMALL_BENCH = "tests/hub/test_benchmarks_load.py"  # needs a Hub, but `hub_6` takes longest already
 PURE = [
     "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "accounts/saved",
@@ -359,7 +359,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs, interrupt_timeout=PATIENCE)
     if "--all" in session.posargs:
         session.run(*UP, "--newest")
-        cases = [f"--only={name}" for name in [*ON_BOTH_ENGINES, "levers", "daemon", "healthcheck"]]
+        cases = [f"--only={name}" for name in [*ON_BOTH_ENGINES, "levers", "healthcheck"]]
         again = ["python", "-m", "benchmarks", *cases, "--results=benchmarks/results/newest"]
         session.run(*NEWEST_ENGINE, *again, *({"--resume"} & {*session.posargs}), interrupt_timeout=PATIENCE)
 

@@ -138,4 +138,13 @@ CASES = (
         figures=daemon.FIGURES,
         open=daemon.levers,
     ),
+    Case(
+        name="daemon-newest",
+        level=Level.LEVER,
+        title="What settings of the newest dockerd bring the bare Engine",
+        n=24,
+        most=100,
+        figures=daemon.FIGURES[:-1],
+        open=partial(daemon.levers, newest=True),
+    ),
 )

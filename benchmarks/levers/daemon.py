@@ -47,15 +47,14 @@ FIGURES = (
 
 
 @asynccontextmanager
-async def levers(bench: Bench, n: int) -> AsyncIterator[Mapping[Who, Measure]]:
-    """Have the machine whose Engine is of the version that the run is about, if there is one."""
+async def levers(bench: Bench, n: int, *, newest: bool = False) -> AsyncIterator[Mapping[Who, Measure]]:
+    """Have the manager of the swarm, or the worker, whose Engine is the newest."""
     if Who.FLOOR not in bench.who or swarm.obstacle():
         yield {}
         return
     _ensure_crun()
     with swarm.in_use(alone=True) as machines:
-        version = (await bench.engine.version())["Version"]
-        node = next((each for each in machines.nodes if each.handle.version == version), machines.manager)
+        node = machines.worker if newest else machines.manager
         try:
             yield {Who.FLOOR: partial(_one_round, bench, machines, node, n)}
         finally:
