@@ -46,11 +46,6 @@ class BareEngine:
         found: dict[str, Any] = await self._call("GET", "/version")
         return found
 
-    async def info(self) -> dict[str, Any]:
-        """What it says of itself."""
-        found: dict[str, Any] = await self._call("GET", "/info")
-        return found
-
     async def create(self, name: str, image: str, more: Mapping[str, Any] | None = None) -> str:
         """Make a container that publishes its port on 127.0.0.1, with `more` in its body; its id."""
         body = {

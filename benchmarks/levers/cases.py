@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from benchmarks.bench import Bench
-from benchmarks.frame.case import Case, Figure, Level, Measure, Sample, Who
+from benchmarks.frame.case import Case, Figure, Level, Measure, Who
 from benchmarks.levers import daemon
 from benchmarks.levers.idle import idle
-from benchmarks.measures.servers import Batch, names, rest
+from benchmarks.levers.rounds import Batches, Lever, figures, one_round
+from benchmarks.measures.servers import names, rest
 from benchmarks.spawners.process import SpawnerProcess, spawner_process, warm_up
 
-USUAL = "usual"
 ON_THE_MACHINE = (
     "D=/www$JUPYTERHUB_SERVICE_PREFIX; /bin/busybox mkdir -p $D; echo >${D}index.html; "
     'P=${JUPYTERHUB_SERVICE_URL#*//*:}; PORT="127.0.0.1:${P%%/*}" exec /serve'
@@ -23,18 +21,6 @@ ON_THE_MACHINE = (
 """What a server does that shares its network: it listens where it is told, and answers at its own address."""
 Measures = AsyncIterator[Mapping[Who, Measure]]
 
-
-@dataclass(frozen=True)
-class Lever:
-    """A setting other than the usual one."""
-
-    name: str
-    label: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Of our spawner."""
-
-
-Storm = Callable[[Lever, int], Awaitable[tuple[Batch, Batch]]]
 
 LEVERS = (
     Lever("own_address", "no published port (`use_internal_ip`)", {"use_internal_ip": True}),
@@ -45,12 +31,6 @@ LEVERS = (
     ),
     Lever("log_local", "log driver `local`", {"extra_host_config": {"log_config": {"Type": "local"}}}),
     Lever("log_none", "log driver `none`", {"extra_host_config": {"log_config": {"Type": "none"}}}),
-)
-FIGURES = (
-    Figure("starts", "starts per second, as usual"),
-    Figure("stops", "stops per second, as usual"),
-    *(Figure(f"{each.name}_starts", f"starts with {each.label}, times the usual") for each in LEVERS),
-    *(Figure(f"{each.name}_stops", f"stops with {each.label}, times the usual") for each in LEVERS),
 )
 IDLE_FIGURES = (
     Figure("nothing", "CPU of the machine without them (% of one)"),
@@ -70,14 +50,14 @@ async def _levers(bench: Bench, n: int) -> Measures:
     way = {"client_kwargs": {"base_url": bench.engine_url}}
     async with spawner_process(ours, bench.folder, **way) as servers:
 
-        async def storm(lever: Lever, index: int) -> tuple[Batch, Batch]:
+        async def storm(lever: Lever, index: int) -> Batches:
             await servers.begin(ours, {**way, **lever.options})
             return await _storm(servers, names(lever.name.replace("_", "-"), index, n))
 
-        yield {Who.OURS: partial(_one_round, storm)}
+        yield {Who.OURS: partial(one_round, storm, LEVERS)}
 
 
-async def _storm(servers: SpawnerProcess, users: list[str]) -> tuple[Batch, Batch]:
+async def _storm(servers: SpawnerProcess, users: list[str]) -> Batches:
     """Start and stop servers all at once."""
     await warm_up(servers)
     await servers.add(users)
@@ -86,22 +66,6 @@ async def _storm(servers: SpawnerProcess, users: list[str]) -> tuple[Batch, Batc
         return await servers.start(users), await servers.stop(users)
     finally:
         await servers.forget(users)
-
-
-async def _one_round(storm: Storm, index: int) -> Sample:
-    """Do the same with each setting; the usual one comes first and last in turns."""
-    found = dict[str, tuple[Batch, Batch]]()
-    all_of_them = [Lever(USUAL, USUAL), *LEVERS]
-    for lever in all_of_them if index % 2 == 0 else all_of_them[::-1]:
-        found[lever.name] = await storm(lever, index)
-    usual = found.pop(USUAL)
-    figures = {"starts": usual[0].rate, "stops": usual[1].rate}
-    for name, batches in found.items():
-        for word, batch, other in zip(("starts", "stops"), batches, usual, strict=True):
-            if other.rate:
-                figures[f"{name}_{word}"] = batch.rate / other.rate
-    faults = [fault for batches in (usual, *found.values()) for batch in batches for fault in batch.faults]
-    return Sample(figures, faults=faults)
 
 
 @asynccontextmanager
@@ -116,7 +80,7 @@ CASES = (
         title="What settings bring in a storm",
         n=24,
         most=100,
-        figures=FIGURES,
+        figures=figures(LEVERS),
         open=_levers,
     ),
     Case(

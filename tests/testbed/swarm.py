@@ -153,10 +153,10 @@ class Swarm:
         finally:
             self.start(node)
 
-    def restart(self, node: SwarmNode) -> None:
+    def restart(self, node: SwarmNode, settings: Mapping[str, Any] | None = None) -> None:
         """Restart the node's dockerd as a service manager does, and wait until the node is ready."""
-        with self.shut_down(node):
-            pass
+        node.shut_down()
+        self.start(node, settings)
 
     def start(self, node: SwarmNode, settings: Mapping[str, Any] | None = None) -> None:
         """Start the node's dockerd, with settings of daemon.json, and wait until the node is ready."""
