@@ -19,7 +19,7 @@ from typing import NoReturn
 import nox
 
 nox.needs_version = ">=2025.5"
-nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.sessions = ["lint", "layers", "side_by_side"]
@@ -50,6 +50,8 @@ def in_foreground() -> bool:
 
 for each in (signal.SIGINT, signal.SIGTERM):
     signal.signal(each, end)
+# Where Python may keep no bytecode, each of hundreds of Hubs compiles all that it imports: half of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 HUBS = {"6": "jupyterhub>=6,<7", "5": "jupyterhub>=5.3,<6"}
@@ -57,7 +59,8 @@ PATIENCE = 180
 """Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
 NOX = [sys.executable, "-m", "nox", "-s"]
 SIDE_BY_SIDE = [
-    "hub_6", "engine", "newest", "hub_5", "browser", "swarm", "fake", "newer", "unit", "small_bench", "types",
+    "hub_6", "migration", "engine", "hub_5", "newest", "browser", "swarm",
+    "fake", "newer", "unit", "small_bench", "types",
 ]  # fmt: skip
 """First what mostly waits, and of that what takes longest; then what only needs CPU time."""
 WAITS_FOR = {"swarm": "hub_6"}
@@ -66,7 +69,7 @@ GIVE_WAY = {"fake", "newer", "unit", "small_bench", "types"}
 """Parts that leave half of the CPU time to others: the swarm runs beside them."""
 AT_ONCE = 5
 """More are no faster on two cores, and keep each other waiting until their limits."""
-SAID_AGAIN = 100  # last lines of a part that failed, told once more at the end: others have buried them
+SAID_AGAIN = 60  # last lines of a part that failed, told once more at the end: others have buried them
 EVERYWHERE = ["client_*", "docker_py*", "fake_engine_answers", "lifecycle*"]
 """What is tested over each Engine: files of tests/engine."""
 WITHOUT_A_REAL_ENGINE = [
@@ -78,18 +81,9 @@ UP = ["python", "-m", "tests.testbed", "up"]
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 ON_BOTH_ENGINES = ["storm", "sandboxes", "hub-storm", "stops-during-starts"]
 """Benchmarks that are measured on the newest Engine too, as levers are."""
-OF_SMALL_BENCH = "tests/hub/test_benchmarks_load.py"  # needs a Hub, but `hub_6` takes longest already
-PURE = [
-    "client/tar", "errors", "jsontypes", "accounts/entries", "accounts/homes", "accounts/saved",
-    "names/*", "keywords/*", "images/allowed", "images/options_form", "images/references",
-    "images/credentials", "images/pause", "images/pull_progress", "workloads/container/body",
-    "workloads/container/drift", "workloads/container/endpoint", "workloads/container/read",
-    "workloads/container/sandbox", "workloads/container/users", "workloads/exit_status",
-    "workloads/furnishing", "workloads/launch", "workloads/moments",
-    "workloads/observed", "workloads/redact", "workloads/service/body", "workloads/service/endpoint",
-    "workloads/service/read", "workloads/service/versions", "workloads/service/words", "workloads/source",
-    "hub/spawn_log", "rebase/recipe", "engine/table", "engine/start_width",
-]  # fmt: skip
+OF_MIGRATION, OF_SMALL_BENCH = "tests/hub/test_migration.py", "tests/hub/test_benchmarks_load.py"
+"""What needs a Hub and is not in `hub_6`, which takes longest already."""
+PURE = PROJECT["tool"]["asyncdockerspawner"]["pure"]
 REACHED = {"lifecycle": 94, "engine": 98, "workloads": 95}
 """Percent of each folder's lines that the tests of the part `newer` reach at least."""
 
@@ -112,15 +106,9 @@ def install(session: nox.Session, *groups: str, hub: str = "6") -> None:
 
     Not in editable mode: what is missing in the wheel shall be missing in the tests.
     """
-    of_uv = session.venv_backend == "uv"
     if not list(wheel_folder().glob("*.whl")):
-        build = ["uv", "build", "--wheel"] if of_uv else ["python", "-m", "pip", "wheel", "--no-deps"]
-        out = "--out-dir" if of_uv else "--wheel-dir"
-        session.run_install(*build, "--quiet", out, str(wheel_folder()), ".")
+        session.run_install("uv", "build", "--wheel", "--quiet", "--out-dir", str(wheel_folder()), ".")
     wheels = [str(wheel) for wheel in wheel_folder().glob("*.whl")]
-    if not of_uv:
-        # pip sees the version alone: another wheel of the same would be taken to be there.
-        session.install("--force-reinstall", "--no-deps", *wheels)
     session.install(*wheels, HUBS[hub], *(entry for name in groups for entry in group(name)))
 
 
@@ -209,7 +197,8 @@ def side_by_side(session: nox.Session) -> None:
     for part in failed:
         print(f"\nHow {part.name} ended:", *part.last, sep="\n", flush=True)
     if failed:
-        session.error(f"failed: {', '.join(part.name for part in failed)}")
+        tests = "".join(f"\n{part.name:7} | {each}" for part in failed for each in part.failed)
+        session.error(f"failed: {', '.join(part.name for part in failed)}{tests}")
 
 
 class Part:
@@ -227,14 +216,17 @@ class Part:
         if name in GIVE_WAY:
             give_way(self.process.pid)
         self.last: deque[str] = deque(maxlen=SAID_AGAIN)
+        self.failed: list[str] = []
         self._rest = b""
 
     def pass_on(self, descriptor: int) -> bool:
         """Tell what it says, each line with its name; False once it has ended."""
         said = os.read(descriptor, 65536)
         *lines, self._rest = (self._rest + said).split(b"\n")
-        for line in lines:
-            self.last.append(f"{self.name:7} | {line.decode(errors='replace')}")
+        for text in (line.decode(errors="replace") for line in lines):
+            self.last.append(f"{self.name:7} | {text}")
+            if text.startswith(("FAILED ", "ERROR ")):
+                self.failed.append(text[:200])
             print(self.last[-1], flush=True)
         return bool(said)
 
@@ -299,8 +291,16 @@ def hub_6(session: nox.Session) -> None:
     """Test with a real Hub, the newest 6.x."""
     install(session, "test", "browser")
     session.run(*UP, "--singleuser", "--hub-image", "--dockerspawner", "--newest")
-    left_out = f"--ignore={OF_SMALL_BENCH}"
-    run_tests(session, "tests/hub", left_out, "-m", "not browser and not swarm", through=NEWEST_ENGINE)
+    left_out = [f"--ignore={file}" for file in (OF_MIGRATION, OF_SMALL_BENCH)]
+    run_tests(session, "tests/hub", *left_out, "-m", "not browser and not swarm", through=NEWEST_ENGINE)
+
+
+@nox.session
+def migration(session: nox.Session) -> None:
+    """Test with a real Hub how a site comes from DockerSpawner 14 and goes back."""
+    install(session, "test", "browser")
+    session.run(*UP, "--singleuser", "--dockerspawner", "--newest")
+    run_tests(session, OF_MIGRATION, "-m", "not swarm", through=NEWEST_ENGINE)
 
 
 @nox.session
@@ -369,11 +369,11 @@ def small_bench(session: nox.Session) -> None:
     """See that every case of the benchmarks works, with next to nothing in it: no time is judged."""
     install(session, "test")
     session.run(*UP, "--singleuser", "--dockerspawner")
+    both = (f"--only={name}" for name in ("storm", "polls", "hub-storm"))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        small = ["python", "-m", "benchmarks", "--small", "--results", folder]
-        session.run(*small, "--all", "--spawner", "ours", interrupt_timeout=PATIENCE)
-        both = ["storm", "polls", "hub-storm"]
-        session.run(*small, *(f"--only={name}" for name in both), interrupt_timeout=PATIENCE)
+        for words in (["--all", "--spawner", "ours"], both):
+            small = ["python", "-m", "benchmarks", "--small", "--results", folder, *words]
+            session.run(*small, interrupt_timeout=PATIENCE)
     run_tests(session, OF_SMALL_BENCH)
 
 
@@ -386,7 +386,7 @@ def load(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Let every fault hit every request of every operation; the usual tests try a quarter of them."""
+    """Let every fault hit every request of every operation; the usual tests try a twelfth of them."""
     install(session, "test")
     session.env["FAULT_MATRIX_SHARE"] = "1"
     run_tests(session, "tests/engine/test_fault_matrix.py", "tests/engine/test_fault_matrix_services.py")

@@ -15,7 +15,7 @@ from tests.support.faults.in_sandboxes import OPERATIONS_IN_SANDBOXES
 from tests.support.faults.matrix import FAULTS, Bed, Place
 from tests.support.faults.operations import OPERATIONS, Start, Stop
 
-SIDE_BY_SIDE = 12
+SIDE_BY_SIDE = 8
 pytestmark = [pytest.mark.fake_engine, pytest.mark.timeout(900)]
 
 

@@ -12,7 +12,7 @@ from tests.support.faults.matrix import Bed, Place
 from tests.support.faults.operations import OPERATIONS_OF_SERVICES
 from tests.support.workloads import Services
 
-SIDE_BY_SIDE = 12
+SIDE_BY_SIDE = 8
 pytestmark = [pytest.mark.fake_engine, pytest.mark.timeout(900)]
 
 

@@ -41,7 +41,7 @@ def _unlogged() -> Iterator[None]:
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("_unlogged")
 async def test_a_short_soak_fails_nowhere_and_leaves_nothing(site: Site, tmp_path: Path) -> None:
-    plan = replace(REAL, cycles=100, users=8) if site.fake is None else replace(FAKE, cycles=2000)
+    plan = replace(REAL, cycles=100, users=8) if site.fake is None else replace(FAKE, cycles=800)
     soaked = await soak("this Engine", site, tmp_path, plan, lambda _: None)
     assert missed(soaked) == [], table(soaked)
     assert soaked.done.total() == plan.cycles + plan.users

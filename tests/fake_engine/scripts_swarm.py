@@ -158,15 +158,18 @@ async def what_cannot_be_created(p: Player) -> None:
 
 @script
 async def what_there_is_not(p: Player) -> None:
-    for path in ("services/x", "tasks/x", "nodes/x", "secrets/x", "configs/x", "tasks/x/logs?stdout=1"):
-        await p.ask("GET", f"/{path}")
-    for path in ("services/x", "secrets/x", "configs/x"):
-        await p.ask("DELETE", f"/{path}")
-    for kind in ("services", "tasks", "nodes", "secrets", "configs"):
-        await p.ask("GET", f"/{kind}", params={"filters": json.dumps({"nope": ["x"]})})
+    # A letter or two would be the beginning of some node's id.
+    kinds = ("services", "tasks", "nodes", "secrets", "configs")
+    for kind in kinds:
+        await p.ask("GET", f"/{kind}/no-such")
+    await p.ask("GET", "/tasks/no-such/logs?stdout=1")
+    for kind in ("services", "secrets", "configs"):
+        await p.ask("DELETE", f"/{kind}/no-such")
+    for kind in kinds:
+        await p.ask("GET", f"/{kind}", params={"filters": json.dumps({"nope": ["no-such"]})})
     for key in ("service", "node", "desired-state"):
-        await p.ask("GET", "/tasks", params={"filters": json.dumps({key: ["x"]})})
-    await p.ask("POST", "/services/x/update?version=1", spec(p))
+        await p.ask("GET", "/tasks", params={"filters": json.dumps({key: ["no-such"]})})
+    await p.ask("POST", "/services/no-such/update?version=1", spec(p))
 
 
 @script

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -137,31 +138,42 @@ async def test_the_fixtures_guard_notices_a_thread() -> None:
         assert threading.active_count() >= 1
 
 
+PLANTED = {
+    "nothing": "await asyncio.sleep(0)",
+    "executor": "await asyncio.get_running_loop().run_in_executor(None, print)",
+    "no_thread": "__import__('threading').Thread(target=print, args=('x',)).run()",
+    "thread": "__import__('threading').Timer(5, print).start()",
+    "task": "asyncio.get_running_loop().planted = asyncio.create_task(asyncio.sleep(9))",
+}
 PLANTED_TEST = """
-import asyncio
 
-
-async def test_planted():
+async def test_{name}():
     {planted}
 """
 
 
-@pytest.mark.parametrize(
-    ("planted", "summary"),
-    [
-        ("await asyncio.sleep(0)", "1 passed"),
-        ("await asyncio.get_running_loop().run_in_executor(None, print)", "1 failed"),
-        ("__import__('threading').Thread(target=print, args=('x',)).run()", "1 passed"),
-        ("__import__('threading').Timer(5, print).start()", "1 passed, 1 error"),
-        ("asyncio.get_running_loop().planted = asyncio.create_task(asyncio.sleep(9))", "1 passed, 1 error"),
-    ],
-    ids=["nothing", "executor", "no-thread", "thread", "task"],
-)
-def test_the_fixture_of_the_engine_tests_fails_a_planted_test(
-    tmp_path: Path, planted: str, summary: str
-) -> None:
+def test_the_fixture_of_the_engine_tests_fails_a_planted_test(tmp_path: Path) -> None:
     source = tmp_path / "test_planted.py"
-    source.write_text(PLANTED_TEST.format(planted=planted))
-    pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml")
+    tests = (PLANTED_TEST.format(name=name, planted=planted) for name, planted in PLANTED.items())
+    source.write_text("import asyncio\n" + "".join(tests))
+    pytest_ = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-qrA",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        ROOT / "pyproject.toml",
+    )
     answer = run(*pytest_, "--rootdir", ROOT, "-p", "tests.engine.conftest", source)
-    assert f"\n{summary} in " in answer.stdout, answer.stdout + answer.stderr
+    told = re.findall(r"^([A-Z]+) \S*::test_(\w+)", answer.stdout, re.MULTILINE)
+    assert sorted(told) == [
+        ("ERROR", "task"),
+        ("ERROR", "thread"),
+        ("FAILED", "executor"),
+        ("PASSED", "no_thread"),
+        ("PASSED", "nothing"),
+        ("PASSED", "task"),
+        ("PASSED", "thread"),
+    ], answer.stdout + answer.stderr

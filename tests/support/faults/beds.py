@@ -1,4 +1,4 @@
-"""Engines and Hubs for the cases of a fault matrix, twelve of which run side by side."""
+"""Engines and Hubs for the cases of a fault matrix, which run side by side."""
 
 from __future__ import annotations
 

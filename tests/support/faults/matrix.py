@@ -73,8 +73,8 @@ SWARM = {"services", "tasks", "nodes", "secrets", "configs"}
 """Routes of a swarm's manager."""
 RECORDINGS = 5
 """So often an operation is watched before faults are aimed at its requests."""
-SHARE = int(os.environ.get("FAULT_MATRIX_SHARE", "4"))
-"""One of so many pairs of fault and request is tried."""
+SHARE = int(os.environ.get("FAULT_MATRIX_SHARE", "12"))
+"""One of so many pairs of fault and request is tried: of 24 faults, two at each request."""
 
 
 @dataclass(frozen=True, slots=True)
