@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import selectors
 import shutil
@@ -59,14 +60,14 @@ PATIENCE = 180
 """Seconds that ctrl-C leaves a program to stop what it started; nox's own 0.3 would leave containers."""
 NOX = [sys.executable, "-m", "nox", "-s"]
 SIDE_BY_SIDE = [
-    "hub_6", "migration", "engine", "hub_5", "newest", "browser", "swarm",
-    "fake", "newer", "unit", "small_bench", "types",
+    "hub_6(faults)", "hub_6(migration)", "hub_6(usual)", "engine", "hub_5", "newest", "browser", "swarm",
+    "small_bench", "fake", "newer", "unit", "types",
 ]  # fmt: skip
-"""First what mostly waits, and of that what takes longest; then what only needs CPU time."""
-WAITS_FOR = {"swarm": "hub_6"}
-"""A part that begins when another one has ended: nodes of a swarm that get no CPU time are taken for dead."""
+"""First what mostly waits; then what only needs CPU time."""
 GIVE_WAY = {"fake", "newer", "unit", "small_bench", "types"}
-"""Parts that leave half of the CPU time to others: the swarm runs beside them."""
+"""Parts that leave half of the CPU time to others."""
+LAST = {"swarm"}
+"""Parts that run beside those alone: a swarm's nodes that get no CPU time are taken for dead."""
 AT_ONCE = 5
 """More are no faster on two cores, and keep each other waiting until their limits."""
 SAID_AGAIN = 60  # last lines of a part that failed, told once more at the end: others have buried them
@@ -81,8 +82,10 @@ UP = ["python", "-m", "tests.testbed", "up"]
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
 ON_BOTH_ENGINES = ["storm", "sandboxes", "hub-storm", "stops-during-starts"]
 """Benchmarks that are measured on the newest Engine too, as levers are."""
-OF_MIGRATION, OF_SMALL_BENCH = "tests/hub/test_migration.py", "tests/hub/test_benchmarks_load.py"
-"""What needs a Hub and is not in `hub_6`, which takes longest already."""
+OF_SMALL_BENCH = "benchmarks_load"  # needs a Hub, but is not in `hub_6`, which takes longest already
+FAULTS = ["cancelled_starts", "container_faults", "engine_faults", "failed_starts", "hub_restart"]
+OF_HUB_6 = {"faults": FAULTS, "migration": ["migration"], "usual": list[str]()}
+"""Part → files of tests/hub; "usual" has those of no other part."""
 PURE = PROJECT["tool"]["asyncdockerspawner"]["pure"]
 REACHED = {"lifecycle": 94, "engine": 98, "workloads": 95}
 """Percent of each folder's lines that the tests of the part `newer` reach at least."""
@@ -119,9 +122,9 @@ def run_tests(session: nox.Session, *what: str, through: Sequence[str] = (), fak
         session.run(*words, interrupt_timeout=PATIENCE, env={"FAKE_ENGINE": fake})
 
 
-def files(names: Iterable[str]) -> list[str]:
-    """Find files of tests/engine."""
-    return sorted(str(path) for name in names for path in Path("tests/engine").glob(f"test_{name}.py"))
+def files(names: Iterable[str], folder: str = "engine") -> list[str]:
+    """Find files of a folder of tests."""
+    return sorted(str(path) for name in names for path in Path("tests", folder).glob(f"test_{name}.py"))
 
 
 def newer_python() -> str | None:
@@ -259,7 +262,7 @@ def run_all(running: selectors.BaseSelector, waiting: deque[str], failed: list[P
 def next_of(running: selectors.BaseSelector, waiting: Iterable[str]) -> str:
     """Find the first that may begin now; "" where none may."""
     unfinished = {*waiting, *(key.data.name for key in running.get_map().values())}
-    return next((name for name in waiting if WAITS_FOR.get(name) not in unfinished), "")
+    return next((name for name in waiting if name not in LAST or unfinished <= {name, *GIVE_WAY}), "")
 
 
 @nox.session
@@ -287,20 +290,15 @@ def newest(session: nox.Session) -> None:
 
 
 @nox.session
-def hub_6(session: nox.Session) -> None:
+@nox.parametrize("part", [nox.param(name, id=name) for name in OF_HUB_6])
+def hub_6(session: nox.Session, part: str) -> None:
     """Test with a real Hub, the newest 6.x."""
     install(session, "test", "browser")
     session.run(*UP, "--singleuser", "--hub-image", "--dockerspawner", "--newest")
-    left_out = [f"--ignore={file}" for file in (OF_MIGRATION, OF_SMALL_BENCH)]
-    run_tests(session, "tests/hub", *left_out, "-m", "not browser and not swarm", through=NEWEST_ENGINE)
-
-
-@nox.session
-def migration(session: nox.Session) -> None:
-    """Test with a real Hub how a site comes from DockerSpawner 14 and goes back."""
-    install(session, "test", "browser")
-    session.run(*UP, "--singleuser", "--dockerspawner", "--newest")
-    run_tests(session, OF_MIGRATION, "-m", "not swarm", through=NEWEST_ENGINE)
+    elsewhere = [OF_SMALL_BENCH, *itertools.chain.from_iterable(OF_HUB_6.values())]
+    usual = ["tests/hub", *(f"--ignore={file}" for file in files(elsewhere, "hub"))]
+    what = files(OF_HUB_6[part], "hub") or usual
+    run_tests(session, *what, "-m", "not browser and not swarm", through=NEWEST_ENGINE)
 
 
 @nox.session
@@ -374,7 +372,7 @@ def small_bench(session: nox.Session) -> None:
         for words in (["--all", "--spawner", "ours"], both):
             small = ["python", "-m", "benchmarks", "--small", "--results", folder, *words]
             session.run(*small, interrupt_timeout=PATIENCE)
-    run_tests(session, OF_SMALL_BENCH)
+    run_tests(session, *files([OF_SMALL_BENCH], "hub"))
 
 
 @nox.session

@@ -41,6 +41,11 @@ c.SystemUserSpawner.host_home = home
 c.SystemUserSpawner.pre_spawn_hook = hook
 """
 
+PLAIN = """
+c.JupyterHub.spawner_class = "asyncdockerspawner.SystemUserSpawner"
+c.SystemUserSpawner.host_homedir_format_string = ""
+"""
+
 
 async def written(hub: HubSite, user: str, path: str, server: str = "") -> None:
     """Have a user's server write a file."""
@@ -111,3 +116,28 @@ async def test_files_belong_to_the_systems_users_and_their_groups(
     log = hub.process.log_text()
     assert f"the hook reads {(alice.uid, alice.gid, str(alice.home))}" in log
     assert f"the hook reads {(bob.uid, bob.gid, str(elsewhere))}" in log
+
+
+async def test_a_saved_account_counts_where_the_directory_hangs_after_a_restart_of_the_hub(
+    make_hub: MakeHub, system_users: SystemUsers, name_service: NameService
+) -> None:
+    alice, bob = map(system_users.user, ("alice", "bob"))
+    hub = make_hub(config=PLAIN, environ=name_service.environment, remove=False)
+    await hub.create_users(alice.name, bob.name)
+    await hub.api.start_server(alice.name)
+    made = inspected(hub, alice.name)
+    await hub.api.stop_server(alice.name)
+    hub.process.stop()
+    asked = name_service.asked().count(f"passwd {alice.name}")
+    for each in (alice, bob):
+        name_service.hangs(f"passwd {each.name}")
+    hub.process.start()
+    await hub.api.start_server(alice.name)
+    assert name_service.asked().count(f"passwd {alice.name}") > asked
+    again = inspected(hub, alice.name)
+    assert again["Id"] == made["Id"]
+    assert again["State"]["Running"]
+    assert again["Config"]["User"] == f"{alice.uid}:{alice.gid}"
+    # Who has never had a server has nothing saved.
+    with pytest.raises(ServerFailed, match=f"could not be asked about the user {bob.name}"):
+        await hub.api.start_server(bob.name)

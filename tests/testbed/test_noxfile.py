@@ -47,7 +47,7 @@ def waits(session: nox.Session) -> None:
 
 
 SIDE_BY_SIDE = os.environ["PARTS"].split()
-WAITS_FOR = {"waits": "fails"}
+LAST = {"waits"}
 
 
 def newer_python() -> None:
@@ -88,7 +88,7 @@ def test_a_signal_to_nox_alone_ends_its_parts_in_order(
 
 
 @pytest.mark.parametrize("parts", [["fails", "waits"], ["waits", "fails"]])
-def test_a_part_that_waits_for_another_begins_when_that_has_ended_even_if_it_failed(
+def test_a_part_that_comes_last_begins_when_the_others_have_ended_even_if_they_failed(
     tmp_path: Path, parts: list[str]
 ) -> None:
     nox = started(tmp_path, "side_by_side", parts)
