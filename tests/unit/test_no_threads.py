@@ -156,16 +156,7 @@ def test_the_fixture_of_the_engine_tests_fails_a_planted_test(tmp_path: Path) ->
     source = tmp_path / "test_planted.py"
     tests = (PLANTED_TEST.format(name=name, planted=planted) for name, planted in PLANTED.items())
     source.write_text("import asyncio\n" + "".join(tests))
-    pytest_ = (
-        sys.executable,
-        "-m",
-        "pytest",
-        "-qrA",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        ROOT / "pyproject.toml",
-    )
+    pytest_ = (sys.executable, "-m", "pytest", "-qrA", "-p", "no:cacheprovider", "-c", "pyproject.toml")
     answer = run(*pytest_, "--rootdir", ROOT, "-p", "tests.engine.conftest", source)
     told = re.findall(r"^([A-Z]+) \S*::test_(\w+)", answer.stdout, re.MULTILINE)
     assert sorted(told) == [
