@@ -252,7 +252,14 @@ async def test_images_are_tagged_listed_and_removed(spawner: DockerSpawner, site
 @REAL_ONLY
 async def test_a_paused_container_goes_on(spawner: DockerSpawner, site: Site, name: str) -> None:
     await running(spawner, site, name)
-    await spawner.docker("pause", name)
+    for _ in range(20):
+        try:
+            await spawner.docker("pause", name)
+            break
+        except docker.errors.APIError as refused:
+            # A busy machine's runc gives a container up that does not freeze at once, and lets it go on.
+            if "unable to freeze" not in str(refused):
+                raise
     assert (await spawner.docker("inspect_container", name))["State"]["Paused"] is True
     await spawner.docker("unpause", name)
     assert "/serve" in str((await spawner.docker("top", name))["Processes"])
