@@ -98,7 +98,7 @@ async def test_a_name_that_somebody_else_holds_is_left_alone(
     body = {"Image": site.kind("stub")["image"], "Env": ["JUPYTERHUB_USER=bob"]}
     foreign = site.http.post("/containers/create", params={"name": name}, json=body).json()["Id"]
     try:
-        with pytest.raises(Exception, match="the name of its container is taken"):
+        with pytest.raises(Exception, match="its name at the Docker Engine is taken"):
             await world.spawn()
         assert re.search(r"taken by somebody.*`name_template`", log.text)
         assert site.inspect(foreign)["State"]["Status"] == "created"

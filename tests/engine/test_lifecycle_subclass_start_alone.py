@@ -124,7 +124,7 @@ async def test_it_gets_nobody_elses_container(make_world: MakeWorld, site: Site)
     name = f"t{site.hub_id}-alice"
     foreign = site.http.post("/containers/create", params={"name": name}, json=body).json()["Id"]
     try:
-        with pytest.raises(Exception, match="name of its container is taken"):
+        with pytest.raises(Exception, match="its name at the Docker Engine is taken"):
             await world.spawn()
         assert site.inspect(foreign)["State"]["Status"] == "created"
     finally:

@@ -190,7 +190,11 @@ async def test_a_filter_before_the_engine_is_told_of_once(  # noqa: PLR0917 - fi
     log.set_level("WARNING", logger="asyncdockerspawner")
     world = make(volumes={mine(fake_site): NEW}, extra_create_kwargs=JOVYAN)
     fake.rule(*rule, status=403, message="Forbidden")
-    for _ in range(3):
+    spawner = await world.spawn()
+    told = [each["message"] async for each in spawner.progress()]
+    assert sum("It may not be possible to save files in" in each for each in told) == 1
+    await world.user.stop("")
+    for _ in range(2):
         await world.spawn()
         await world.user.stop("")
     assert log.text.count(said) == 1
@@ -210,11 +214,14 @@ async def test_a_user_that_the_image_does_not_have_is_the_engines_to_refuse(
 
 
 async def test_a_volume_whose_driver_refuses_to_make_it_is_the_containers_matter(
-    make: MakeWorld, fake: FakeEngine, fake_site: Site
+    make: MakeWorld, fake: FakeEngine, fake_site: Site, log: pytest.LogCaptureFixture
 ) -> None:
     fake.rule("POST", "^/volumes/create$", status=500, message="no such driver today")
     world = make(volumes={mine(fake_site): NEW}, extra_create_kwargs=JOVYAN)
     spawner = await world.spawn()
+    assert "keeps its owner: no such driver today" in log.text
+    told = [each["message"] async for each in spawner.progress()]
+    assert any("It may not be possible to save files in the volume" in each for each in told)
     assert folder(fake_site, spawner.object_id) == ROOTS
     await world.user.stop("")
     world = make(volumes={mine(fake_site, "-x"): NEW}, delete_volumes_on_user_delete=True)

@@ -129,7 +129,7 @@ async def test_a_running_server_of_a_renamed_user_goes_on_at_its_own_prefix(
     assert url.endswith("/user/alice/")
     # The name of its container is not free, and nobody's server is stopped for that.
     alice = somebody_new(bob)
-    with pytest.raises(Exception, match="the name of its container is taken"):
+    with pytest.raises(Exception, match="its name at the Docker Engine is taken"):
         await alice.spawn()
     await alice.user.stop("")
     assert site.inspect(running)["State"]["Running"] is True

@@ -72,7 +72,8 @@ async def test_a_service_without_our_label_is_removed_but_never_changed(
     body = {"Name": service_name, "TaskTemplate": {"ContainerSpec": {"Image": "stub:1"}}}
     theirs = fake_site.http.post("/services/create", json=body).raise_for_status().json()["ID"]
     workload = make_services().new_spawner()._managed.workload
-    assert not await workload.move(theirs)
+    assert workload.service is not None
+    assert not await workload.service.move(theirs)
     await workload.stop(theirs)
     (service,) = fake_swarm.state()["services"]
     assert service["Spec"]["Mode"] == {"Replicated": {"Replicas": 1}}

@@ -137,7 +137,9 @@ async def test_a_removal_of_a_volume_that_is_under_way_is_no_stray(
     spawner = world.spawner()
     deleting = asyncio.create_task(spawner.delete_forever())
     await until(lambda: [each["Status"]["State"] for each in fake_swarm.tasks()] == ["running"])
-    await spawner._managed.workload.clear_strays(fake_site.hub_id, set)
+    service_verbs = spawner._managed.workload.service
+    assert service_verbs is not None
+    await service_verbs.clear_strays(fake_site.hub_id, set)
     (service,) = fake_swarm.state()["services"]
     fake_swarm.die(service["Spec"]["Name"], 0)
     await deleting

@@ -103,6 +103,11 @@ def test_an_end_that_somebody_has_asked_for_is_told_so() -> None:
     [
         ("network nowhere not found", "network", "network_name"),
         (
+            "rpc error: code = PermissionDenied desc = network net not manually attachable",
+            "network",
+            "overlay",
+        ),
+        (
             "The network x cannot be used with services. Only networks scoped to the swarm",
             "network",
             "overlay",

@@ -29,6 +29,10 @@ class System:
         answer = await self._connection.request("GET", "version", operation="ask version", versioned=False)
         return dict(answer.data)
 
+    async def architecture(self) -> str:
+        """The machine's, from `version`, in Go's words (`amd64`, `arm64`); empty where it tells none."""
+        return str((await self.version()).get("Arch") or "")
+
     async def info(self) -> JsonObject:
         """Return `GET /info`: CPUs, memory, drivers. Slow on Podman (0.3 s): never once per spawn."""
         answer = await self._connection.request("GET", "info", operation="ask info")

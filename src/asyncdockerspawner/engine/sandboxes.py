@@ -352,12 +352,12 @@ class Sandboxes:
         """Load the image of the pause process where it is missing; False where there is none."""
         if self._image:
             return True
-        version = await self._client.system.version()
-        image = pause.image(str(version.get("Arch") or ""))
+        architecture = await self._client.system.architecture()
+        image = pause.image(architecture)
         if image is None:
             _log.warning(
                 "There are no sandboxes on this Engine's machine (%s): there are on x86-64 and aarch64",
-                version.get("Arch"),
+                architecture,
             )
             self._count = 0
             return False

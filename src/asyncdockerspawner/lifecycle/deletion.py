@@ -165,14 +165,15 @@ class _Doomed:
 
 
 def _doomed(server: Server, scopes: Scopes) -> _Doomed:
-    rows = server.hub.rows()
+    rows, service = server.hub.rows(), server.workload.service
+    of_nodes = service.volumes(placement.volume_nodes(server)) if service is not None else None
     return _Doomed(
         owner=server.owner,
         sisters=frozenset() if server.owner.servername else frozenset(rows.sister_states()),
         named=_named(server, scopes),
         rows=rows,
         janitor=server.engine.janitor,
-        verbs=server.workload.volumes(placement.volume_nodes(server)),
+        verbs=of_nodes or server.engine.client.volumes,
         forget=server.engine.forget_volume,
         log=server.log,
     )

@@ -31,8 +31,8 @@ def checked(identity: Identity, observed: Observed | None) -> Observed | None:
         return observed
     if others := identity.rows.naming(observed.id):
         raise errors.KeptForAnother(
-            "The server cannot be started: the name of its container is taken.",
-            advice=f"By the Hub's database, the container {identity.object_name} is that of "
+            "The server cannot be started: its name at the Docker Engine is taken.",
+            advice=f"By the Hub's database, {identity.object_name} is that of "
             f"{', '.join(others)}, whose user had another name before. The name is free once that "
             "server is stopped.",
             observed=observed,
@@ -71,7 +71,7 @@ def _refuse_strangers(identity: Identity, observed: Observed) -> None:
                 "if another Hub did, give each its own `prefix`."
             )
     raise errors.NotOurs(
-        "The server cannot be started: the name of its container is taken.",
+        "The server cannot be started: its name at the Docker Engine is taken.",
         advice=f"The name {identity.object_name} is taken by {holder}; this server is user "
         f"{wanted.username!r}, server {wanted.servername!r} of the Hub {wanted.hub_id}. {advice}",
     )

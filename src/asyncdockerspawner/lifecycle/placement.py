@@ -160,7 +160,8 @@ async def move(server: Server, observed: Observed) -> None:
     if now is None or not now.node_is_lost:
         # An earlier try has done it, whose answer was lost.
         return
-    if not await server.workload.move(observed.id):
+    service = server.workload.service
+    if service is None or not await service.move(observed.id):
         server.unmoved = observed.id
         return
     node = observed.placement.node_name if observed.placement is not None else ""

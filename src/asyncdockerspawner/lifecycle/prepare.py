@@ -1,4 +1,4 @@
-"""What a start needs before anything is made: the choice, a name, the image, a turn.
+"""What a start needs before anything is made: the choice, a name, the image, a start slot.
 
 `prepare` sees to all of it before `start_timeout` begins to run. Subclasses change options in their own
 `start`, so `complete` does again in there what has changed since, and what `prepare` has left.
@@ -19,7 +19,7 @@ from asyncdockerspawner.lifecycle.spawn import ImageEnsured, ImageWanted, Spawn
 from asyncdockerspawner.names import labels
 
 PLACE_SECONDS = 1.0
-"""An image that takes longer to be there than this costs its start the place in the start gate."""
+"""An image that takes longer to be there than this costs its start its place in the queue."""
 _NOT_TO_BE_HAD = (errors.ImageUnavailable, errors.ImageNotFound, errors.PullError)
 
 

@@ -155,14 +155,17 @@ class Reconciler:
             self._settle(observed, Finding.ORPHAN, remove=remove)
 
     async def _clear_strays(self) -> None:
-        """Remove what earlier processes have made for objects that they never came to create."""
+        """Remove what earlier processes have made for services that they never came to create."""
+        service = self.workload.service
+        if service is None:
+            return
 
         def known() -> set[str]:
             created = {each.owner.spawn_id for each in self.watch.all() if each.owner is not None}
             return created | self.claims.spawn_ids()
 
         try:
-            await self.workload.clear_strays(self.hub_id, known)
+            await service.clear_strays(self.hub_id, known)
         except errors.EngineError as exc:
             self.log.warning("Cannot tell whether something is left of earlier starts: %s", exc)
 

@@ -49,7 +49,7 @@ async def _started(server: Server) -> tuple[str, int]:
         await start_slot.claim(server, spawn)
         kept = await obtain.kept(server)
         if kept is None:
-            # It may have got another name, and needs a turn where a kept one does not.
+            # It may have got another name, and needs a start slot where a kept one does not.
             await start_slot.claim(server, spawn)
             await start_slot.acquire(server, spawn)
         server.record.owed = False

@@ -22,6 +22,11 @@ async def ensure_volumes(server: Server, body: Body, scopes: Scopes) -> None:
             made = await _made(server, name, marks, body.volume_driver)
             # What may not be made ahead, the Engine makes with the container.
             engine.volumes.learn(name, _owner_of(made))
+            if made is None and server.policy.per_spawn("volume_owner") is not None:
+                server.hub.report(
+                    f"It may not be possible to save files in the volume {name}: it could not be made the "
+                    "server's own."
+                )
     if server.spawn is not None:
         server.spawn.own_volumes = tuple(wanted)
         server.spawn.made_from = body.fingerprint
@@ -52,9 +57,10 @@ async def _made(server: Server, name: str, marks: Mapping[str, str], driver: str
     try:
         with server.engine.optional(cost):
             return await server.engine.client.volumes.create(name, labels=marks, driver=driver)
-    except (errors.EngineRefused, errors.InvalidConfig):
+    except (errors.EngineRefused, errors.InvalidConfig) as exc:
         if server.policy.delete_volumes_on_user_delete:
             raise
+        server.log.warning("%s: the volume %s keeps its owner: %s", server.object_name, name, exc.message)
         # Without labels, the container's creation would be what is refused.
     return None
 

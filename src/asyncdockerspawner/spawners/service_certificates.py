@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncdockerspawner.keywords.create import environment_of
-from asyncdockerspawner.workloads.container import users
+from asyncdockerspawner.workloads.container import read, users
 from asyncdockerspawner.workloads.service.body import ServiceBody
 from asyncdockerspawner.workloads.service.files import FileWanted
 
@@ -47,7 +46,6 @@ async def _uid(spawner: SwarmSpawner, body: ServiceBody) -> int | None:
     with spawner.engine.optional("Certificates of services are not for their user alone"):
         image = await spawner.engine.client.images.inspect(body.image)
         if image is not None:
-            config = image.get("Config") or {}
-            environment = {**environment_of(config.get("Env")), **environment}
-            return users.uid_of(user or str(config.get("User") or ""), environment)
+            of_image, its_environment = read.image_user(image)
+            return users.uid_of(user or of_image, {**its_environment, **environment})
     return users.uid_of(user, environment) if user else None

@@ -24,6 +24,10 @@ class Workload(Protocol):
     def container(self) -> ContainerVerbs:
         """What only a container can."""
 
+    @property
+    def service(self) -> ServiceVerbs | None:
+        """What only a service of a swarm can; None for a container."""
+
     async def inspect(self, ref: str) -> JsonObject | None:
         """Return the object's document as the Engine has it, or None where there is no such object."""
 
@@ -56,14 +60,18 @@ class Workload(Protocol):
     ) -> tuple[str, int]:
         """Return the address at which the Hub reaches a server that listens on `port`. Raises NoEndpoint."""
 
+
+class ServiceVerbs(Protocol):
+    """What can be asked of what may run on any of several machines, and has files of the swarm's."""
+
     async def move(self, ref: str) -> bool:
-        """Have the object started anew on another machine; False where it stays where it is."""
+        """Have the service started anew on another machine; False where it stays where it is."""
 
     def volumes(self, nodes: Mapping[str, str]) -> VolumeVerbs:
         """Return what reaches named volumes; `nodes`: volume → node, of those that are on one alone."""
 
     async def clear_strays(self, hub_id: str, spawn_ids: Callable[[], Collection[str]]) -> None:
-        """Remove what this Hub's spawns, but those that `spawn_ids` gives then, have left beside objects."""
+        """Remove what this Hub's spawns, but those that `spawn_ids` gives then, have left beside services."""
 
 
 class VolumeVerbs(Protocol):

@@ -81,6 +81,12 @@ def observed(document: JsonObject) -> Observed:
     )
 
 
+def image_user(image: JsonObject) -> tuple[str, dict[str, str]]:
+    """Read of `GET /images/NAME/json` whom it runs as by itself, and its environment."""
+    config = image.get("Config") or {}
+    return str(config.get("User") or ""), environment_of(config.get("Env"))
+
+
 def listed(entry: JsonObject) -> Observed:
     """Read an entry of `GET /containers/json`: it has no environment, and of an end the code alone."""
     marks = entry.get("Labels") or {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from asyncdockerspawner import errors
 from asyncdockerspawner.client.client import Client
 from asyncdockerspawner.client.execs import Ended
-from asyncdockerspawner.client.volumes import Volumes
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.workloads.container import drift, endpoint, read
 from asyncdockerspawner.workloads.container.body import ContainerBody, build_container
@@ -79,6 +78,10 @@ class ContainerWorkload:
     def container(self) -> ContainerVerbs:
         """What only a container can: this is one."""
         return self
+
+    @property
+    def service(self) -> None:
+        """What only a service can: a container cannot."""
 
     async def inspect(self, ref: str) -> JsonObject | None:
         """Return `GET /containers/REF/json`, or None."""
@@ -204,17 +207,6 @@ class ContainerWorkload:
             use_internal_ip=use_internal_ip,
             engine_host=self._client.settings.host,
         )
-
-    async def move(self, ref: str) -> bool:
-        """Tell that a container stays where its Engine is."""
-        return False
-
-    def volumes(self, nodes: Mapping[str, str]) -> Volumes:
-        """Return the Engine's own verbs: all volumes are on its machine."""
-        return self._client.volumes
-
-    async def clear_strays(self, hub_id: str, spawn_ids: Callable[[], Collection[str]]) -> None:
-        """Do nothing: a container has nothing beside it."""
 
     async def user_files(self, observed: Observed) -> Sequence[str] | None:
         """Pick them from `GET /containers/REF/changes`; None where the Engine's storage cannot tell."""

@@ -100,7 +100,9 @@ _FAILURES = (
 )
 _REFUSALS = (
     (
-        re.compile(r"network .*not found|cannot be used with services|not attachable", re.IGNORECASE),
+        re.compile(
+            r"network .*not found|cannot be used with services|not (?:manually )?attachable", re.IGNORECASE
+        ),
         "its network is none of the swarm's",
         "Check `network_name` and `extra_networks`: they must be overlay networks, which a manager shows by "
         "`docker network ls`.",

@@ -16,7 +16,7 @@ from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.furnishing import Furnished, Furnishing
 from asyncdockerspawner.workloads.launch import LaunchInputs
 from asyncdockerspawner.workloads.observed import Observed, Phase
-from asyncdockerspawner.workloads.protocol import ContainerVerbs, Log
+from asyncdockerspawner.workloads.protocol import ContainerVerbs, Log, ServiceVerbs
 from asyncdockerspawner.workloads.service import endpoint, files, read, versions, words
 from asyncdockerspawner.workloads.service.body import ServiceBody, build_service
 from asyncdockerspawner.workloads.service.swarm import Ending, Filters, Swarm, filters_of
@@ -73,6 +73,11 @@ class ServiceWorkload:
     def container(self) -> ContainerVerbs:
         """What only a container can: a service cannot."""
         return NO_CONTAINER
+
+    @property
+    def service(self) -> ServiceVerbs:
+        """What only a service can: this is one."""
+        return self
 
     async def inspect(self, ref: str) -> JsonObject | None:
         """Return `GET /services/REF`, or None."""
