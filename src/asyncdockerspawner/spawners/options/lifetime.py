@@ -37,7 +37,8 @@ class LifetimeTraits(HasTraits):
         False,
         help="""Keep the container of a start that failed, for an administrator to look into.
 
-        It is stopped, the log has its name, and the user's next start removes it.
+        It is stopped, the log has its name, and the user's next start removes it. Of a service, all but its
+        task is kept.
         """,
     ).tag(config=True)
 

@@ -53,11 +53,12 @@ class QueueTraits(HasTraits):
 
         About half of a start is its network: an address, and a published port. A sandbox is a container that
         has them already and runs a program that does nothing. A server that starts takes one, has it to
-        itself, and both end together. Sandboxes are made again while nothing else starts.
+        itself, and both end together. New ones are made while nothing else starts, else one every half
+        minute.
 
         They serve servers whose container is removed when they stop (`remove`), on machines of x86-64 and
         aarch64. Servers with options of their own for the network start in the usual way, which the log says
-        once: README lists them. The first server that an Engine starts decides which network, port and
-        address sandboxes have; a change takes a restart of the Hub.
+        once: README lists them. The first server at an Engine that can be in a sandbox decides which network,
+        port and address all of them have; a change takes a restart of the Hub.
         """,
     ).tag(config=True)

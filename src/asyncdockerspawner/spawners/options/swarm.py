@@ -80,6 +80,7 @@ class SwarmTraits(HasTraits):
         help=f"""How services are reached (`mode`, `ports`): {_WORDS}
 
         The mode is `dnsrr`, unless it is set here or a port is published on all nodes, which needs `vip`.
+        Both need IPVS in the nodes' kernels.
         """,
     ).tag(config=True)
 
