@@ -13,6 +13,7 @@ from asyncdockerspawner.client.settings import EngineSettings
 from asyncdockerspawner.engine.claims import Claim
 from asyncdockerspawner.engine.engine import Engine
 from asyncdockerspawner.lifecycle import reconcile as room
+from asyncdockerspawner.lifecycle.policy import OrphanPolicy
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container.workload import ContainerWorkload
@@ -68,7 +69,7 @@ class Bed:
             claims=self.engine.claims,
             rows=self.look_up,
             naming=self.look_for,
-            orphan_policy=policy,
+            orphan_policy=OrphanPolicy(policy),
             log=logging.getLogger("hub"),
         )
 

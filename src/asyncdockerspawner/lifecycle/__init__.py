@@ -6,7 +6,7 @@ from asyncdockerspawner.lifecycle.leftovers import Leftovers
 from asyncdockerspawner.lifecycle.monitor import locate, poll
 from asyncdockerspawner.lifecycle.obtain import create
 from asyncdockerspawner.lifecycle.placement import node_of, placed
-from asyncdockerspawner.lifecycle.policy import Policy
+from asyncdockerspawner.lifecycle.policy import OnDrift, OnNodeLoss, OrphanPolicy, Policy
 from asyncdockerspawner.lifecycle.post_start import post_start
 from asyncdockerspawner.lifecycle.prepare import prepare
 from asyncdockerspawner.lifecycle.reconcile import Key, Reconciler, Row
@@ -31,6 +31,9 @@ __all__ = [
     "Choice",
     "Key",
     "Leftovers",
+    "OnDrift",
+    "OnNodeLoss",
+    "OrphanPolicy",
     "Policy",
     "Reconciler",
     "Row",

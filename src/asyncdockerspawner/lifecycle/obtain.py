@@ -9,6 +9,7 @@ from asyncdockerspawner import errors
 from asyncdockerspawner.images.pulls import PullPolicy
 from asyncdockerspawner.jsontypes import JsonObject
 from asyncdockerspawner.lifecycle import ownership, start_slot
+from asyncdockerspawner.lifecycle.policy import OnDrift
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.lifecycle.spawn import Spawn
 from asyncdockerspawner.names import labels
@@ -240,11 +241,11 @@ def _has_tls(environment: Mapping[str, str] | None) -> bool | None:
 
 async def _drifted_away(server: Server, observed: Observed, body: Body | None) -> bool:
     """Log in what a kept object differs from the configuration; clear it away if it may not be resumed."""
-    parts = await _differences(server, observed, body) if server.policy.on_drift != "reuse" else []
+    parts = await _differences(server, observed, body) if server.policy.on_drift is not OnDrift.REUSE else []
     if not parts:
         return False
     told = ", ".join(parts)
-    if server.policy.on_drift != "recreate":
+    if server.policy.on_drift is not OnDrift.RECREATE:
         server.log.warning(
             "%s was made with other settings (%s) and is started as it was made; `on_drift` can change that",
             server.object_name,

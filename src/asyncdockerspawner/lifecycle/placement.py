@@ -7,6 +7,7 @@ import time
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.lifecycle import readiness
+from asyncdockerspawner.lifecycle.policy import OnNodeLoss
 from asyncdockerspawner.lifecycle.server import Server
 from asyncdockerspawner.workloads.exit_status import NOT_RUN, ExitStatus
 from asyncdockerspawner.workloads.observed import Observed, Phase, Placement
@@ -19,8 +20,6 @@ LEAST_SECONDS = 1.0
 """So long is always waited for a node."""
 TASK_TRIES = 20
 """So many looks until there is a new task."""
-MOVE = "move"
-"""The value of `on_node_loss` that has servers go on at other nodes."""
 
 
 async def placed(server: Server) -> Observed:
@@ -137,12 +136,12 @@ def is_to_move(server: Server, observed: Observed) -> bool:
     """
     if not observed.node_is_lost or observed.owner is None or server.unmoved == observed.id:
         return False
-    return server.policy.on_node_loss == MOVE and not _on_its_node_alone(server, observed)
+    return server.policy.on_node_loss is OnNodeLoss.MOVE and not _on_its_node_alone(server, observed)
 
 
 def why_it_stays(server: Server, observed: Observed) -> str:
     """Tell why a server that has ended with its node does not go on elsewhere; nothing if nobody asked."""
-    if not observed.node_is_lost or server.policy.on_node_loss != MOVE:
+    if not observed.node_is_lost or server.policy.on_node_loss is not OnNodeLoss.MOVE:
         return ""
     files = _on_its_node_alone(server, observed)
     return f"It stays there, as its files are on that node alone ({', '.join(files)})." if files else ""

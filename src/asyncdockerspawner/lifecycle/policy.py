@@ -5,10 +5,34 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from asyncdockerspawner.images.pulls import PullPolicy
 from asyncdockerspawner.workloads.furnishing import Furnishing
+
+
+class OnDrift(StrEnum):
+    """What is done with a kept object that was made with other settings: `on_drift`."""
+
+    WARN = "warn"
+    REUSE = "reuse"
+    RECREATE = "recreate"
+
+
+class OrphanPolicy(StrEnum):
+    """What is done with what carries the Hub's label and is not in its database: `orphan_policy`."""
+
+    KEEP = "keep"
+    STOP = "stop"
+    REMOVE = "remove"
+
+
+class OnNodeLoss(StrEnum):
+    """What is done with a server that has ended with its node: `on_node_loss`."""
+
+    REPORT = "report"
+    MOVE = "move"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +53,7 @@ class Policy:
     stop_timeout: int | None
     concurrent_starts: int | None
     start_hold: float
-    on_drift: str
+    on_drift: OnDrift
     is_of_an_account: bool = False
     """Servers run as users of the system, and a kept one that is somebody else's is never started again."""
     keep_failed: bool
@@ -48,7 +72,7 @@ class Policy:
     """Tells whether a user's own volumes are to say so."""
     placement_timeout: float = 0.0
     """Seconds that a swarm has to find a node."""
-    on_node_loss: str = "report"
+    on_node_loss: OnNodeLoss = OnNodeLoss.REPORT
     is_on_all_nodes: Callable[[str], bool] = field(default=lambda _: False, repr=False)
     """Tells whether a path is the same folder on every node of a swarm."""
     named_by_image: Callable[[], bool] = field(repr=False)

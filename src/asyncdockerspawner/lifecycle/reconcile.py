@@ -23,6 +23,7 @@ from asyncdockerspawner.engine.janitor import Janitor
 from asyncdockerspawner.engine.watch import Watch
 from asyncdockerspawner.lifecycle import ownership
 from asyncdockerspawner.lifecycle.leftovers import Leftovers
+from asyncdockerspawner.lifecycle.policy import OrphanPolicy
 from asyncdockerspawner.lifecycle.spawn import Phase
 from asyncdockerspawner.lifecycle.wanted import End, Wanted, want
 from asyncdockerspawner.workloads.observed import Observed
@@ -119,8 +120,7 @@ class Reconciler:
     claims: Claims
     rows: Rows
     naming: Naming
-    orphan_policy: str
-    """keep, stop or remove."""
+    orphan_policy: OrphanPolicy
     log: logging.Logger | logging.LoggerAdapter[Any]
     leftovers: Leftovers | None = None
     strike_off: Callable[[str, str], None] | None = None
@@ -148,10 +148,10 @@ class Reconciler:
         self.log.warning(
             "Not in the Hub's database, but with its label: %s (`orphan_policy` is %r)",
             ", ".join(sorted(each.name for each in orphans)),
-            self.orphan_policy,
+            self.orphan_policy.value,
         )
-        for observed in orphans if self.orphan_policy != "keep" else ():
-            remove = self.orphan_policy == "remove" and not observed.is_kept
+        for observed in orphans if self.orphan_policy is not OrphanPolicy.KEEP else ():
+            remove = self.orphan_policy is OrphanPolicy.REMOVE and not observed.is_kept
             self._settle(observed, Finding.ORPHAN, remove=remove)
 
     async def _clear_strays(self) -> None:

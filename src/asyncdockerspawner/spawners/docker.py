@@ -185,7 +185,8 @@ class DockerSpawner(Overridable):
         server = self._managed
         with hub_errors.for_the_hub(self.log, self._log_name):
             await maybe_future(super().rename(old_name, new_name))
-            if server.record.object_id and not server.removes and self.on_drift == "reuse":
+            reuses = server.policy.on_drift is lifecycle.OnDrift.REUSE
+            if server.record.object_id and not server.removes and reuses:
                 raise errors.RenameRefused(
                     "The server cannot have another name: its container was made for the present one.",
                     advice="`on_drift` is 'reuse': choose 'warn' or 'recreate', or remove the container.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from asyncdockerspawner.hub import internal_tls, records
 from asyncdockerspawner.images.pulls import PullPolicy
-from asyncdockerspawner.lifecycle import Leftovers, Policy, Reconciler
+from asyncdockerspawner.lifecycle import Leftovers, OnDrift, OrphanPolicy, Policy, Reconciler
 from asyncdockerspawner.names import naming
 from asyncdockerspawner.spawners.launch_inputs import is_overridden
 from asyncdockerspawner.spawners.options.network import port_is_any, port_is_set, usual_port
@@ -38,7 +38,7 @@ def policy_of(spawner: Overridable) -> Policy:
         stop_timeout=spawner.stop_timeout,
         concurrent_starts=spawner.concurrent_starts,
         start_hold=spawner.start_hold,
-        on_drift=spawner.on_drift,
+        on_drift=OnDrift(spawner.on_drift),
         keep_failed=spawner.keep_failed,
         failure_log_lines=spawner.failure_log_lines,
         post_start_cmd=spawner.post_start_cmd,
@@ -130,7 +130,7 @@ def _reconciler(spawner: Overridable, engine: Engine, watch: Watch, workload: Wo
         claims=engine.claims,
         rows=partial(records.server_rows, session),
         naming=partial(records.rows_naming, session),
-        orphan_policy=spawner.orphan_policy,
+        orphan_policy=OrphanPolicy(spawner.orphan_policy),
         log=spawner.log,
         strike_off=partial(records.strike_off_of, session),
         leftovers=Leftovers(

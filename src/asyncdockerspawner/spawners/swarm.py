@@ -81,7 +81,7 @@ class SwarmSpawner(SwarmTraits, DockerSpawner):
             super()._policy(),
             start_timeout=self._configured_start_timeout,
             placement_timeout=self.placement_timeout,
-            on_node_loss=self.on_node_loss,
+            on_node_loss=lifecycle.OnNodeLoss(self.on_node_loss),
             labels_volumes=lambda: self.delete_volumes_on_user_delete,
         )
 
