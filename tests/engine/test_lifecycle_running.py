@@ -160,10 +160,18 @@ async def test_a_restart_with_another_port_moves_server_and_route(make_world: Ma
     await world.user.stop("lab")
 
 
-async def test_polls_ask_nothing_while_the_watch_is_in_step(fake: FakeEngine, make: MakeWorld) -> None:
+@EACH_KIND
+async def test_polls_ask_nothing_while_the_watch_is_in_step(
+    fake: FakeEngine, fake_site: Site, make: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The watch itself lists services every few seconds, whoever polls.
+    monkeypatch.setattr("asyncdockerspawner.workloads.service.source.SHORTEST", 3600.0)
+    monkeypatch.setattr("asyncdockerspawner.workloads.service.source.LONGEST", 3600.0)
     world = make()
     spawner = await world.spawn()
     assert await spawner.poll() is None
+    await all_heard(fake_site, spawner._managed.watch)
+    await settle(spawner.engine)
     fake.clear_requests()
     assert [await spawner.poll() for _ in range(50)] == [None] * 50
     assert fake.requests() == []

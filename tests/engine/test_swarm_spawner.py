@@ -9,7 +9,9 @@ import pytest
 from tornado import web
 
 from asyncdockerspawner import SwarmSpawner
+from asyncdockerspawner.errors import NotOurs
 from asyncdockerspawner.lifecycle import placement
+from asyncdockerspawner.names import labels
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support.service_worlds import Sites, doomed, host_of
@@ -242,25 +244,43 @@ async def test_a_server_with_files_on_its_node_is_not_moved(
     assert "its files are on that node alone" in spawner._user_server.record.last_end
 
 
+@pytest.mark.parametrize("mode", ["inactive", "worker"])
 async def test_an_engine_that_manages_no_swarm_is_told_with_what_to_do(
-    make_services: Sites, fake_swarm: FakeSwarm
+    make_services: Sites, fake_swarm: FakeSwarm, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # It lists no service, however long it is waited for.
+    monkeypatch.setattr("asyncdockerspawner.engine.watch.FIRST_LIST_SECONDS", 0.1)
     world = make_services()
-    fake_swarm.become("worker")
-    with pytest.raises(web.HTTPError) as raised:
+    fake_swarm.become(mode)
+    with pytest.raises(web.HTTPError, match="the Docker Engine manages no swarm") as raised:
         await world.spawn()
     assert "docker swarm init" in str(raised.value.__cause__)
+    # What is still to be cleared away waits for that.
+    fake_swarm.become("manager")
 
 
-async def test_a_service_of_that_name_that_is_somebody_elses_stays(
-    make_services: Sites, fake_swarm: FakeSwarm, fake_site: Site, service_name: str
+BOBS = labels.ownership_labels(hub_id="another", username="bob", servername="lab", spawn_id="1")
+
+
+@pytest.mark.parametrize(
+    ("marks", "owner"),
+    [({}, "somebody who is not a JupyterHub"), (BOBS, "user 'bob', server 'lab' of the Hub another")],
+    ids=["nobody's", "another user's"],
+)
+async def test_a_service_of_that_name_that_is_somebody_elses_stays_and_its_owner_is_named(
+    make_services: Sites, fake_swarm: FakeSwarm, fake_site: Site, marks: dict[str, str], owner: str
 ) -> None:
-    body = {"Name": service_name, "TaskTemplate": {"ContainerSpec": {"Image": "stub:1"}}}
+    service_name = f"t{fake_site.hub_id}-alice"
+    # As spawners make it: a list of tasks tells the labels of containers alone.
+    template = {"ContainerSpec": {"Image": "stub:1", "Labels": marks}}
+    body = {"Name": service_name, "Labels": marks, "TaskTemplate": template}
     fake_site.http.post("/services/create", json=body).raise_for_status()
     world = make_services()
     with pytest.raises(web.HTTPError) as raised:
         await world.spawn()
-    assert "is taken" in str(raised.value.__cause__)
+    refused = raised.value.__cause__
+    assert isinstance(refused, NotOurs)
+    assert f"{service_name} is taken by {owner}" in refused.advice
     assert [each["Spec"]["Name"] for each in fake_swarm.state()["services"]] == [service_name]
 
 
