@@ -8,6 +8,7 @@ import pytest
 from tornado import web
 
 from asyncdockerspawner.lifecycle import placement
+from asyncdockerspawner.workloads.service import source
 from tests.fake_engine import FakeEngine
 from tests.fake_engine.swarm.client import FakeSwarm
 from tests.support.service_worlds import Sites, host_of
@@ -119,5 +120,25 @@ async def test_a_server_has_ended_also_where_the_swarm_keeps_no_task_that_has(
     fake_swarm.forget_tasks(spawner.object_name)
     await asyncio.wait_for(told.wait(), 10)
     assert await spawner.poll() == 0
+    await world.user.stop("")
+    assert fake_swarm.state()["services"] == []
+
+
+async def test_a_server_that_its_sites_restart_policy_starts_again_goes_on_where_it_is_then(
+    make_services: Sites, fake_swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No event tells of a task.
+    monkeypatch.setattr(source, "SHORTEST", 0.05)
+    policy = {"Condition": "on-failure", "Delay": 0, "MaxAttempts": 2}
+    world = make_services(extra_task_spec={"restart_policy": policy})
+    spawner = await world.spawn()
+    (service,) = fake_swarm.state()["services"]
+    assert service["Spec"]["TaskTemplate"]["RestartPolicy"] == policy
+    before, told = spawner.server.url, asyncio.Event()
+    spawner.add_poll_callback(told.set)
+    fake_swarm.die(spawner.object_name, 1)
+    await until(lambda: spawner.server.url != before)
+    assert await spawner.poll() is None
+    assert not told.is_set()
     await world.user.stop("")
     assert fake_swarm.state()["services"] == []
