@@ -31,6 +31,18 @@ async def test_secrets_go_though_the_manager_was_away_just_after_the_service_wen
     assert [fake_swarm.state()[kind] for kind in ("services", "secrets")] == [[], []]
 
 
+async def test_a_stop_does_without_secrets_where_a_filter_before_the_engine_refuses_them(
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    world = make_services()
+    for kind in ("secrets", "configs"):
+        fake.rule("GET", f"^/{kind}", status=403, message="Forbidden")
+    await world.spawn()
+    await world.user.stop("")
+    assert fake_swarm.state()["services"] == []
+    assert len(fake.requests("GET", "/secrets")) == 1
+
+
 async def test_secrets_of_a_cancelled_stop_are_removed(
     make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:
