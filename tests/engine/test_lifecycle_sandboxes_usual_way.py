@@ -21,6 +21,13 @@ from tests.support.site import Site
 from tests.support.world import MakeWorld
 
 
+class OwnCreate(DockerSpawner):
+    """Creates its container itself."""
+
+    async def create_object(self) -> Any:
+        return await super().create_object()
+
+
 class OwnStart(DockerSpawner):
     """Starts its container itself."""
 
@@ -33,6 +40,21 @@ class OwnAddress(DockerSpawner):
 
     async def get_ip_and_port(self) -> tuple[str, int]:
         return await super().get_ip_and_port()
+
+
+class OwnNetworkAddress(DockerSpawner):
+    """Knows its address in the network itself."""
+
+    def get_network_ip(self, network_settings: Any) -> Any:
+        return super().get_network_ip(network_settings)
+
+
+STEPS: dict[str, type[DockerSpawner]] = {
+    "create_object": OwnCreate,
+    "start_object": OwnStart,
+    "get_ip_and_port": OwnAddress,
+    "get_network_ip": OwnNetworkAddress,
+}
 
 
 def in_a_hook(spawner: DockerSpawner) -> None:
@@ -89,11 +111,43 @@ async def made_of(spawner: DockerSpawner) -> dict[str, Any]:
     return dict(found)
 
 
-@pytest.mark.parametrize(("cls", "step"), [(OwnStart, "start_object"), (OwnAddress, "get_ip_and_port")])
-async def test_a_subclass_that_takes_a_step_itself_starts_in_the_usual_way(
-    make: MakeWorld, fake_site: Site, log: pytest.LogCaptureFixture, cls: type[DockerSpawner], step: str
+async def test_servers_that_want_another_network_than_the_first_one_start_in_the_usual_way(
+    make: MakeWorld, fake_site: Site, log: pytest.LogCaptureFixture
 ) -> None:
     world = await warmed(make, fake_site)
+    before, usual = sandboxes(fake_site), copy.deepcopy(world.settings["config"])
+    fake_site.http.post("/networks/create", json={"Name": "more"}).raise_for_status()
+    others = {
+        "host_ip": {"host_ip": "127.0.0.2"},
+        "network": {"network_name": "more", "use_internal_ip": False},
+    }
+    for name, options in others.items():
+        world.settings["config"] = copy.deepcopy(usual)
+        world.settings["config"].DockerSpawner.update(options)
+        spawner = world.new_spawner(name)
+        await spawner.run_pre_spawn_hook()
+        assert (await made_of(spawner))["HostConfig"]["NetworkMode"] in {"bridge", "more"}
+    assert log.text.count("as they want another `port`, `host_ip` or `network_name`") == 1
+    assert sandboxes(fake_site) == before
+
+
+async def test_servers_under_internal_ssl_start_in_the_usual_way_which_is_said_once(
+    make_secure: MakeWorld, fake_site: Site, log: pytest.LogCaptureFixture
+) -> None:
+    world = make_secure(sandboxes=1, use_internal_hostname=False)
+    for name in ("one", "two"):
+        assert sandbox_of(fake_site, await world.spawn(name)) == ""
+    assert log.text.count("in the usual way, without one, because of `internal_ssl`") == 1
+    assert sandboxes(fake_site) == []
+    for name in ("one", "two"):
+        await world.user.stop(name)
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_subclass_that_takes_a_step_itself_starts_in_the_usual_way(
+    make: MakeWorld, fake_site: Site, log: pytest.LogCaptureFixture, step: str
+) -> None:
+    world, cls = await warmed(make, fake_site), STEPS[step]
     world.settings["spawner_class"] = cls
     world.settings["config"][cls.__name__].update(world.settings["config"].DockerSpawner)
     spawner = await world.spawn()
