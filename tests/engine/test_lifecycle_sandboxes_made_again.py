@@ -1,7 +1,8 @@
-"""Sandboxes are made again where something goes wrong with them; over the fake Engine."""
+"""Sandboxes are made again when nothing else starts, and where something goes wrong; over the fake Engine."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -30,6 +31,32 @@ def remove_image(site: Site) -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again without waiting long."""
     monkeypatch.setattr(room, "RETRY_PAUSES", (0.05,))
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["as long as it takes", "for its time"])
+async def test_the_next_one_is_made_when_nobody_starts_any_more_or_after_a_while(
+    make: MakeWorld, fake_site: Site, fake: FakeEngine, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "IDLE_SECONDS", 600.0 if waits else 0.05)
+    world = await warmed(make, fake_site, concurrent_starts=2, start_timeout=600)
+    (taken,) = sandboxes(fake_site)
+    fake.clear_requests()
+    fake.rule("POST", "/start$", hang=True, times=1)
+    starting = asyncio.create_task(world.spawn("slow"))
+    await until(lambda: fake.requests("POST", "/containers/{ref}/start"))
+    if waits:
+        # It could have been made while another one's whole start went by.
+        other = await world.spawn("other")
+        assert sandbox_of(fake_site, other) == ""
+        assert pool(fake_site)._filling is not None
+        assert sandboxes(fake_site) == [taken]
+        await world.user.stop("other")
+    else:
+        await until(lambda: pool(fake_site).ready == 1, 30)
+    assert not starting.done()
+    starting.cancel()
+    await asyncio.wait([starting])
+    await settled(fake_site, 1)
 
 
 async def test_one_that_ends_before_its_time_is_replaced(make: MakeWorld, fake_site: Site) -> None:
