@@ -352,6 +352,34 @@ async def test_a_hook_that_fails_and_a_full_queue_are_final_whatever_start_would
 
 
 @pytest.mark.parametrize("site", ["fake"], indirect=True)
+@pytest.mark.parametrize("moment", ["pull", "queue"])
+async def test_a_cancellation_before_the_start_is_final_whatever_start_would_do(
+    make_world: MakeWorld, fake: FakeEngine, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulls, "GRACE_SECONDS", 0.05)
+    world = of(make_world(concurrent_starts=1), that_sets(image="stub:1"))
+    slots = world.new_spawner("late").engine.start_slots
+    first: asyncio.Future[Any] = asyncio.ensure_future(asyncio.sleep(0))
+    if moment == "pull":
+        world.settings["config"].DockerSpawner.image = MISSING
+        fake.rule("POST", "^/images/create$", hang=True)
+    else:
+        fake.rule("POST", "/start$", hang=True, times=1)
+        first = asyncio.ensure_future(world.spawn("first"))
+        await until(lambda: fake.requests("POST", "/containers/{ref}/start"))
+    spawner = world.new_spawner("late")
+    preparing = asyncio.ensure_future(spawner.run_pre_spawn_hook())
+    await until(lambda: slots.waiting or fake.requests("POST", "/images/create"))
+    preparing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await preparing
+    assert spawner._managed.spawn is None
+    first.cancel()
+    await asyncio.wait([first])
+    assert (slots.waiting, slots._in_use) == (0, 0)
+
+
+@pytest.mark.parametrize("site", ["fake"], indirect=True)
 async def test_an_image_that_pull_image_puts_in_the_place_of_another_is_the_one(
     make_world: MakeWorld, site: Site, fake: FakeEngine
 ) -> None:
