@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 from jupyterhub.objects import Hub
 
+from asyncdockerspawner.names import labels
 from tests.fake_engine import FakeEngine
 from tests.support.site import Site, site_over
 from tests.support.starts import nothing_left
 from tests.support.workloads import EACH_KIND
 from tests.support.world import MakeWorld, World, new_world
+
+OWNER = (labels.HUB, labels.USER, labels.SERVER, labels.SPAWN)
+IDENTITY = ("JUPYTERHUB_USER", "JUPYTERHUB_SERVICE_PREFIX", "JUPYTERHUB_API_URL")
+"""What of a server's environment tells whose it is."""
 
 
 @EACH_KIND
@@ -76,6 +81,29 @@ async def test_a_kept_container_is_found_by_its_name_when_the_state_is_lost(
     world = world.restarted()
     assert (await world.spawn()).object_id == made
     await world.user.stop("")
+
+
+async def test_a_kept_container_of_which_only_its_labels_tell_whose_it_is_is_found_again(
+    make: MakeWorld, fake_site: Site
+) -> None:
+    world = make(remove=False)
+    document = fake_site.inspect((await world.spawn()).object_id)
+    await world.user.stop("")
+    fake_site.remove(document["Id"])
+    # Its environment says nothing of that.
+    config = document["Config"]
+    marks = {key: value for key, value in config["Labels"].items() if key in OWNER}
+    told = [each for each in config["Env"] if each.partition("=")[0] not in IDENTITY]
+    assert (len(marks), len(config["Env"]) - len(told)) == (len(OWNER), len(IDENTITY))
+    body = {"Image": config["Image"], "Env": told, "Labels": {**marks, labels.KEEP: "true"}}
+    body |= {"ExposedPorts": config["ExposedPorts"], "HostConfig": document["HostConfig"]}
+    name = document["Name"].lstrip("/")
+    kept = fake_site.http.post("/containers/create", params={"name": name}, json=body).json()["Id"]
+    world.user.orm_user.orm_spawners[""].state = {}
+    world = world.restarted()
+    assert (await world.spawn()).object_id == kept
+    await world.user.stop("")
+    assert [one["Id"] for one in fake_site.containers()] == [kept]
 
 
 @EACH_KIND
@@ -265,6 +293,14 @@ async def test_a_hub_on_loopback_is_told_what_to_set(
     assert re.search(r"hub_connect_ip = '[0-9]+[.][0-9.]+'", told[0])
 
 
+DONE = ("Created", "Started", "Stopped", "Removed")
+
+
+def infos(log: pytest.LogCaptureFixture) -> list[str]:
+    """Give the lines at the level INFO."""
+    return [record.getMessage() for record in log.records if record.levelname == "INFO"]
+
+
 async def test_the_log_has_a_line_for_each_step_of_a_servers_life(
     make_world: MakeWorld, site: Site, log: pytest.LogCaptureFixture
 ) -> None:
@@ -274,12 +310,10 @@ async def test_the_log_has_a_line_for_each_step_of_a_servers_life(
     world.settings["config"].DockerSpawner.remove = True
     await world.restarted().new_spawner("").delete_forever()
     what = f"{spawner.object_name} (id {spawner.object_id[:12]}, image {spawner.image})"
-    told = [
-        record.getMessage().partition(" in ")[0]
-        for record in log.records
-        if record.levelname == "INFO" and what in record.getMessage()
-    ]
-    assert told == [f"{done} {what}" for done in ("Created", "Started", "Stopped", "Removed")]
+    told = [line for line in infos(log) if what in line]
+    # So many seconds, whatever they are here.
+    patterns = [rf"{done} {re.escape(what)} in [0-9]+[.][0-9] s" for done in DONE]
+    assert [bool(re.fullmatch(*each)) for each in zip(patterns, told, strict=True)] == [True] * len(DONE)
 
 
 async def test_the_log_tells_that_a_kept_container_is_started_again(
@@ -289,4 +323,5 @@ async def test_the_log_tells_that_a_kept_container_is_started_again(
     for _ in range(2):
         spawner = await world.spawn()
         await world.user.stop("")
-    assert f"Found {spawner.object_name} (id {spawner.object_id[:12]}" in log.text
+    what = f"{spawner.object_name} (id {spawner.object_id[:12]}, image {spawner.image})"
+    assert infos(log).count(f"Found {what}, which is started again") == 1
