@@ -14,7 +14,7 @@ from asyncdockerspawner.names import labels
 from tests.fake_engine import FakeEngine
 from tests.support.site import Site, site_over
 from tests.support.starts import nothing_left
-from tests.support.workloads import EACH_KIND
+from tests.support.workloads import EACH_KIND, Services
 from tests.support.world import MakeWorld, World, new_world
 
 OWNER = (labels.HUB, labels.USER, labels.SERVER, labels.SPAWN)
@@ -293,12 +293,15 @@ async def test_a_hub_on_loopback_is_told_what_to_set(
     assert re.search(r"hub_connect_ip = '[0-9]+[.][0-9.]+'", told[0])
 
 
-DONE = ("Created", "Started", "Stopped", "Removed")
-
-
 def infos(log: pytest.LogCaptureFixture) -> list[str]:
     """Give the lines at the level INFO."""
     return [record.getMessage() for record in log.records if record.levelname == "INFO"]
+
+
+def are_done(lines: list[str], *done: str) -> list[bool]:
+    """Tell of each line whether it says that this was done, in so many seconds."""
+    told = zip(lines, done, strict=True)
+    return [bool(re.fullmatch(rf"{re.escape(each)} in [0-9]+[.][0-9] s", line)) for line, each in told]
 
 
 async def test_the_log_has_a_line_for_each_step_of_a_servers_life(
@@ -311,9 +314,22 @@ async def test_the_log_has_a_line_for_each_step_of_a_servers_life(
     await world.restarted().new_spawner("").delete_forever()
     what = f"{spawner.object_name} (id {spawner.object_id[:12]}, image {spawner.image})"
     told = [line for line in infos(log) if what in line]
-    # So many seconds, whatever they are here.
-    patterns = [rf"{done} {re.escape(what)} in [0-9]+[.][0-9] s" for done in DONE]
-    assert [bool(re.fullmatch(*each)) for each in zip(patterns, told, strict=True)] == [True] * len(DONE)
+    assert all(are_done(told, *(f"{done} {what}" for done in ("Created", "Started", "Stopped", "Removed"))))
+
+
+@pytest.mark.parametrize("workload", [Services], indirect=True, ids=["service"])
+async def test_the_log_has_a_line_for_the_creation_of_a_service_and_one_for_its_removal(
+    make: MakeWorld, fake: FakeEngine, log: pytest.LogCaptureFixture
+) -> None:
+    fake.add_pullable("stub:1")
+    world = make(resolve_image=True)
+    spawner = await world.spawn()
+    made, (service,) = spawner.object_id, fake.swarm.state()["services"]
+    assert "@sha256:" in service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    await world.user.stop("")
+    what = f"service {spawner.object_name} (id {made[:12]}, image {spawner.image})"
+    told = [line for line in infos(log) if made[:12] in line]
+    assert all(are_done(told, f"Created {what}", f"Removed {what}"))
 
 
 async def test_the_log_tells_that_a_kept_container_is_started_again(

@@ -120,7 +120,7 @@ class ServiceWorkload:
                 advice="SwarmSpawner needs a manager: `docker swarm init` makes it one, or "
                 f"`client_kwargs` or DOCKER_HOST names another. It says: {exc.message}",
             ) from exc
-        self._log("Created", name, made, begin)
+        self._log("Created", {"ID": made, "Spec": spec}, begin)
         return made
 
     async def start(self, ref: str) -> None:
@@ -139,7 +139,7 @@ class ServiceWorkload:
         service = await self._updated(ref, without_tasks)
         if service is not None:
             await self._until_gone(service, await self._filters_beyond(service))
-            self._log("Stopped", _name(service), str(service["ID"]), begin)
+            self._log("Stopped", service, begin)
 
     async def remove(self, ref: str, *, force: bool) -> None:
         """Remove the service with its secrets and configs, and return when its processes are gone.
@@ -159,7 +159,7 @@ class ServiceWorkload:
         self._swarm.ending[service_id] = Ending(service, filters)
         await self._remove_with_files(service_id, spawn_id)
         await self._end_of_removed(service_id)
-        self._log("Removed", _name(service), service_id, begin)
+        self._log("Removed", service, begin)
         return None
 
     async def _end_of_removed(self, service_id: str) -> None:
@@ -276,10 +276,13 @@ class ServiceWorkload:
     def _asked(self, ref: str) -> Callable[[Observed | None], None]:
         return self._told.heard.asked(ref) if self._told is not None else lambda _: None
 
-    def _log(self, done: str, name: str, service_id: str, begin: float) -> None:
+    def _log(self, done: str, service: JsonObject, begin: float) -> None:
         if self._told is not None:
             seconds = time.monotonic() - begin
-            self._told.log.info("%s service %s (id %s) in %.1f s", done, name, service_id[:12], seconds)
+            # By its digest, as the swarm has it, nobody knows an image.
+            image = str(_container(service).get("Image") or "").partition("@")[0]
+            what = (done, _name(service), str(service["ID"])[:12], image, seconds)
+            self._told.log.info("%s service %s (id %s, image %s) in %.1f s", *what)
 
 
 class _NoContainer:
