@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = ("tests.support", "tests.fake_engine", "tests.testbed")
 OF_THE_BENCHMARKS = {
     "tests/unit/test_benchmarks_load.py",
+    "tests/unit/test_benchmarks_progress.py",
     "tests/unit/test_benchmarks_report.py",
     "tests/engine/test_benchmarks.py",
     "tests/engine/test_soak.py",
