@@ -228,7 +228,7 @@ class Part:
         *lines, self._rest = (self._rest + said).split(b"\n")
         for text in (line.decode(errors="replace") for line in lines):
             self.last.append(f"{self.name:7} | {text}")
-            if text.startswith(("FAILED ", "ERROR ")):
+            if text.startswith(("FAILED tests", "ERROR tests")):
                 self.failed.append(text[:200])
             print(self.last[-1], flush=True)
         return bool(said)

@@ -196,7 +196,8 @@ async def test_the_last_words_of_a_server_do_not_tell_its_token(make_world: Make
 async def test_a_silent_server_is_handed_to_the_hubs_own_time_limit(
     make_world: MakeWorld, site: Site
 ) -> None:
-    world = make_world("silent", start_timeout=3, http_timeout=2)
+    # It is to end by `start_timeout`, long before it would by the other.
+    world = make_world("silent", start_timeout=3, http_timeout=5)
     with pytest.raises(TimeoutError):
         await world.spawn()
     assert await nothing_left(site)
