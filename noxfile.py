@@ -379,7 +379,8 @@ def small_bench(session: nox.Session) -> None:
 def load(session: nox.Session) -> None:
     """Put a load on a Hub of your own: `-- --url https://… --users 50`, with JUPYTERHUB_API_TOKEN set."""
     install(session, "test")
-    session.run("python", "-m", "benchmarks.load", *session.posargs, interrupt_timeout=PATIENCE)
+    # Thousands of users take long to remove.
+    session.run("python", "-m", "benchmarks.load", *session.posargs, interrupt_timeout=10 * PATIENCE)
 
 
 @nox.session

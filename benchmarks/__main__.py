@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.bench import Bench
-from benchmarks.command_line import CUT_OFF, allow_many_descriptors, cancel_on_sigterm, up_to
+from benchmarks.command_line import CUT_OFF, allow_many_descriptors, cancel_on, up_to
 from benchmarks.frame import readme
 from benchmarks.frame.case import Case, Who
 from benchmarks.frame.plots import draw
@@ -60,7 +61,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 async def _measure(asked: argparse.Namespace, cases: Sequence[Case], store: Store) -> None:
-    cancel_on_sigterm()
+    cancel_on(signal.SIGTERM)
     who = {"ours": {Who.OURS, Who.FLOOR}, "theirs": {Who.PEER, Who.FLOOR}, "both": set(Who)}[asked.spawner]
     with tempfile.TemporaryDirectory(prefix="asyncdockerspawner-bench-") as folder, Bars() as bars:
         async with Bench(Path(folder), who, small=asked.small).in_use() as bench:

@@ -23,11 +23,12 @@ def up_to(most: int) -> Callable[[str], int]:
     return count
 
 
-def cancel_on_sigterm() -> None:
-    """End in order, cleaning up, when told to end."""
+def cancel_on(*numbers: signal.Signals) -> None:
+    """End in order, cleaning up, at each of these signals; another one while that goes on breaks it off."""
     task = asyncio.current_task()
     if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in numbers:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def allow_many_descriptors() -> None:

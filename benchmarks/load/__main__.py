@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -16,10 +17,10 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.command_line import CUT_OFF, cancel_on_sigterm, up_to
+from benchmarks.command_line import CUT_OFF, cancel_on, up_to
 from benchmarks.load.plan import MOST_USERS, Plan
 from benchmarks.load.run import Loaded, load
-from benchmarks.load.summary import plot, summary
+from benchmarks.load.summary import plot, remains, summary
 from tests.support.hub_api import HubAPI, HubRefused
 
 TOKEN = "JUPYTERHUB_API_TOKEN"  # noqa: S105 - its name
@@ -42,19 +43,33 @@ def main(words: Sequence[str] | None = None) -> int:
         timeout=asked.timeout,
         prefix=asked.prefix,
     )
+    loaded = Loaded(plan)
     try:
-        loaded = asyncio.run(_load(asked.url, token, plan))
+        return _attempt(asked.url, token, loaded) or _report(loaded, asked.out)
+    finally:
+        if loaded.left:
+            print(remains(loaded.left, asked.url), file=sys.stderr, flush=True)
+
+
+def _attempt(url: str, token: str, loaded: Loaded) -> int:
+    """Put the load on the Hub, and say what ended it early; 0 where nothing did."""
+    try:
+        asyncio.run(_load(url, token, loaded))
     except HubRefused as exc:
         print(f"the Hub refuses: {exc} (the token needs the scopes {SCOPES})", file=sys.stderr)
         return 1
     except httpx.TransportError as exc:
-        print(f"no Hub answers at {asked.url}: {exc!r}", file=sys.stderr)
+        print(f"no Hub answers at {url}: {exc!r}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("cut off: users and servers are removed", file=sys.stderr)
+        print("cut off" if loaded.left else "cut off; none of its users and servers is left", file=sys.stderr)
         return CUT_OFF
+    return 0
+
+
+def _report(loaded: Loaded, folder: Path | None) -> int:
     print(summary(loaded))
-    _write(loaded, asked.out)
+    _write(loaded, folder)
     return 1 if loaded.faults or loaded.left else 0
 
 
@@ -81,8 +96,8 @@ def _not_negative(text: str) -> float:
     return float(text)
 
 
-async def _load(url: str, token: str, plan: Plan) -> Loaded:
-    cancel_on_sigterm()
+async def _load(url: str, token: str, loaded: Loaded) -> None:
+    cancel_on(signal.SIGINT, signal.SIGTERM)
     told = 0.0
 
     def tell(text: str) -> None:
@@ -91,8 +106,8 @@ async def _load(url: str, token: str, plan: Plan) -> Loaded:
             told = time.monotonic()
             print(text, file=sys.stderr, flush=True)
 
-    async with HubAPI(url, token, deadline=plan.timeout, poll_every=0.5) as api:
-        return await load(api, plan, tell)
+    async with HubAPI(url, token, deadline=loaded.plan.timeout, poll_every=0.5) as api:
+        await load(api, loaded, tell)
 
 
 def _write(loaded: Loaded, folder: Path | None) -> None:

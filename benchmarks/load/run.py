@@ -1,4 +1,4 @@
-"""The load itself, over REST: whatever happens, its users and their servers are removed at the end."""
+"""The load itself, over REST: whatever happens, its users are removed at the end, or named as left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import httpx
 from benchmarks.load.plan import Plan
 from tests.support.hub_api import HubAPI, HubRefused, ServerFailed
 
-REMOVED_AT_ONCE = 20
+REMOVED_AT_ONCE = 100
+"""As many as the Hub lets start at a time, unless its `concurrent_spawn_limit` says otherwise."""
 PORTION = 100
 """Users that are made with one request."""
 
@@ -24,7 +25,7 @@ class Loaded:
     """What came of it; times are in seconds."""
 
     plan: Plan
-    hub: str
+    hub: str = ""
     """Its version."""
     started: list[tuple[float, float]] = field(default_factory=list)
     """Of each server that was ready: when it was asked for, since the beginning, and how long it took."""
@@ -35,34 +36,43 @@ class Loaded:
     """How often the Hub said that too many came at once."""
     faults: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    """Users who could not be removed."""
+    """Users who are or may be on the Hub: they were asked for, and their removal was not seen."""
 
     def document(self) -> dict[str, Any]:
         """For the JSON."""
         return asdict(self)
 
 
-async def load(api: HubAPI, plan: Plan, tell: Callable[[str], None]) -> Loaded:
-    """Put this load on a Hub."""
-    version = await api.version()
+async def load(api: HubAPI, loaded: Loaded, tell: Callable[[str], None]) -> None:
+    """Put a load on a Hub, and write down what comes of it; also of one that is cut off."""
+    plan = loaded.plan
+    loaded.hub = await api.version()
     users = plan.names(secrets.token_hex(3))
-    loaded = Loaded(plan, version)
+    # Said before: who kills this program has to know whom it leaves.
+    tell(f"makes {len(users)} users, {users[0]} to {users[-1]}")
     try:
-        await _make(api, users)
+        await _make(api, users, loaded)
         await _come(api, users, loaded, tell)
         tell(f"all have come; they stay for {plan.stay:g} s")
         await asyncio.sleep(plan.stay)
         await _leave(api, users, loaded)
     finally:
-        tell("removing what was made")
-        loaded.left = await _removed(api, users)
         loaded.throttled = api.throttled
-    return loaded
+        tell(f"removes {len(loaded.left)} users with their servers; cut off now, it would leave them")
+        await _remove(api, loaded)
 
 
-async def _make(api: HubAPI, users: Sequence[str]) -> None:
+async def _make(api: HubAPI, users: Sequence[str], loaded: Loaded) -> None:
     for first in range(0, len(users), PORTION):
-        await api.create_users(users[first : first + PORTION])
+        portion = users[first : first + PORTION]
+        # Before: a Hub that refuses a portion may have made a part of it, unless the token may make nobody.
+        loaded.left += portion
+        try:
+            await api.create_users(portion)
+        except HubRefused as exc:
+            if exc.status in (401, 403):
+                del loaded.left[first:]
+            raise
 
 
 async def _come(api: HubAPI, users: Sequence[str], loaded: Loaded, tell: Callable[[str], None]) -> None:
@@ -86,7 +96,7 @@ async def _leave(api: HubAPI, users: Sequence[str], loaded: Loaded) -> None:
     async def one(user: str) -> None:
         asked = time.monotonic()
         async with places:
-            if await api.server(user) is not None:
+            if await _has_server(api, user):
                 await api.stop_server(user)
                 loaded.stopped.append(time.monotonic() - asked)
 
@@ -108,21 +118,28 @@ async def _all(loaded: Loaded, steps: Any) -> None:
             group.create_task(one(step))
 
 
-async def _removed(api: HubAPI, users: Sequence[str]) -> list[str]:
-    """Remove users with their servers; gives those who are still there."""
+async def _remove(api: HubAPI, loaded: Loaded) -> None:
+    """Remove users with their servers; where it is cut off or fails, the others stay in `left`."""
     places = asyncio.Semaphore(REMOVED_AT_ONCE)
 
-    async def one(user: str) -> str:
+    async def one(user: str) -> None:
         async with places:
             try:
                 async with asyncio.timeout(api.deadline):
                     while not await _is_removed(api, user):  # noqa: ASYNC110 - the Hub is asked
                         await asyncio.sleep(api.poll_every)
             except (HubRefused, httpx.TransportError, TimeoutError):
-                return user
-        return ""
+                return
+            loaded.left.remove(user)
 
-    return [user for user in await asyncio.gather(*map(one, users)) if user]
+    async with asyncio.TaskGroup() as group:
+        for user in list(loaded.left):
+            group.create_task(one(user))
+
+
+async def _has_server(api: HubAPI, user: str) -> bool:
+    """Tell whether there is a server; a token that may not see any cannot have started one."""
+    return "" in (await api.user(user)).get("servers", {})
 
 
 async def _is_removed(api: HubAPI, user: str) -> bool:
@@ -131,7 +148,7 @@ async def _is_removed(api: HubAPI, user: str) -> bool:
     The server comes first: a Hub that deletes a user forgets a start that is under way.
     """
     try:
-        if await api.server(user) is not None:
+        if await _has_server(api, user):
             await api.stop_server(user)
         await api.delete_user(user)
     except HubRefused as exc:

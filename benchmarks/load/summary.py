@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from statistics import median, quantiles
 
 from benchmarks.frame.svg import Axis, Line, chart
@@ -35,9 +36,16 @@ def summary(loaded: Loaded) -> str:
     lines.append(f"told to come later (429): {loaded.throttled}")
     lines.append(f"faults: {len(loaded.faults)}")
     lines += [f"  {count} × {text}" for text, count in Counter(loaded.faults).most_common(FAULTS)]
-    if loaded.left:
-        lines.append(f"NOT removed, remove them yourself: {', '.join(loaded.left)}")
     return "\n".join(lines)
+
+
+def remains(left: Sequence[str], url: str) -> str:
+    """Tell who is left on the Hub, and what to do."""
+    page = f"{url.rstrip('/')}/hub/admin"
+    return (
+        f"users NOT seen to be removed, with their servers: {len(left)}: {', '.join(left)}\n"
+        f"Stop the servers and delete the users of these names that are on {page}."
+    )
 
 
 def plot(loaded: Loaded) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.command_line import CUT_OFF, cancel_on_sigterm, up_to
+from benchmarks.command_line import CUT_OFF, cancel_on, up_to
 from benchmarks.soak.run import FAKE, REAL, Plan, soak
 from benchmarks.soak.verdict import Soaked, table, verdicts
 from tests.fake_engine import FakeEngine
@@ -69,7 +70,7 @@ def _flat(name: str, site: Site, plan: Plan) -> bool:
 
 
 async def _soaked(name: str, site: Site, folder: Path, plan: Plan) -> Soaked:
-    cancel_on_sigterm()
+    cancel_on(signal.SIGTERM)
     return await soak(name, site, folder, plan, _say)
 
 

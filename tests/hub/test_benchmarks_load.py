@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from benchmarks.load.plan import Plan
-from benchmarks.load.run import load
+from benchmarks.load.run import Loaded, load
 from benchmarks.load.summary import summary
 from tests.support.hub_api import HubAPI
 from tests.support.hub_site import HubSite, MakeHub, until
@@ -32,9 +32,9 @@ async def test_five_users_come_and_go_and_wait_where_the_hub_takes_two_at_a_time
     hub = make_hub(config=FEW_AT_A_TIME)
     await hub.create_users("load-is-my-name")
     before = await users_of(hub)
-    told = list[str]()
+    told, loaded = list[str](), Loaded(PLAN)
     async with HubAPI(hub.process.url, TOKEN, deadline=90) as api:
-        loaded = await load(api, PLAN, told.append)
+        await load(api, loaded, told.append)
     assert (len(loaded.started), loaded.answered, len(loaded.stopped)) == (5, 5, 5)
     assert (loaded.faults, loaded.left) == ([], [])
     assert loaded.throttled >= 1
@@ -43,12 +43,13 @@ async def test_five_users_come_and_go_and_wait_where_the_hub_takes_two_at_a_time
     await hub.nothing_left()
 
     # One that is cut off takes away what it has made, starts that are under way too.
-    coming = asyncio.create_task(load(hub.api, PLAN, told.append))
+    cut_off = Loaded(PLAN)
+    coming = asyncio.create_task(load(hub.api, cut_off, told.append))
     await until(lambda: _some_run(hub), is_=True, seconds=60)
     coming.cancel()
     with suppress(asyncio.CancelledError):
         await coming
-    assert coming.cancelled()
+    assert (coming.cancelled(), cut_off.left) == (True, [])
     assert await users_of(hub) == before
     await hub.nothing_left()
 
