@@ -14,6 +14,7 @@ OF_THE_BENCHMARKS = {
     "tests/unit/test_benchmarks_load.py",
     "tests/unit/test_benchmarks_progress.py",
     "tests/unit/test_benchmarks_report.py",
+    "tests/unit/test_benchmarks_run.py",
     "tests/engine/test_benchmarks.py",
     "tests/engine/test_soak.py",
     "tests/hub/test_benchmarks_load.py",
