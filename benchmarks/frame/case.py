@@ -46,11 +46,14 @@ class Sample:
     """What plots are drawn from."""
     faults: list[str] = field(default_factory=list)
     """What went wrong, in its own words."""
+    engine: str = ""
+    """The version of the Engine, where it is not the one that the run is on."""
 
     def document(self) -> dict[str, Any]:
         """For the JSON, which has no word for what never came to an end but null."""
         finite = {key: value if isfinite(value) else None for key, value in self.figures.items()}
-        return {"figures": finite, "series": self.series, "faults": self.faults}
+        other = {"engine": self.engine} if self.engine else {}
+        return {"figures": finite, "series": self.series, "faults": self.faults, **other}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,8 @@ class Case:
     figures: tuple[Figure, ...]
     open: Callable[[Bench, int], Opened]
     """Bring up what it needs for so many, for as long as the block lasts."""
+    obstacle: Callable[[], str] = lambda: ""
+    """Tell why it can't be measured on this machine; "" where it can."""
     small: int = 2
     """How many there are where it is only seen to work."""
     rounds: int = 3

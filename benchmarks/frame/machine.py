@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+ENGINE = "Docker Engine"
 
 
 def machine(engine: str, peer: Path | None) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def machine(engine: str, peer: Path | None) -> dict[str, Any]:
         "CPU": _cpu(),
         "memory (GiB)": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "Linux": platform.release(),
-        "Docker Engine": engine,
+        ENGINE: engine,
         "Python": sys.version.split()[0],
         "JupyterHub": version("jupyterhub"),
         "asyncdockerspawner": _revision(),

@@ -33,11 +33,17 @@ class Teller(Protocol):
 
 
 async def run(case: Case, size: Size, bench: Bench, store: Store, teller: Teller) -> Found:
-    """Measure a case and keep what was found."""
+    """Measure a case and keep what was found; where nothing can be, that is said, and nothing is kept."""
     found = Found(case.name, case.level, case.title, *size, bench.machine)
+    if why := case.obstacle():
+        teller.say(f"{case.name}: not measured: {why}")
+        return found
     title, rounds = f"{case.name} ({size.n})", size.rounds
     teller.begin(title, 1)
     async with case.open(bench, size.n) as measures:
+        if not measures:
+            teller.say(f"{case.name}: not measured: it has nothing for those who were asked for")
+            return found
         teller.begin(title, rounds * len(measures))
         for index in range(rounds):
             for who in order(measures, index):

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.frame.case import Case, Sample, Who
+from benchmarks.frame.machine import ENGINE
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+NEWEST = "newest"
+"""The folder, below the others, of what was measured on the newest Engine."""
 
 
 @dataclass
@@ -27,6 +30,17 @@ class Found:
     machine: Mapping[str, Any]
     runs: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = False
+
+    @property
+    def engine(self) -> str:
+        """The version of the Engine that was measured, which need not be the one that the run was on."""
+        told = (str(run["engine"]) for run in self.runs if "engine" in run)
+        return next(told, str(self.machine.get(ENGINE, "")))
+
+    @property
+    def where(self) -> Mapping[str, Any]:
+        """The machine, with that Engine."""
+        return {**self.machine, **({ENGINE: self.engine} if self.engine else {})}
 
     def add(self, index: int, who: Who, sample: Sample) -> None:
         """Keep one run."""
@@ -80,6 +94,7 @@ class Store:
         return (
             found is not None
             and found.complete
+            and bool(found.runs)
             and (found.n, found.rounds) == (n, rounds)
             and dict(found.machine) == dict(machine)
         )

@@ -26,6 +26,7 @@ class Verdict:
     figure: str
     target: Target
     value: float
+    engine: str = ""
 
     @property
     def met(self) -> bool:
@@ -33,23 +34,44 @@ class Verdict:
         return self.target.met(self.value)
 
     def __str__(self) -> str:
-        return f"{self.case}: {self.figure} {show(self.value)}, target {self.target}"
+        engine = f", Engine {self.engine}" if self.engine else ""
+        return f"{self.case}{engine}: {self.figure} {show(self.value)}, target {self.target}"
 
 
 def table(cases: Sequence[Case], found: Sequence[Found]) -> str:
     """Write all that was found in Markdown; each group of rows tells its case and where it was measured."""
     by_name = {case.name: case for case in cases}
+    machines = list({machine_line(one.where): one.where for one in found}.values())
     lines = [HEAD]
     for one in found:
-        unfinished = "" if one.complete else f", cut off after {len({run['round'] for run in one.runs})}"
-        lines.append(
-            f"| **{one.title}** (`{one.case}`, {one.n}; rounds: {one.rounds}{unfinished}) | | | | | | |"
-        )
+        about = _about(one)
+        if one.engine != found[0].engine:
+            about.append(f"Engine {one.engine}")
+        if len(machines) > 1:
+            about.append(f"note {machines.index(one.where) + 1}")
+        lines.append(f"| **{one.title}** ({'; '.join(about)}) {BLANK}")
         lines += [_row(one, figure) for figure in by_name[one.case].figures]
         if faults := one.faults():
             lines.append(f"| faults of ours: {len(faults)}, as {_cell(faults[0])} {BLANK}")
-    machines = {machine_line(one.machine): None for one in found}
-    return "\n".join([*lines, "", *machines, "Medians, with the least and the most of several rounds."])
+    return "\n".join(
+        [*lines, "", *_notes(machines), "Medians, with the least and the most of several rounds."]
+    )
+
+
+def _about(found: Found) -> list[str]:
+    unfinished = "" if found.complete else f", cut off after {len({run['round'] for run in found.runs})}"
+    return [f"`{found.case}`, {found.n}", f"rounds: {found.rounds}{unfinished}"]
+
+
+def _notes(machines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Tell where all was measured in one line; of several places, what they share, and a line for each."""
+    if len(machines) <= 1:
+        return [machine_line(each) for each in machines]
+    first = machines[0].items()
+    shared = {name: value for name, value in first if all(each.get(name) == value for each in machines)}
+    others = [{name: each[name] for name in each if name not in shared} for each in machines]
+    notes = [f"{number}. {machine_line(each)}" for number, each in enumerate(others, start=1)]
+    return [machine_line(shared) if shared else "", "Notes:", "", *notes, ""]
 
 
 def machine_line(machine: Mapping[str, Any]) -> str:
@@ -61,7 +83,7 @@ def verdicts(cases: Sequence[Case], found: Sequence[Found]) -> list[Verdict]:
     """Judge the targets that were measured."""
     by_name = {case.name: case for case in cases}
     return [
-        Verdict(one.case, figure.label, target, value)
+        Verdict(one.case, figure.label, target, value, one.engine)
         for one in found
         for figure in by_name[one.case].figures
         for target in targets(one, figure)
@@ -71,8 +93,7 @@ def verdicts(cases: Sequence[Case], found: Sequence[Found]) -> list[Verdict]:
 
 def targets(found: Found, figure: Figure) -> list[Target]:
     """Give a figure's targets at the Engine that was measured."""
-    version = str(found.machine.get("Docker Engine", ""))
-    return [each for each in figure.targets if each.is_for(version)]
+    return [each for each in figure.targets if each.is_for(found.engine)]
 
 
 def measured(found: Found, figure: Figure, target: Target) -> float | None:

@@ -13,6 +13,7 @@ from benchmarks.levers.idle import idle
 from benchmarks.levers.rounds import Batches, Lever, figures, one_round
 from benchmarks.measures.servers import names, rest
 from benchmarks.spawners.process import SpawnerProcess, spawner_process, warm_up
+from tests.testbed import swarm
 
 ON_THE_MACHINE = (
     "D=/www$JUPYTERHUB_SERVICE_PREFIX; /bin/busybox mkdir -p $D; echo >${D}index.html; "
@@ -101,6 +102,7 @@ CASES = (
         most=100,
         figures=daemon.FIGURES,
         open=daemon.levers,
+        obstacle=swarm.obstacle,
     ),
     Case(
         name="daemon-newest",
@@ -110,5 +112,6 @@ CASES = (
         most=100,
         figures=daemon.FIGURES[:-1],
         open=partial(daemon.levers, newest=True),
+        obstacle=swarm.obstacle,
     ),
 )

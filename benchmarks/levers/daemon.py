@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from benchmarks.bench import Bench
@@ -37,7 +38,7 @@ FIGURES = (
 @asynccontextmanager
 async def levers(bench: Bench, n: int, *, newest: bool = False) -> AsyncIterator[Mapping[Who, Measure]]:
     """Have the manager of the swarm, or the worker, whose Engine is the newest."""
-    if Who.FLOOR not in bench.who or swarm.obstacle():
+    if Who.FLOOR not in bench.who:
         yield {}
         return
     _ensure_crun()
@@ -55,12 +56,13 @@ def _ensure_crun() -> None:
 
 
 async def _one_round(bench: Bench, machines: swarm.Swarm, node: SwarmNode, count: int, index: int) -> Sample:
-    services = Batch(())
+    services, version = Batch(()), ""
 
     async def storm(lever: Lever, index: int) -> Batches | None:
-        nonlocal services
+        nonlocal services, version
         machines.restart(node, lever.options)
         async with BareEngine(node.url) as engine:
+            version = str((await engine.version())["Version"])
             floor = Floor(engine, f"{bench.prefix}-daemon", bench.stub)
             users = names(lever.name, index, count)
             if not await _works(floor, [f"{user}-before" for user in users[:FEW]]) and lever is not USUAL:
@@ -74,7 +76,7 @@ async def _one_round(bench: Bench, machines: swarm.Swarm, node: SwarmNode, count
     if services.seconds and sample.figures["starts"]:
         sample.figures[SERVICES] = services.rate / sample.figures["starts"]
     sample.faults.extend(services.faults)
-    return sample
+    return replace(sample, engine=version)
 
 
 async def _works(floor: Floor, users: list[str]) -> bool:

@@ -2,9 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import MagicMock
+
 import pytest
 
+from benchmarks import suite
+from benchmarks.bench import Bench
+from benchmarks.frame.case import Case, Figure, Level, Measure, Sample, Who
+from benchmarks.frame.run import Size, run
+from benchmarks.frame.store import Found, Store
+from benchmarks.frame.table import table
 from benchmarks.growth.cases import figures_of, steps
+
+OLD, NEW = {"CPUs": 2, "Docker Engine": "20.10.24"}, {"CPUs": 2, "Docker Engine": "28.5.2"}
+
+
+def found(name: str, machine: Mapping[str, object], *samples: Sample) -> Found:
+    """What rounds of ours leave of a case of the suite."""
+    case = suite.case(name)
+    one = Found(case.name, case.level, case.title, 24, len(samples), machine, complete=True)
+    for index, sample in enumerate(samples):
+        one.add(index, Who.OURS, sample)
+    return one
+
+
+# ---- what cannot be measured ----
+
+
+def case_of(*who: Who, obstacle: str = "") -> Case:
+    @asynccontextmanager
+    async def opened(bench: Bench, n: int) -> AsyncIterator[Mapping[Who, Measure]]:
+        async def measure(index: int) -> Sample:
+            return Sample({"starts": 1.0}, engine="28.5.2")
+
+        yield dict.fromkeys(who, measure)
+
+    figures = (Figure("starts", "starts"),)
+    common = Case(name="c", level=Level.LEVER, title="C", n=2, most=2, figures=figures, open=opened)
+    return replace(common, obstacle=lambda: obstacle)
+
+
+@pytest.mark.parametrize(
+    ("case", "why"),
+    [
+        (case_of(Who.OURS, obstacle="only root may"), "c: not measured: only root may"),
+        (case_of(), "c: not measured: it has nothing for those who were asked for"),
+    ],
+)
+async def test_a_case_that_nobody_could_be_measured_in_is_told_and_tried_again(
+    tmp_path: Path, case: Case, why: str
+) -> None:
+    store, teller = Store(tmp_path), MagicMock()
+    await run(case, Size(2, 1), MagicMock(machine=OLD), store, teller)
+    teller.say.assert_called_once_with(why)
+    assert not store.is_done(case, 2, 1, OLD)
+    # As older runs have written it.
+    store.save(Found("c", "lever", "C", 2, 1, OLD, complete=True))
+    assert not store.is_done(case, 2, 1, OLD)
+
+
+async def test_a_case_that_was_measured_is_complete_and_knows_an_engine_of_its_own(tmp_path: Path) -> None:
+    store, case = Store(tmp_path), case_of(Who.FLOOR)
+    await run(case, Size(2, 2), MagicMock(machine=OLD), store, MagicMock())
+    assert store.is_done(case, 2, 2, OLD)
+    kept = store.load("c")
+    assert kept is not None
+    assert (len(kept.runs), kept.engine, kept.where) == (2, "28.5.2", NEW)
+
+
+def test_only_a_machine_that_can_have_a_swarm_measures_those_of_its_daemons() -> None:
+    with_obstacle = {"daemon", "daemon-newest"}
+    default = Case.__dataclass_fields__["obstacle"].default
+    assert {case.name for case in suite.CASES if case.obstacle is not default} == with_obstacle
+
+
+# ---- where it was measured ----
+
+
+def test_rows_of_several_places_name_their_note_and_another_engine_than_the_first() -> None:
+    storm = Sample({"starts": 4.0})
+    text = table(
+        suite.CASES,
+        [
+            found("storm", {**OLD, "Linux": "6.1"}, storm),
+            found("levers", {**NEW, "Linux": "6.1"}, storm),
+            found("daemon", {**OLD, "Linux": "6.1"}, storm),
+        ],
+    )
+    assert "(`storm`, 24; rounds: 1; note 1)" in text
+    assert "(`levers`, 24; rounds: 1; Engine 28.5.2; note 2)" in text
+    assert "(`daemon`, 24; rounds: 1; note 1)" in text
+    notes = "CPUs 2, Linux 6.1.\nNotes:\n\n1. Docker Engine 20.10.24.\n2. Docker Engine 28.5.2.\n\nMedians"
+    assert notes in text
+
+
+def test_an_engine_of_its_own_is_told_of_a_case_in_a_run_on_another() -> None:
+    new = found("daemon-newest", OLD, Sample({"starts": 4.0}, engine="28.5.2"))
+    text = table(suite.CASES, [found("daemon", OLD, Sample({"starts": 4.0})), new])
+    assert "(`daemon-newest`, 24; rounds: 1; Engine 28.5.2; note 2)" in text
+
+
+def test_rows_of_one_place_need_no_note() -> None:
+    text = table(suite.CASES, [found(name, OLD, Sample({"starts": 4.0})) for name in ("daemon", "levers")])
+    assert "(`levers`, 24; rounds: 1)" in text
+    assert "\nCPUs 2, Docker Engine 20.10.24.\nMedians" in text
+
 
 # ---- growth ----
 
