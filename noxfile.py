@@ -80,8 +80,6 @@ WITHOUT_A_REAL_ENGINE = [
 """What is tested over the fake Engine with the newest Python: files of tests/engine."""
 UP = ["python", "-m", "tests.testbed", "up"]
 NEWEST_ENGINE = ["python", "-m", "tests.testbed", "run"]
-ON_BOTH_ENGINES = ["storm", "sandboxes", "hub-storm", "stops-during-starts"]
-"""Benchmarks that are measured on the newest Engine too, as levers are."""
 OF_SMALL_BENCH = "benchmarks_load"  # needs a Hub, but is not in `hub_6`, which takes longest already
 FAULTS = ["cancelled_starts", "container_faults", "engine_faults", "failed_starts", "hub_restart"]
 OF_HUB_6 = {"faults": FAULTS, "migration": ["migration"], "usual": list[str]()}
@@ -354,12 +352,11 @@ def demo(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure this spawner, DockerSpawner 14 and the bare Engine in one run on one Engine."""
     install(session, "test")
-    session.run("python", "-m", "benchmarks", *session.posargs, interrupt_timeout=PATIENCE)
-    if "--all" in session.posargs:
+    measure = ["python", "-m", "benchmarks", *session.posargs]
+    session.run(*measure, interrupt_timeout=PATIENCE)
+    if "--all" in session.posargs and not {"--list", "--report"} & {*session.posargs}:
         session.run(*UP, "--newest")
-        cases = [f"--only={name}" for name in [*ON_BOTH_ENGINES, "levers", "healthcheck"]]
-        again = ["python", "-m", "benchmarks", *cases, "--results=benchmarks/results/newest"]
-        session.run(*NEWEST_ENGINE, *again, *({"--resume"} & {*session.posargs}), interrupt_timeout=PATIENCE)
+        session.run(*NEWEST_ENGINE, *measure, "--newest", interrupt_timeout=PATIENCE)
 
 
 @nox.session

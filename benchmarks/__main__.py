@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from benchmarks.frame.case import Case, Who
 from benchmarks.frame.plots import draw
 from benchmarks.frame.progress import Bars
 from benchmarks.frame.run import Size, run
-from benchmarks.frame.store import RESULTS, Store
+from benchmarks.frame.store import NEWEST, RESULTS, Store
 from benchmarks.frame.table import table, verdicts
 from benchmarks.suite import CASES, chosen
 
@@ -27,11 +28,11 @@ MOST_ROUNDS = 50
 def main(words: Sequence[str] | None = None) -> int:
     """Run as asked; 1 where something of ours failed. No time is a failure."""
     asked = _arguments(words)
-    cases = chosen(asked.only or [], everything=asked.all)
+    cases = chosen(asked.only or [], everything=asked.all, newest=asked.newest)
     if asked.list:
         print("\n".join(f"{case.name:20} {case.level:8} {case.n:6}  {case.title}" for case in CASES))
         return 0
-    store = Store(asked.results)
+    store = Store(asked.results / NEWEST if asked.newest else asked.results)
     try:
         if not asked.report:
             allow_many_descriptors()
@@ -43,7 +44,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    # noxfile.py looks for some of these words, which therefore have to be written in full.
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     names = [case.name for case in CASES]
     add("--only", choices=names, action="append", metavar="CASE", help="this case alone; may be repeated")
@@ -57,7 +59,11 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--report", action="store_true", help="measure nothing: make table and plots of what was found")
     add("--results", type=Path, default=RESULTS, metavar="FOLDER", help=f"where they go (default {RESULTS})")
     add("--readme", action="store_true", help="put table and plots into the README")
-    return parser.parse_args(words)
+    add("--newest", action="store_true", help=f"on the Engine in DOCKER_HOST, into {NEWEST} below FOLDER")
+    asked = parser.parse_args(words)
+    if asked.newest and not os.environ.get("DOCKER_HOST"):
+        parser.error("--newest: DOCKER_HOST has to name the newest Engine; `nox -s bench -- --all` does that")
+    return asked
 
 
 async def _measure(asked: argparse.Namespace, cases: Sequence[Case], store: Store) -> None:
@@ -82,19 +88,20 @@ def _size(asked: argparse.Namespace, case: Case) -> Size:
 
 def _report(asked: argparse.Namespace, store: Store, cases: Sequence[Case]) -> int:
     """Print and write table and plots of all that was found; the status is of the cases of this run."""
-    found = store.all(CASES)
-    text = table(CASES, found)
+    asked.results.mkdir(parents=True, exist_ok=True)
+    usual, newest = Store(asked.results), Store(asked.results / NEWEST)
+    found, more = usual.all(CASES), newest.all(CASES)
+    text = table(CASES, [*found, *more])
     print(f"\n{text}\n")
-    for verdict in verdicts(CASES, found):
+    for verdict in verdicts(CASES, [*found, *more]):
         print(f"- {'met' if verdict.met else 'MISSED'}: {verdict}")
-    (store.folder / "table.md").write_text(text + "\n")
-    plots = draw(found, store.folder)
-    for file in plots:
+    (usual.folder / "table.md").write_text(text + "\n")
+    plots = draw(found, usual.folder)
+    for file in [*plots, *draw(more, newest.folder)]:
         print(f"plot: {file}")
     if asked.readme:
         readme.put(text, plots)
-    ran = {case.name for case in cases}
-    return 1 if any(one.faults() for one in found if one.case in ran) else 0
+    return 1 if any(one.faults() for one in store.all(cases)) else 0
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from benchmarks.hubs.cases import CASES as HUB
 from benchmarks.levers.cases import CASES as LEVERS
 from benchmarks.spawners.cases import CASES as SPAWNERS
 
+ON_THE_NEWEST = {"storm", "sandboxes", "hub-storm", "stops-during-starts", "levers", "healthcheck"}
+"""Cases that are measured on the newest Engine too."""
 CASES: Sequence[Case] = (*SPAWNERS, *HUB, *GROWTH, *LEVERS)
 
 
@@ -18,8 +20,10 @@ def case(name: str) -> Case:
     return next(each for each in CASES if each.name == name)
 
 
-def chosen(only: Sequence[str], *, everything: bool) -> list[Case]:
-    """Give those that are to be measured: the named ones, all, or the usual ones."""
-    if only:
-        return [case(name) for name in only]
-    return [each for each in CASES if everything or each.usual]
+def chosen(only: Sequence[str], *, everything: bool, newest: bool = False) -> list[Case]:
+    """Give those that are to be measured: the named ones, all, or the usual ones.
+
+    On the newest Engine, those of them that are measured there too.
+    """
+    cases = [case(name) for name in only] or [each for each in CASES if everything or each.usual]
+    return [each for each in cases if not newest or each.name in ON_THE_NEWEST]

@@ -10,8 +10,10 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from benchmarks import __main__ as program
 from benchmarks import suite
 from benchmarks.bench import Bench
+from benchmarks.frame import readme
 from benchmarks.frame.case import Case, Figure, Level, Measure, Sample, Who
 from benchmarks.frame.run import Size, run
 from benchmarks.frame.store import Found, Store
@@ -110,6 +112,60 @@ def test_rows_of_one_place_need_no_note() -> None:
     text = table(suite.CASES, [found(name, OLD, Sample({"starts": 4.0})) for name in ("daemon", "levers")])
     assert "(`levers`, 24; rounds: 1)" in text
     assert "\nCPUs 2, Docker Engine 20.10.24.\nMedians" in text
+
+
+# ---- the newest Engine ----
+
+
+def test_on_the_newest_engine_those_are_measured_that_are_asked_for_and_depend_on_it() -> None:
+    every = suite.chosen([], everything=True, newest=True)
+    assert {case.name for case in every} == suite.ON_THE_NEWEST
+    assert [case.name for case in suite.chosen(["polls", "storm"], everything=True, newest=True)] == ["storm"]
+
+
+def test_the_newest_engine_has_to_be_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    with pytest.raises(SystemExit):
+        program.main(["--newest", "--report"])
+    assert "DOCKER_HOST has to name the newest Engine" in capsys.readouterr().err
+
+
+def test_a_report_has_what_was_measured_on_either_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put = MagicMock()
+    monkeypatch.setattr(readme, "put", put)
+    series = {"starts": [1.0, 2.0]}
+    for folder, machine, last in ((tmp_path, OLD, 2.0), (tmp_path / "newest", NEW, 1.0)):
+        Store(folder).save(found("storm", machine, Sample({"rate": 4.0, "last": last}, series)))
+    assert program.main(["--all", "--report", "--readme", "--results", str(tmp_path)]) == 0
+    text, plots = put.call_args.args
+    assert (text.count("`storm`"), "Engine 28.5.2" in text, "Engine 20.10.24" in text) == (2, True, True)
+    assert text in capsys.readouterr().out
+    assert {plot.parent for plot in plots} == {tmp_path}
+    assert (tmp_path / "newest" / "storm-over-time.svg").exists()
+
+
+@pytest.mark.parametrize(("words", "status"), [([], 0), (["--newest"], 1)])
+def test_faults_count_where_this_run_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], status: int
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
+    Store(tmp_path).save(found("storm", OLD, Sample({"rate": 4.0})))
+    Store(tmp_path / "newest").save(found("storm", NEW, Sample({"rate": 4.0}, faults=["no space"])))
+    assert program.main(["--report", "--results", str(tmp_path), *words]) == status
+
+
+def test_a_report_of_nothing_is_made_too(tmp_path: Path) -> None:
+    assert program.main(["--report", "--results", str(tmp_path / "new")]) == 0
+
+
+def test_options_are_written_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        program.main(["--repor"])
+    assert "unrecognized arguments" in capsys.readouterr().err
 
 
 # ---- growth ----
