@@ -13,6 +13,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = "Docker Engine"
+WRITTEN_BY_RUNS = (":(exclude)benchmarks/results", ":(exclude)README.md")
+"""What a run itself changes of a checkout, in git's words."""
 
 
 def machine(engine: str, peer: Path | None) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def machine(engine: str, peer: Path | None) -> dict[str, Any]:
         ENGINE: engine,
         "Python": sys.version.split()[0],
         "JupyterHub": version("jupyterhub"),
-        "asyncdockerspawner": _revision(),
+        "asyncdockerspawner": revision(),
         "aiodocker": version("aiodocker"),
         "DockerSpawner": _of_peer(peer) if peer else "not measured",
     }
@@ -38,12 +40,22 @@ def _cpu() -> str:
     return platform.machine()
 
 
-def _revision() -> str:
-    """The installed version, with the commit where this is a checkout."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    commit = f" ({found.stdout.strip()})" if found.returncode == 0 else ""
-    return version("asyncdockerspawner") + commit
+def revision() -> str:
+    """The installed version, with the commit of this checkout, if it is one; `-dirty` where it differs."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    if not commit:
+        return version("asyncdockerspawner")
+    dirty = "-dirty" if _git("status", "--porcelain", "--", ".", *WRITTEN_BY_RUNS) else ""
+    return f"{version('asyncdockerspawner')} ({commit}{dirty})"
+
+
+def _git(*words: str) -> str:
+    """What git says of this checkout; nothing where there is none, or no git."""
+    try:
+        found = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
 
 
 def _of_peer(python: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from benchmarks import __main__ as program
 from benchmarks import suite
 from benchmarks.bench import Bench
-from benchmarks.frame import readme
+from benchmarks.frame import machine, readme
 from benchmarks.frame.case import Case, Figure, Level, Measure, Sample, Who
 from benchmarks.frame.run import Size, run
 from benchmarks.frame.store import Found, Store
@@ -138,8 +139,8 @@ def test_a_report_has_what_was_measured_on_either_engine(
     put = MagicMock()
     monkeypatch.setattr(readme, "put", put)
     series = {"starts": [1.0, 2.0]}
-    for folder, machine, last in ((tmp_path, OLD, 2.0), (tmp_path / "newest", NEW, 1.0)):
-        Store(folder).save(found("storm", machine, Sample({"rate": 4.0, "last": last}, series)))
+    for folder, where, last in ((tmp_path, OLD, 2.0), (tmp_path / "newest", NEW, 1.0)):
+        Store(folder).save(found("storm", where, Sample({"rate": 4.0, "last": last}, series)))
     assert program.main(["--all", "--report", "--readme", "--results", str(tmp_path)]) == 0
     text, plots = put.call_args.args
     assert (text.count("`storm`"), "Engine 28.5.2" in text, "Engine 20.10.24" in text) == (2, True, True)
@@ -180,3 +181,27 @@ def test_growth_is_compared_with_ten() -> None:
     rows = [{"cpu_ms": 9.0}, {"cpu_ms": 2.0}, {"cpu_ms": 3.0}]
     assert figures_of([1, 10, 100], rows) == {"cpu_ms": 3.0, "slower": 1.5}
     assert figures_of([1, 5], rows[:2]) == {"cpu_ms": 2.0}
+
+
+def test_what_a_run_writes_makes_no_other_version_of_what_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        subprocess.run(["git", "-C", str(tmp_path), *who, *words], check=True, capture_output=True)
+
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    assert "(" not in machine.revision()
+    code, results = tmp_path / "code.py", tmp_path / "benchmarks" / "results" / "storm.json"
+    results.parent.mkdir(parents=True)
+    for file in (code, results, tmp_path / "README.md"):
+        file.write_text("first")
+    git("init")
+    git("add", ".")
+    git("commit", "--message", "first")
+    committed = machine.revision()
+    for file in (results, tmp_path / "README.md"):
+        file.write_text("second")
+    assert machine.revision() == committed
+    code.write_text("second")
+    assert machine.revision() == committed.replace(")", "-dirty)")
