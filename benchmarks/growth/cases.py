@@ -29,6 +29,7 @@ SPAWN_FIGURES = (
     Figure("cpu_ms", "CPU of the process for a start, without the Hub's own commit (ms)", (Target(most=3),)),
     Figure("slower", "times that of ten", (Target(most=1.3),)),
     Figure("stall_ms", "longest loop stall, starts (ms)", (Target(most=10),)),
+    Figure("collection_ms", "longest garbage collection, starts (ms)"),
     Figure("requests", "requests at the Engine for a start"),
     Figure("stop_cpu_ms", "CPU of the process for a stop (ms)"),
     Figure("memory_mib", "memory, all running (MiB)"),
@@ -37,6 +38,7 @@ SPAWN_FIGURES = (
 REST_FIGURES = (
     Figure("cpu_percent", "of one CPU", (Target(most=1),)),
     Figure("stall_ms", "longest loop stall (ms)", (Target(most=30),)),
+    Figure("collection_ms", "longest garbage collection (ms)"),
     Figure("memory_kib", "memory for a server, beside the Hub's objects (KiB)", (Target(most=6),)),
     Figure("requests_per_minute", "requests at the Engine in a minute"),
 )
@@ -89,7 +91,7 @@ async def _starts(
 ) -> dict[str, float]:
     """Measure one number; few at a time are started several times."""
     times = max(1, REPEATED // count)
-    cpu, stop_cpu, stall, threads, memory = 0.0, 0.0, 0.0, 0, 0.0
+    cpu, stop_cpu, stall, collection, threads, memory = 0.0, 0.0, 0.0, 0.0, 0, 0.0
     await servers.add(["warm"])
     await servers.start(["warm"], answered=False)
     await servers.stop(["warm"])
@@ -109,10 +111,12 @@ async def _starts(
         cpu, stop_cpu = cpu + start.cost.cpu_seconds, stop_cpu + stop.cost.cpu_seconds
         stall, memory = max(stall, start.cost.longest_stall_ms), start.cost.memory_mib
         threads = max(threads, start.cost.threads)
+        collection = max(collection, start.cost.longest_collection_ms)
     return {
         "cpu_ms": 1000 * cpu / (times * count),
         "stop_cpu_ms": 1000 * stop_cpu / (times * count),
         "stall_ms": stall,
+        "collection_ms": collection,
         "requests": asked / count,
         "memory_mib": memory,
         "threads": float(threads),
@@ -139,6 +143,7 @@ async def rest(contender: Contender, folder: Path, most: int, seconds: float, in
                     {
                         "cpu_percent": 100 * max(0.0, cost.cpu_seconds / seconds - own),
                         "stall_ms": cost.longest_stall_ms,
+                        "collection_ms": cost.longest_collection_ms,
                         "memory_kib": max(0.0, after.memory_mib - before.memory_mib) * 1024 / count,
                         "requests_per_minute": len(it.fake.requests()) * 60 / seconds,
                     }

@@ -24,6 +24,7 @@ POLLS = (
     Figure("asked", "requests at the Engine", (Target(most=0),)),
     Figure("poll_cpu_ms", "CPU of the process for a poll (ms)"),
     Figure("poll_stall_ms", "longest loop stall (ms)"),
+    Figure("poll_collection_ms", "longest garbage collection (ms)"),
     Figure("threads", "threads, most"),
 )
 RECOVERY = (
@@ -31,6 +32,7 @@ RECOVERY = (
     Figure("asked", "requests at the Engine", (Target(most=3),)),
     Figure("poll_cpu_ms", "CPU of the process for a server (ms)"),
     Figure("poll_stall_ms", "longest loop stall (ms)"),
+    Figure("poll_collection_ms", "longest garbage collection (ms)"),
     Figure("threads", "threads, most"),
     Figure("memory_mib", "memory (MiB)"),
 )

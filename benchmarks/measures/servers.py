@@ -23,6 +23,8 @@ class Cost:
     threads: int
     memory_mib: float
     """Resident, at the end."""
+    longest_collection_ms: float = 0.0
+    """Of Python's garbage collector, while nothing else is done; 0 where that was not measured."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Batch:
         return {
             f"{word}_cpu_ms": 1000 * self.cost.cpu_seconds / max(1, len(self.seconds)),
             f"{word}_stall_ms": self.cost.longest_stall_ms,
+            f"{word}_collection_ms": self.cost.longest_collection_ms,
             "threads": float(self.cost.threads),
             "memory_mib": self.cost.memory_mib,
         }

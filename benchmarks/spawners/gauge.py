@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import time
@@ -22,6 +23,8 @@ class Gauge:
     def __init__(self) -> None:
         self._cpu = 0.0
         self._stall = 0.0
+        self._collecting_since = 0.0
+        self._collection = 0.0
         self._threads = 0
         self._ticking: asyncio.Task[None] | None = None
 
@@ -30,6 +33,7 @@ class Gauge:
         return {
             "cpu_seconds": self._cpu,
             "longest_stall_ms": 1000 * self._stall,
+            "longest_collection_ms": 1000 * self._collection,
             "threads": self._threads,
             "memory_mib": memory() / 2**20,
         }
@@ -37,6 +41,7 @@ class Gauge:
     async def __aenter__(self) -> Self:
         self._ticking = asyncio.create_task(self._tick())
         await asyncio.sleep(0)
+        gc.callbacks.append(self._collected)
         self._cpu = time.process_time()
         return self
 
@@ -44,10 +49,17 @@ class Gauge:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._cpu = time.process_time() - self._cpu
+        gc.callbacks.remove(self._collected)
         await asyncio.sleep(0)
         if self._ticking is not None:
             self._ticking.cancel()
         self._threads = max(self._threads, _threads())
+
+    def _collected(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting_since = time.monotonic()
+        else:
+            self._collection = max(self._collection, time.monotonic() - self._collecting_since)
 
     async def _tick(self) -> None:
         for tick in itertools.count():

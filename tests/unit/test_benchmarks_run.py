@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from benchmarks.frame.run import Size, run
 from benchmarks.frame.store import Found, Store
 from benchmarks.frame.table import table
 from benchmarks.growth.cases import figures_of, steps
+from benchmarks.spawners.gauge import Gauge
 
 OLD, NEW = {"CPUs": 2, "Docker Engine": "20.10.24"}, {"CPUs": 2, "Docker Engine": "28.5.2"}
 
@@ -205,3 +207,14 @@ def test_what_a_run_writes_makes_no_other_version_of_what_is_measured(
     assert machine.revision() == committed
     code.write_text("second")
     assert machine.revision() == committed.replace(")", "-dirty)")
+
+
+async def test_a_gauge_tells_the_longest_garbage_collection_of_its_block_alone() -> None:
+    before = list(gc.callbacks)
+    async with Gauge() as gauge:
+        gc.collect()
+    told = gauge.document()["longest_collection_ms"]
+    assert told > 0
+    assert gc.callbacks == before
+    gc.collect()
+    assert gauge.document()["longest_collection_ms"] == told
