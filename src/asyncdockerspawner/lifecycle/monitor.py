@@ -39,6 +39,12 @@ async def poll(server: Server) -> int | None:
 
 async def _answer(server: Server, observed: Observed) -> int | None:
     """Return what `poll` says of what is known; begins what is due with it."""
+    if observed.phase is Life.RUNNING:
+        # Nearly always, for every server every half minute.
+        server.waits_since = None
+        if server.hub.is_wrapped:
+            await _found_again(server)
+        return None
     if placement.is_to_move(server, observed):
         _begin_move(server, observed)
         return None
