@@ -31,6 +31,16 @@ async def test_secrets_go_though_the_manager_was_away_just_after_the_service_wen
     assert [fake_swarm.state()[kind] for kind in ("services", "secrets")] == [[], []]
 
 
+async def test_a_service_that_a_manager_does_not_find_for_once_is_removed_at_the_next_try(
+    make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
+) -> None:
+    world = make_services()
+    await world.spawn()
+    fake.rule("DELETE", "^/services/", status=404, message="service it not found", times=1)
+    await world.user.stop("")
+    await until(lambda: not fake_swarm.state()["services"])
+
+
 async def test_a_stop_does_without_secrets_where_a_filter_before_the_engine_refuses_them(
     make_services: Sites, fake_swarm: FakeSwarm, fake: FakeEngine
 ) -> None:

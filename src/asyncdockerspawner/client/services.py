@@ -79,8 +79,8 @@ class Services:
             body=spec,
         )
 
-    async def remove(self, ref: str) -> None:
-        """Remove a service; one that is gone already is as good. Its tasks end afterwards."""
+    async def remove(self, ref: str) -> bool:
+        """Remove a service, whose tasks end afterwards; False where there is none, which is as good."""
         try:
             await self._connection.request(
                 "DELETE",
@@ -90,4 +90,5 @@ class Services:
                 subject=ref,
             )
         except errors.ObjectNotFound:
-            return
+            return False
+        return True

@@ -174,7 +174,7 @@ class ServiceWorkload:
 
     async def _remove_with_files(self, service_id: str, spawn_id: str | None) -> None:
         try:
-            await self._client.services.remove(service_id)
+            await self._remove_it(service_id)
             if spawn_id:
                 # What runs still has its own copies.
                 await files.remove_labelled(self._client, {labels.SPAWN: spawn_id})
@@ -183,6 +183,13 @@ class ServiceWorkload:
                 # Once the service is gone, nothing else tells of them.
                 self._swarm.files_left.add(spawn_id)
             raise
+
+    async def _remove_it(self, service_id: str) -> None:
+        """Remove the service alone. Raises EngineRefused where the manager does not find what it shows."""
+        services = self._client.services
+        if not await services.remove(service_id) and await services.inspect(service_id) is not None:
+            # Else its processes would be waited for, which nobody ends.
+            raise errors.EngineRefused("remove service", service_id, "it is there, and not found", status=503)
 
     async def last_lines(self, ref: str, count: int) -> str:
         """Return the last lines of stdout and stderr of its newest task, from whatever node that is on."""
