@@ -110,7 +110,7 @@ class Observed:
     @property
     def runs(self) -> bool:
         """Whether its process lives, be it paused or between two automatic restarts, or is about to."""
-        return self.phase is Phase.RUNNING or self.phase in _LIVING
+        return self.phase in _LIVING
 
     @property
     def starts_itself(self) -> bool:
