@@ -193,6 +193,8 @@ def test_what_a_run_writes_makes_no_other_version_of_what_is_measured(
         subprocess.run(["git", "-C", str(tmp_path), *who, *words], check=True, capture_output=True)
 
     monkeypatch.setattr(machine, "ROOT", tmp_path)
+    # The folder of temporary files may lie in a checkout itself.
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert "(" not in machine.revision()
     code, results = tmp_path / "code.py", tmp_path / "benchmarks" / "results" / "storm.json"
     results.parent.mkdir(parents=True)
