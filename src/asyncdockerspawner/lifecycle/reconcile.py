@@ -29,6 +29,8 @@ from asyncdockerspawner.lifecycle.wanted import End, Wanted, want
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import Workload
 
+USERS_AT_A_TIME = 100
+"""Whose rows are read in one piece."""
 GRACE_SECONDS = 30.0
 """The Hub's own checks at its start come first."""
 
@@ -132,13 +134,13 @@ class Reconciler:
 
     async def run(self) -> None:
         """Pay what is owed; after a grace, clear leftovers and deal with orphans."""
-        for observed in self._found(Finding.OWED):
+        for observed in await self._found(Finding.OWED):
             self._settle(observed, Finding.OWED, remove=not observed.is_kept)
         await asyncio.sleep(GRACE_SECONDS)
-        for observed in self._found(Finding.LEFTOVER):
+        for observed in await self._found(Finding.LEFTOVER):
             self._settle(observed, Finding.LEFTOVER, remove=not observed.is_kept)
         await self._clear_strays()
-        unknown = self._found(Finding.ORPHAN)
+        unknown = await self._found(Finding.ORPHAN)
         if self.leftovers is not None:
             kept = [each for each in unknown if not self._matters(each) and not self._has_row(each)]
             await self.leftovers.tell(each.name for each in kept)
@@ -169,15 +171,28 @@ class Reconciler:
         except errors.EngineError as exc:
             self.log.warning("Cannot tell whether something is left of earlier starts: %s", exc)
 
-    def _found(self, wanted: Finding) -> list[Observed]:
-        return [each for each, row in self._with_rows(self.watch.all()) if judge(each, row) is wanted]
+    async def _found(self, wanted: Finding) -> list[Observed]:
+        free = self._free(self.watch.all())
+        users, rows = sorted({_key(each)[0] for each in free}), dict[Key, Row]()
+        for first in range(0, len(users), USERS_AT_A_TIME):
+            rows.update(self.rows(users[first : first + USERS_AT_A_TIME]))
+            # Thousands of rows keep nobody waiting.
+            await asyncio.sleep(0)
+        return [each for each, row in self._paired(free, rows) if judge(each, row) is wanted]
 
     def _with_rows(self, objects: Iterable[Observed]) -> list[tuple[Observed, Row | None]]:
         """Return the containers that carry our labels and are nobody's in this process, with their rows."""
+        free = self._free(objects)
+        return self._paired(free, self.rows({_key(each)[0] for each in free}))
+
+    def _free(self, objects: Iterable[Observed]) -> list[Observed]:
         # Without our labels one was found through the database.
         found = {each.id: each for each in self.claims.unclaimed(objects) if each.owner is not None}
-        free = [each for ref, each in found.items() if not self.watch.follows(ref)]
-        labelled = self.rows({_key(each)[0] for each in free})
+        return [each for ref, each in found.items() if not self.watch.follows(ref)]
+
+    def _paired(
+        self, free: Sequence[Observed], labelled: Mapping[Key, Row]
+    ) -> list[tuple[Observed, Row | None]]:
         elsewhere = [each for each in free if not _is_named(each, labelled.get(_key(each)))]
         naming = list(self.naming({word for each in elsewhere for word in _words(each)}))
         return [(each, row_of(each, naming, labelled.get(_key(each)))) for each in free]
