@@ -370,3 +370,21 @@ def test_an_image_tells_its_command(document: dict[str, Any], words: list[str]) 
 @pytest.mark.parametrize("settings", [{}, {"NetworkSettings": None}, {"NetworkSettings": {"Networks": None}}])
 def test_what_has_no_networks_has_no_address_in_any(settings: dict[str, Any]) -> None:
     assert read.networks(read.network_settings({"Id": "a", **settings})) == {}
+
+
+@pytest.mark.parametrize(
+    ("image", "user", "environment"),
+    [
+        (
+            {"Config": {"User": "1000:100", "Env": ["NB_UID=1000", "EMPTY="]}},
+            "1000:100",
+            {"NB_UID": "1000", "EMPTY": ""},
+        ),
+        ({"Config": {"User": "", "Env": None}}, "", {}),
+        ({"Config": None}, "", {}),
+    ],
+)
+def test_an_image_tells_whom_it_runs_as_and_its_environment(
+    image: dict[str, Any], user: str, environment: dict[str, str]
+) -> None:
+    assert read.image_user(image) == (user, environment)
