@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import jupyterhub
@@ -11,24 +12,18 @@ from playwright.async_api import Page, async_playwright, expect
 
 from tests.support.artefacts import artefact
 from tests.support.hub_site import HubSite, until
-from tests.testbed.browser import ensure_chromium
+from tests.support.secluded_browser import chromium
 
-# As root, in a container or where /dev/shm is small, Chromium needs all three.
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 LONG = 60_000
 Picture: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=ensure_chromium(), args=FLAGS)
-        try:
-            opened = await browser.new_page(viewport={"width": 1280, "height": 800})
-            opened.set_default_timeout(LONG)
-            yield opened
-        finally:
-            await browser.close()
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    async with async_playwright() as playwright, chromium(playwright, tmp_path) as browser:
+        opened = await browser.new_page(viewport={"width": 1280, "height": 800})
+        opened.set_default_timeout(LONG)
+        yield opened
 
 
 @pytest.fixture

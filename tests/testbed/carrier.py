@@ -31,7 +31,7 @@ class Line:
 
 
 class Carrier:
-    """Carries bytes both ways; what is special overrides `up` or `down`."""
+    """Carries bytes both ways; what is special overrides `connect`, `up` or `down`."""
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -40,6 +40,10 @@ class Carrier:
         self.connections = 0
         """How many there have been."""
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def connect(self, reader: StreamReader, writer: StreamWriter) -> tuple[StreamReader, StreamWriter]:
+        """The connection to the server for this client. Raises OSError."""
+        return await _connected(self._server)
 
     async def up(self, line: Line) -> None:
         """Carry from the client to the server."""
@@ -66,8 +70,8 @@ class Carrier:
     async def _carry(self, reader: StreamReader, writer: StreamWriter) -> None:
         self.connections += 1
         try:
-            there = await _connected(self._server)
-        except OSError:
+            there = await self.connect(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
             writer.transport.abort()
             return
         line = Line(reader, writer, *there)
