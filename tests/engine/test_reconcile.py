@@ -106,6 +106,32 @@ async def test_a_stop_that_is_owed_is_done_at_once_and_what_is_kept_is_not_remov
     running.cancel()
 
 
+async def test_thousands_are_compared_in_pieces_with_a_turn_for_others_after_each(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "AT_A_TIME", 2)
+    for name in ("anna", "bob", "cleo", "dora", "emil", "fay"):
+        bed.put(name, running=False, keep="true")
+    reconciler, turns, turn_of_ask = await bed.reconciler(), 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def look_up(usernames: Iterable[str]) -> Mapping[Key, Row]:
+        turn_of_ask.append(turns)
+        return bed.look_up(usernames)
+
+    waiting = asyncio.create_task(others())
+    await replace(reconciler, rows=look_up).run()
+    waiting.cancel()
+    # Owed stops, leftovers, orphans: each looks at all, and nothing is looked up for a container by itself.
+    assert list(map(sorted, bed.asked)) == [["anna", "bob"], ["cleo", "dora"], ["emil", "fay"]] * 3
+    assert len(set(turn_of_ask)) == 9
+
+
 async def test_what_a_start_has_left_is_removed_after_the_grace(bed: Bed) -> None:
     bed.put("started", row=inactive(**LEFT))
     bed.put("made", running=False, row=inactive(**LEFT))

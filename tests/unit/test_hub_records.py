@@ -165,11 +165,25 @@ def test_servers_are_found_by_what_their_state_names_whosever_they_are(
     monkeypatch.setattr(records, "FEW", few)
     add(session, "alice", _={"object_id": "aa"}, lab={"kept_ids": ["bb", "cc"]}, other=None)
     add(session, "bob", _={"object_id": "aaa", "spawn_id": "s"})
-    assert rows_naming(session, ()) == []
+    assert list(rows_naming(session, ())) == []
     found = [row.state for row in rows_naming(session, {"aa", "cc", "none", "100%_"})]
     wanted = [{"object_id": "aa"}, {"kept_ids": ["bb", "cc"]}]
     # Of many words all rows are given, to be told apart by who asks.
     assert [each for each in found if few or each in wanted] == wanted
+
+
+def test_of_many_words_all_servers_are_given_page_by_page(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "FEW", 0)
+    monkeypatch.setattr(records, "PAGE", 2)
+    users = [add(session, name, _={"object_id": name}) for name in ("aa", "bb", "cc", "dd", "ee")]
+    rows = rows_naming(session, {"none"})
+    assert next(rows).object_id == "aa"
+    # What comes meanwhile is met too, and what goes is not.
+    session.delete(users[3].orm_spawners[""])
+    add(session, "late", _={"object_id": "late"})
+    assert [row.object_id for row in rows] == ["bb", "cc", "ee", "late"]
 
 
 def test_the_others_that_name_an_object_are_told_by_name(session: Session) -> None:

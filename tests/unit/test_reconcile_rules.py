@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from asyncdockerspawner.lifecycle.reconcile import Finding, Row, judge, row_of
+from asyncdockerspawner.lifecycle.reconcile import Finding, Naming, Row, judge
 from asyncdockerspawner.names import labels
 from asyncdockerspawner.workloads.container import read
 from asyncdockerspawner.workloads.observed import Phase
@@ -68,11 +68,26 @@ def test_a_server_at_another_prefix_is_not_that_of_a_row_which_does_not_name_it(
 def test_a_container_is_of_the_row_that_names_it_whatever_its_user_is_called() -> None:
     labelled, other = inactive(object_id="x"), inactive(object_id="y")
     by_id, by_creation, kept = inactive(object_id="a"), inactive(spawn_id="s1"), inactive(kept_ids=["a"])
-    assert row_of(MADE, [other, kept, by_creation, by_id], labelled) is by_id
-    assert row_of(MADE, [other, kept, by_creation], labelled) is by_creation
-    assert row_of(MADE, [other, kept], labelled) is kept
-    assert row_of(MADE, [other], labelled) is labelled
-    assert row_of(MADE, [other], None) is None
+    assert Naming([other, kept, by_creation, by_id]).row_of(MADE, labelled) is by_id
+    assert Naming([other, kept, by_creation]).row_of(MADE, labelled) is by_creation
+    assert Naming([other, kept]).row_of(MADE, labelled) is kept
+    assert Naming([other]).row_of(MADE, labelled) is labelled
+    assert Naming([other]).row_of(MADE, None) is None
+
+
+@pytest.mark.parametrize("state", [{"object_id": "a"}, {"spawn_id": "s1"}, {"failed_id": "a"}])
+def test_of_rows_that_name_a_container_alike_that_of_its_label_counts_then_the_first(
+    state: dict[str, str],
+) -> None:
+    labelled, first, second = inactive(**state), inactive(**state), inactive(**state)
+    assert Naming([first, second]).row_of(MADE, labelled) is labelled
+    assert Naming([first, second]).row_of(MADE, inactive(object_id="x")) is first
+
+
+def test_a_container_without_a_creation_is_of_no_row_without_one() -> None:
+    made = read.observed({"Id": "a", "Config": {"Labels": {**OWNER, labels.SPAWN: ""}}})
+    assert Naming([inactive(phase="starting")]).row_of(made, None) is None
+    assert judge(made, inactive(phase="starting")) is Finding.ORPHAN
 
 
 @pytest.mark.parametrize("some", [None, {}, {labels.HUB: "h"}])

@@ -17,6 +17,8 @@ AT_ONCE = 500
 """Names in one query: some databases take no more than 999 parameters."""
 FEW = 20
 """Of more words, the database searches no states: reading all of them takes less time then."""
+PAGE = 100
+"""Servers in one query where all are read."""
 
 
 def session_of(orm_spawner: Any) -> Session:
@@ -60,19 +62,26 @@ def server_rows(session: Session, usernames: Iterable[str]) -> Mapping[Key, Row]
     return rows
 
 
-def rows_naming(session: Session, words: Iterable[str]) -> list[Row]:
-    """Look up the servers, whosever they are, whose saved state has one of these words as a value."""
+def rows_naming(session: Session, words: Iterable[str]) -> Iterator[Row]:
+    """Look up the servers, whosever they are, whose saved state has one of these words as a value.
+
+    Of many words, all servers are given that have a state: a page is read when its first is wanted.
+    """
     wanted = sorted(set(words))
     if not wanted:
-        return []
+        return
     query = (
         session.query(orm.User.name, orm.Spawner)
         .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
         .filter(_state().isnot(None))
     )
     if len(wanted) <= FEW:
-        query = query.filter(or_(*map(_names, wanted)))
-    return [_row(username, each) for username, each in query]
+        yield from (_row(username, each) for username, each in query.filter(or_(*map(_names, wanted))))
+        return
+    query, last = query.order_by(orm.Spawner.id), 0
+    while page := query.filter(orm.Spawner.id > last).limit(PAGE).all():
+        yield from (_row(username, each) for username, each in page)
+        last = page[-1][1].id
 
 
 def sandboxes_named(session: Session | None, sandbox_ids: Iterable[str]) -> set[str]:

@@ -11,11 +11,12 @@ where there is none, to the row of the user and server on its label.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from asyncdockerspawner import errors
 from asyncdockerspawner.engine.claims import Claims
@@ -29,11 +30,12 @@ from asyncdockerspawner.lifecycle.wanted import End, Wanted, want
 from asyncdockerspawner.workloads.observed import Observed
 from asyncdockerspawner.workloads.protocol import Workload
 
-USERS_AT_A_TIME = 100
-"""Whose rows are read in one piece."""
+AT_A_TIME = 100
+"""Users or rows that are read, and containers that are judged, in one piece."""
 GRACE_SECONDS = 30.0
 """The Hub's own checks at its start come first."""
 
+T = TypeVar("T")
 Key = tuple[str, str]
 """User name, server name."""
 
@@ -56,11 +58,22 @@ class Row:
         """The id of its object; DockerSpawner of old has kept it elsewhere."""
         return str(self.state.get("object_id") or self.state.get("container_id") or "")
 
+    @property
+    def spawn_id(self) -> str:
+        """Of its creation."""
+        return str(self.state.get("spawn_id") or "")
+
+    @property
+    def kept_ids(self) -> list[str]:
+        """The ids of what was kept beside its object: of a failed start, of other images."""
+        failed, kept = self.state.get("failed_id"), self.state.get("kept_ids")
+        return [*(kept or ()), *([failed] if failed else ())]
+
 
 Rows = Callable[[Iterable[str]], Mapping[Key, Row]]
 """Looks up the servers of these users."""
-Naming = Callable[[Iterable[str]], Iterable[Row]]
-"""Looks up the servers whose saved state has one of these words."""
+RowsNaming = Callable[[Iterable[str]], Iterable[Row]]
+"""Looks up the servers whose saved state has one of these words, and possibly others, as they are wanted."""
 
 
 class Finding(Enum):
@@ -77,14 +90,13 @@ def judge(observed: Observed, row: Row | None) -> Finding:
     owner = observed.owner
     if row is None or owner is None:
         return Finding.ORPHAN
-    named = row.object_id == observed.id
-    created = row.state.get("spawn_id") == owner.spawn_id
+    named, created = _is_named(row, observed), _is_created(row, observed)
     if row.active:
         strange = not (named or created) and _prefix(observed) not in {"", row.base_url}
         return Finding.ORPHAN if strange else Finding.KNOWN
     if row.state.get("owed") and (named or not row.object_id):
         return Finding.OWED
-    if not observed.runs and (named or _also_kept(observed, row)):
+    if not observed.runs and (named or _is_kept(row, observed)):
         return Finding.KNOWN
     if created and row.state.get("phase") == Phase.STARTING:
         return Finding.LEFTOVER
@@ -95,20 +107,52 @@ def _prefix(observed: Observed) -> str:
     return (observed.environment or {}).get(ownership.SERVICE_PREFIX, "")
 
 
-def _also_kept(observed: Observed, row: Row) -> bool:
-    return observed.id in {row.state.get("failed_id"), *(row.state.get("kept_ids") or ())}
+def _is_named(row: Row, observed: Observed) -> bool:
+    return row.object_id == observed.id
 
 
-def row_of(observed: Observed, naming: Iterable[Row], labelled: Row | None) -> Row | None:
-    """Pick a container's row: one that names its id, else its creation, else that of its label."""
-    owner = observed.owner
-    rows = [labelled, *naming] if labelled is not None else [*naming]
-    tests: Sequence[Callable[[Row], bool]] = (
-        lambda row: _is_named(observed, row),
-        lambda row: owner is not None and row.state.get("spawn_id") == owner.spawn_id,
-        lambda row: _also_kept(observed, row),
-    )
-    return next((row for test in tests for row in rows if test(row)), labelled)
+def _is_created(row: Row, observed: Observed) -> bool:
+    return observed.owner is not None and row.spawn_id == observed.owner.spawn_id != ""
+
+
+def _is_kept(row: Row, observed: Observed) -> bool:
+    return observed.id in row.kept_ids
+
+
+class Naming:
+    """Rows by what their saved state names: a container, a creation, one that was kept beside."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._objects: dict[str, Row] = {}
+        self._creations: dict[str, Row] = {}
+        self._kept: dict[str, Row] = {}
+        self.add(rows)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Take these in; of several that name the same, the first counts."""
+        for row in rows:
+            self._objects.setdefault(row.object_id, row)
+            self._creations.setdefault(row.spawn_id, row)
+            for object_id in row.kept_ids:
+                self._kept.setdefault(object_id, row)
+
+    def row_of(self, observed: Observed, labelled: Row | None) -> Row | None:
+        """Pick a container's row: one that names its id, else its creation, else that of its label."""
+        creation = observed.owner.spawn_id if observed.owner is not None else ""
+        for names, found in (
+            (_is_named, self._objects.get(observed.id)),
+            (_is_created, self._creations.get(creation) if creation else None),
+            (_is_kept, self._kept.get(observed.id)),
+        ):
+            if labelled is not None and names(labelled, observed):
+                return labelled
+            if found is not None:
+                return found
+        return labelled
+
+
+Pair = tuple[Observed, Row | None]
+"""A container, and the row that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +165,7 @@ class Reconciler:
     janitor: Janitor
     claims: Claims
     rows: Rows
-    naming: Naming
+    naming: RowsNaming
     orphan_policy: OrphanPolicy
     log: logging.Logger | logging.LoggerAdapter[Any]
     leftovers: Leftovers | None = None
@@ -134,17 +178,18 @@ class Reconciler:
 
     async def run(self) -> None:
         """Pay what is owed; after a grace, clear leftovers and deal with orphans."""
-        for observed in await self._found(Finding.OWED):
-            self._settle(observed, Finding.OWED, remove=not observed.is_kept)
+        for observed, row in await self._found(Finding.OWED):
+            self._settle(observed, Finding.OWED, remove=not observed.is_kept, owing=row)
         await asyncio.sleep(GRACE_SECONDS)
-        for observed in await self._found(Finding.LEFTOVER):
+        for observed, _ in await self._found(Finding.LEFTOVER):
             self._settle(observed, Finding.LEFTOVER, remove=not observed.is_kept)
         await self._clear_strays()
         unknown = await self._found(Finding.ORPHAN)
         if self.leftovers is not None:
-            kept = [each for each in unknown if not self._matters(each) and not self._has_row(each)]
-            await self.leftovers.tell(each.name for each in kept)
-        orphans = [each for each in unknown if self._matters(each)]
+            await self.leftovers.tell(
+                each.name for each, row in unknown if row is None and not self._matters(each)
+            )
+        orphans = [each for each, _ in unknown if self._matters(each)]
         if not orphans:
             return
         self.log.warning(
@@ -171,45 +216,45 @@ class Reconciler:
         except errors.EngineError as exc:
             self.log.warning("Cannot tell whether something is left of earlier starts: %s", exc)
 
-    async def _found(self, wanted: Finding) -> list[Observed]:
+    async def _found(self, wanted: Finding) -> list[Pair]:
+        """Compare all containers with all rows, in pieces."""
         free = self._free(self.watch.all())
-        users, rows = sorted({_key(each)[0] for each in free}), dict[Key, Row]()
-        for first in range(0, len(users), USERS_AT_A_TIME):
-            rows.update(self.rows(users[first : first + USERS_AT_A_TIME]))
-            # Thousands of rows keep nobody waiting.
-            await asyncio.sleep(0)
-        return [each for each, row in self._paired(free, rows) if judge(each, row) is wanted]
+        rows, words, naming, found = dict[Key, Row](), set[str](), Naming(), list[Pair]()
+        async for users in _pieces(sorted({_key(each)[0] for each in free})):
+            rows.update(self.rows(users))
+        async for some in _pieces(free):
+            words |= _words(some, rows)
+        async for named in _pieces(self.naming(words)):
+            naming.add(named)
+        async for some in _pieces(free):
+            pairs = ((each, naming.row_of(each, rows.get(_key(each)))) for each in some)
+            found += [(each, row) for each, row in pairs if judge(each, row) is wanted]
+        return found
 
-    def _with_rows(self, objects: Iterable[Observed]) -> list[tuple[Observed, Row | None]]:
+    def _with_rows(self, objects: Iterable[Observed]) -> list[Pair]:
         """Return the containers that carry our labels and are nobody's in this process, with their rows."""
         free = self._free(objects)
-        return self._paired(free, self.rows({_key(each)[0] for each in free}))
+        rows = self.rows({_key(each)[0] for each in free})
+        naming = Naming(self.naming(_words(free, rows)))
+        return [(each, naming.row_of(each, rows.get(_key(each)))) for each in free]
 
     def _free(self, objects: Iterable[Observed]) -> list[Observed]:
         # Without our labels one was found through the database.
         found = {each.id: each for each in self.claims.unclaimed(objects) if each.owner is not None}
         return [each for ref, each in found.items() if not self.watch.follows(ref)]
 
-    def _paired(
-        self, free: Sequence[Observed], labelled: Mapping[Key, Row]
-    ) -> list[tuple[Observed, Row | None]]:
-        elsewhere = [each for each in free if not _is_named(each, labelled.get(_key(each)))]
-        naming = list(self.naming({word for each in elsewhere for word in _words(each)}))
-        return [(each, row_of(each, naming, labelled.get(_key(each)))) for each in free]
-
     @staticmethod
     def _matters(observed: Observed) -> bool:
         # One that is stopped and was made to be kept is a user's, or was put away for a user.
         return observed.runs or not observed.is_kept
 
-    def _has_row(self, observed: Observed) -> bool:
-        return any(row is not None for _, row in self._with_rows([observed]))
-
-    def _settle(self, observed: Observed, finding: Finding, *, remove: bool) -> None:
+    def _settle(
+        self, observed: Observed, finding: Finding, *, remove: bool, owing: Row | None = None
+    ) -> None:
         owner = observed.owner
         assert owner is not None  # noqa: S101 - only what carries our labels is judged
 
-        def now() -> list[tuple[Observed, Row | None]]:
+        def now() -> list[Pair]:
             # A service that was stopped may be in no list any more.
             return self._with_rows([self.watch.known(observed.id) or observed])
 
@@ -223,7 +268,6 @@ class Reconciler:
             begun = any(judge(each, row) is finding for each, row in now())
             return begun
 
-        owing = next((row for _, row in now() if row is not None), None) if finding is Finding.OWED else None
         end = End.STOPPED
         if remove:
             end = End.STOPPED_AND_REMOVED if owing is not None else End.STOPPED_AND_REMOVED_IF_ENDED
@@ -251,10 +295,19 @@ def _key(observed: Observed) -> Key:
     return (owner.username, owner.servername) if owner else ("", "")
 
 
-def _words(observed: Observed) -> set[str]:
-    owner = observed.owner
-    return {observed.id, *([owner.spawn_id] if owner else [])}
+def _words(objects: Iterable[Observed], rows: Mapping[Key, Row]) -> set[str]:
+    """What rows elsewhere may name, of those that are not named by the row of their label."""
+    words = set[str]()
+    for each in objects:
+        labelled = rows.get(_key(each))
+        if labelled is None or not _is_named(labelled, each):
+            words |= {each.id, *([each.owner.spawn_id] if each.owner else [])}
+    return words
 
 
-def _is_named(observed: Observed, row: Row | None) -> bool:
-    return row is not None and row.object_id == observed.id
+async def _pieces(items: Iterable[T]) -> AsyncIterator[list[T]]:
+    """Give them a hundred at a time, with a turn for others after each: thousands keep nobody waiting."""
+    left = iter(items)
+    while some := list(itertools.islice(left, AT_A_TIME)):
+        yield some
+        await asyncio.sleep(0)
