@@ -21,6 +21,7 @@ PORTION = 500
 """Servers that the fake Engine is given at a time: it answers when it has them."""
 POLLS = (
     Figure("last", "all polled (s)", (Target(most=0.005),)),
+    Figure("nothing", "as many tasks that do nothing (s)"),
     Figure("asked", "requests at the Engine", (Target(most=0),)),
     Figure("poll_cpu_ms", "CPU of the process for a poll (ms)"),
     Figure("poll_stall_ms", "longest loop stall (ms)"),
@@ -107,10 +108,12 @@ def environment_of(number: int) -> list[str]:
 
 
 async def polls(servers: SpawnerProcess, fleet: Fleet, index: int) -> Sample:
-    """Poll servers that are known to run, all at once."""
+    """Poll servers that are known to run, all at once; and see what the asking itself costs."""
     del index
     fleet.fake.clear_requests()
-    return _sample(await servers.poll(list(fleet.states)), fleet.fake)
+    sample = _sample(await servers.poll(list(fleet.states)), fleet.fake)
+    sample.figures["nothing"] = (await servers.nothing(list(fleet.states))).last
+    return sample
 
 
 async def recovery(fleet: Fleet, folder: Path, index: int) -> Sample:

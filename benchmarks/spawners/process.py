@@ -53,6 +53,10 @@ class SpawnerProcess:
         """Poll them all at once."""
         return _batch(await self._call("poll", users=list(users)))
 
+    async def nothing(self, users: Sequence[str]) -> Batch:
+        """Have a task for each, as when they are polled, that does nothing."""
+        return _batch(await self._call("nothing", users=list(users)))
+
     async def stop(self, users: Sequence[str]) -> Batch:
         """Stop them all at once."""
         return _batch(await self._call("stop", users=list(users)))

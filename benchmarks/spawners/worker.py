@@ -122,6 +122,14 @@ class Worker:
 
         return await self._together(users, one, in_turn=False)
 
+    async def nothing(self, users: list[str]) -> dict[str, Any]:
+        """Do nothing for each, which is what `poll` costs besides the poll."""
+
+        async def one(name: str) -> None:
+            del name
+
+        return await self._together(users, one, in_turn=False)
+
     async def stop(self, users: list[str]) -> dict[str, Any]:
         """Stop them all at once."""
 
