@@ -16,13 +16,12 @@ import httpx
 
 from tests.testbed import apt
 from tests.testbed.plain_http import NO_TLS, client_of
+from tests.testbed.processes import outliving
 from tests.testbed.steps import TestbedError, cache_dir, lock, say, step, wait_until
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 READY_WITHIN = 60.0
 GONE_WITHIN = 60.0
-_started: list[subprocess.Popen[bytes]] = []
-"""Python warns of a child that runs and is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -177,18 +176,9 @@ def _start_by_hand() -> EngineHandle:
 
 def start_dockerd(command: Sequence[str], url: str, log: Path) -> EngineHandle:
     """Start this command in the background, which outlives us, and wait until it answers there."""
-    with log.open("ab") as stream:
-        process = subprocess.Popen(
-            command,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
+    process = outliving(command, log, environment())
     # All share it, whatever the niceness of the one who happens to start it.
     os.setpriority(os.PRIO_PROCESS, process.pid, 0)
-    _started.append(process)
     wait_until(lambda: find_engine_at(url) is not None or process.poll() is not None, READY_WITHIN)
     found = find_engine_at(url)
     if found is None:

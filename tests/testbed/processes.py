@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import random
@@ -42,6 +43,32 @@ def ports_reserved() -> Iterator[None]:
         yield
     finally:
         RESERVED_PORTS.write_text(before)
+
+
+def outliving(command: Sequence[str], log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program that is to run on when this process has ended."""
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    _outliving.append(process)
+    return process
+
+
+_outliving: list[subprocess.Popen[bytes]] = []
+
+
+@atexit.register
+def _leave() -> None:
+    for process in _outliving:
+        if process.poll() is None:
+            # Python warns of a child that is forgotten while it runs.
+            process.returncode = 0
 
 
 class Background:

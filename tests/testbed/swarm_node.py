@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.testbed import proc
 from tests.testbed.bridge import Bridge
 from tests.testbed.engine import GONE_WITHIN, EngineHandle, environment, find_engine_at, start_dockerd
 from tests.testbed.images import copy_image, recipe_hash
+from tests.testbed.processes import outliving
 from tests.testbed.steps import TestbedError, wait_until
 
 BOOT = """
@@ -41,8 +41,6 @@ MARK = "swarm-node"
 BOOT_SECONDS = 60.0
 PROGRAMS = {"unshare", "sh", "nsenter", "dockerd", "containerd"}
 CGROUPS = Path("/sys/fs/cgroup")
-_first: list[subprocess.Popen[bytes]] = []
-"""Python warns of a child that runs and is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +96,7 @@ class SwarmNode:
         self.folder.mkdir(parents=True)
         namespaces = ["--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc"]
         boot = ["sh", "-ec", BOOT, MARK, str(self.folder), self.name, str(self.usr or "")]
-        with (self.folder / "boot.log").open("ab") as log:
-            started = subprocess.Popen(
-                ["unshare", *namespaces, *boot],
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        _first.append(started)
+        started = outliving(["unshare", *namespaces, *boot], self.folder / "boot.log", environment())
         booted = self.folder / "booted"
         wait_until(lambda: booted.exists() or started.poll() is not None, BOOT_SECONDS, every=0.02)
         first = self.first()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import httpx
 
 from tests.testbed import proc
 from tests.testbed.engine import GONE_WITHIN
+from tests.testbed.processes import outliving
 from tests.testbed.registry import (
     PACKAGE,
     START_SECONDS,
@@ -22,25 +22,14 @@ from tests.testbed.registry import (
 )
 from tests.testbed.steps import TestbedError, wait_until
 
-_started: list[subprocess.Popen[bytes]] = []
-"""Python warns of a child that runs and is forgotten."""
-
 
 def start(folder: Path, registry: Registry, account: Account) -> None:
     """Start what serves at the registry's address, for this account, and wait until it does."""
     place = _config(folder).parent
     place.mkdir()
     command = registry_command(registry.address, place, account)
-    with (place / "registry.log").open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            env=registry_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    _started.append(process)
+    log = place / "registry.log"
+    process = outliving(command, log, registry_environment())
 
     def serves() -> bool:
         with contextlib.suppress(httpx.TransportError):
@@ -49,7 +38,7 @@ def start(folder: Path, registry: Registry, account: Account) -> None:
 
     wait_until(lambda: serves() or process.poll() is not None, START_SECONDS)
     if not serves():
-        raise TestbedError(f"The swarm's registry does not serve; log: {log.name}")
+        raise TestbedError(f"The swarm's registry does not serve; log: {log}")
 
 
 def end(folder: Path) -> None:
