@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from playwright.async_api import Page
 
 from tests.support.browsing import page
@@ -15,7 +15,7 @@ from tests.testbed.bridge import ip
 
 __all__ = ["page"]
 
-CARD = "browser-test"
+CARD = f"browser{os.getpid()}"
 MANY = 24
 """Requests at once: more than the browser has connections to a host, so that some wait."""
 FETCHED = f"""() => Promise.all(
@@ -48,8 +48,11 @@ async def test_a_page_is_whole_though_addresses_come_and_go_while_it_loads(page:
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
-    async with TestServer(app) as server:
-        await page.goto(str(server.make_url("/")))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await page.goto(f"http://127.0.0.1:{runner.addresses[0][1]}/")
         fetched = asyncio.create_task(page.evaluate(FETCHED))
         await asked.wait()
         for host in range(1, 11):
@@ -58,3 +61,5 @@ async def test_a_page_is_whole_though_addresses_come_and_go_while_it_loads(page:
             await page.evaluate(DRAWN_TWICE)
         changed.set()
         assert await fetched == ["here"] * MANY
+    finally:
+        await runner.cleanup()
