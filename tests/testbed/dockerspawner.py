@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 import sys
@@ -15,27 +14,22 @@ INSTALL_LIMIT = 600.0
 
 
 def dockerspawner_python() -> Path:
-    """An environment with DockerSpawner 14 and our JupyterHub's version, one for each of JupyterHub's majors.
+    """An environment with DockerSpawner 14, for our interpreter and our JupyterHub's version.
 
-    It is made anew only when what it is made of changes.
+    It is made once, and never anew: others may be using it.
     """
-    hub = version("jupyterhub")
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = cache_dir("bench") / f"dockerspawner-14-hub-{hub.partition('.')[0]}-python-{python}"
-    wanted = {
-        "python": platform.python_version(),
-        "packages": [f"jupyterhub=={hub}", "dockerspawner==14.*"],
-    }
-    marker = folder / "made-of.json"
-    interpreter = folder / "bin" / "python"
+    hub, python = version("jupyterhub"), platform.python_version()
+    folder = cache_dir("bench") / f"dockerspawner-14-hub-{hub}-python-{python}"
+    made, interpreter = folder / "made", folder / "bin" / "python"
     with lock(folder.name):
-        if marker.exists() and json.loads(marker.read_text()) == wanted:
+        if made.exists():
             return interpreter
         say(f"* making an environment for DockerSpawner 14 in {folder} ...")
         uv = (sys.executable, "-m", "uv")
         _run(*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-        _run(*uv, "pip", "install", "--quiet", "--python", str(interpreter), *wanted["packages"])
-        marker.write_text(json.dumps(wanted))
+        packages = (f"jupyterhub=={hub}", "dockerspawner==14.*")
+        _run(*uv, "pip", "install", "--quiet", "--python", str(interpreter), *packages)
+        made.touch()
     return interpreter
 
 
