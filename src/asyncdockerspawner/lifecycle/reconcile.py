@@ -179,10 +179,10 @@ class Reconciler:
     async def run(self) -> None:
         """Pay what is owed; after a grace, clear leftovers and deal with orphans."""
         for observed, row in await self._found(Finding.OWED):
-            self._settle(observed, Finding.OWED, remove=not observed.is_kept, owing=row)
+            await self._settle(observed, Finding.OWED, remove=not observed.is_kept, owing=row)
         await asyncio.sleep(GRACE_SECONDS)
         for observed, _ in await self._found(Finding.LEFTOVER):
-            self._settle(observed, Finding.LEFTOVER, remove=not observed.is_kept)
+            await self._settle(observed, Finding.LEFTOVER, remove=not observed.is_kept)
         await self._clear_strays()
         unknown = await self._found(Finding.ORPHAN)
         if self.leftovers is not None:
@@ -199,7 +199,7 @@ class Reconciler:
         )
         for observed in orphans if self.orphan_policy is not OrphanPolicy.KEEP else ():
             remove = self.orphan_policy is OrphanPolicy.REMOVE and not observed.is_kept
-            self._settle(observed, Finding.ORPHAN, remove=remove)
+            await self._settle(observed, Finding.ORPHAN, remove=remove)
 
     async def _clear_strays(self) -> None:
         """Remove what earlier processes have made for services that they never came to create."""
@@ -248,9 +248,10 @@ class Reconciler:
         # One that is stopped and was made to be kept is a user's, or was put away for a user.
         return observed.runs or not observed.is_kept
 
-    def _settle(
+    async def _settle(
         self, observed: Observed, finding: Finding, *, remove: bool, owing: Row | None = None
     ) -> None:
+        """Begin what is due with a container, and give others a turn: each asks the database at once."""
         owner = observed.owner
         assert owner is not None  # noqa: S101 - only what carries our labels is judged
 
@@ -284,6 +285,7 @@ class Reconciler:
         if owing is not None:
             key = owing.key or _key(observed)
             task.add_done_callback(lambda done: self._paid(key, done))
+        await asyncio.sleep(0)
 
     def _paid(self, key: Key, done: asyncio.Task[bool]) -> None:
         if not done.cancelled() and done.result() and self.strike_off is not None:
