@@ -13,7 +13,15 @@ import pytest
 
 from tests.fake_engine import FakeEngine
 from tests.support.hub_api import HubAPI
-from tests.support.hub_site import LOG_CHARACTERS, HubSite, MakeHub, new_hub_id, prefix_of
+from tests.support.hub_site import (
+    LOG_CHARACTERS,
+    LONG_SECONDS,
+    PATIENT,
+    HubSite,
+    MakeHub,
+    new_hub_id,
+    prefix_of,
+)
 from tests.support.workloads import Containers, Services
 from tests.testbed.engine import ensure_engine
 from tests.testbed.hub import HubProcess
@@ -116,8 +124,7 @@ async def make_hub(
         # A service is always removed.
         values |= {"remove": True} if swarm is None else swarm_values(swarm)
         lines = [f"c.DockerSpawner.{key} = {value!r}" for key, value in {**values, **options}.items()]
-        # A real server on a busy machine takes longer than the Hub's usual half minute.
-        patience = ["c.Spawner.http_timeout = 80"] if "singleuser" in str(options.get("image")) else []
+        patience = [PATIENT] if "singleuser" in str(options.get("image")) else []
         process = HubProcess(
             tmp_path / hub_id,
             config="\n".join([*patience, *lines, config, ""]),
@@ -128,7 +135,7 @@ async def make_hub(
             host_address="" if swarm is None else swarm.host_address,
             internal_ssl=internal_ssl,
         )
-        api = HubAPI(process.url, process.token, deadline=90)
+        api = HubAPI(process.url, process.token, deadline=LONG_SECONDS)
         there = fake.http if fake else own.http if own else swarm.http if swarm else engine
         workload = Containers if swarm is None else Services
         site = HubSite(process, api, there, hub_id, fake, workload=workload, swarm=swarm)

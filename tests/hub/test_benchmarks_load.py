@@ -9,7 +9,7 @@ from benchmarks.load.plan import Plan
 from benchmarks.load.run import Loaded, load
 from benchmarks.load.summary import summary
 from tests.support.hub_api import HubAPI
-from tests.support.hub_site import HubSite, MakeHub, until
+from tests.support.hub_site import LONG_SECONDS, HubSite, MakeHub, until
 
 TOKEN = "of-a-load"
 SCOPES = ["admin:users", "admin:servers", "access:servers"]
@@ -33,7 +33,7 @@ async def test_five_users_come_and_go_and_wait_where_the_hub_takes_two_at_a_time
     await hub.create_users("load-is-my-name")
     before = await users_of(hub)
     told, loaded = list[str](), Loaded(PLAN)
-    async with HubAPI(hub.process.url, TOKEN, deadline=90) as api:
+    async with HubAPI(hub.process.url, TOKEN, deadline=LONG_SECONDS) as api:
         await load(api, loaded, told.append)
     assert (len(loaded.started), loaded.answered, len(loaded.stopped)) == (5, 5, 5)
     assert (loaded.faults, loaded.left) == ([], [])
@@ -45,7 +45,7 @@ async def test_five_users_come_and_go_and_wait_where_the_hub_takes_two_at_a_time
     # One that is cut off takes away what it has made, starts that are under way too.
     cut_off = Loaded(PLAN)
     coming = asyncio.create_task(load(hub.api, cut_off, told.append))
-    await until(lambda: _some_run(hub), is_=True, seconds=60)
+    await until(lambda: _some_run(hub), is_=True)
     coming.cancel()
     with suppress(asyncio.CancelledError):
         await coming

@@ -11,7 +11,7 @@ from tests.support.hub_site import DIES, HubSite, MakeHub, until
 __all__ = ["page", "picture"]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 async def test_a_notebook_computes_and_a_file_in_work_outlives_its_server(
     make_hub: MakeHub, singleuser_image: str, page: Page, picture: Picture
 ) -> None:
@@ -52,7 +52,7 @@ async def stopped_at_home(page: Page, hub: HubSite, picture: Picture) -> None:
             return False
         return True
 
-    await until(asked, is_=True, seconds=60)
+    await until(asked, is_=True)
     await expect(page.locator("#start")).to_contain_text("Start My Server", timeout=LONG)
     await hub.nothing_left()
     await picture("stopped")

@@ -68,7 +68,7 @@ async def test_a_cancelled_start_leaves_nothing(
     await cancel(hub, "alice")
     await hub.nothing_left()
     # What the Engine does late goes as well.
-    await until(lambda: under_way(fake, route), is_=False, seconds=30)
+    await until(lambda: under_way(fake, route), is_=False)
     await hub.nothing_left()
     assert hub.names() == [], moment
     await hub.api.start_server("alice")

@@ -150,7 +150,7 @@ c.DockerSpawner.extra_host_config = {
     "pids_limit": 200,
     "extra_hosts": {"grader": "192.0.2.7"},
 }
-c.Spawner.http_timeout = 60
+c.Spawner.http_timeout = 240
 c.Spawner.default_url = "/lab"
 
 def for_teachers(spawner):

@@ -33,7 +33,7 @@ async def gone(hub: HubSite, user: str) -> None:
     async def server() -> object:
         return await hub.api.server(user)
 
-    await until(server, is_=None, seconds=60)
+    await until(server, is_=None)
 
 
 async def test_killed_and_removed_containers_are_noticed_without_a_poll(make_hub: MakeHub) -> None:
@@ -42,7 +42,7 @@ async def test_killed_and_removed_containers_are_noticed_without_a_poll(make_hub
     hub.engine.delete(f"/containers/{container(hub, 'bob')}", params={"force": 1}).raise_for_status()
     await gone(hub, "alice")
     await gone(hub, "bob")
-    await until(partial(names, hub), is_=["carol"], seconds=60)
+    await until(partial(names, hub), is_=["carol"])
     assert await hub.answers("carol")
     log = hub.process.log_text()
     # A removal by force is two events, of which either may be the first that is looked into.
@@ -72,7 +72,7 @@ async def test_a_container_with_another_port_is_reached_there(make_hub: MakeHub)
     hub.engine.post(
         f"/containers/{container(hub, 'alice')}/restart", params={"t": 0}, timeout=60
     ).raise_for_status()
-    await until(partial(hub.answers, "alice"), is_=True, seconds=60)
+    await until(partial(hub.answers, "alice"), is_=True)
     assert "is now reached at" in hub.process.log_text()
 
 
@@ -103,8 +103,8 @@ async def test_a_hub_that_is_killed_while_twenty_start_accounts_for_all(
     await asyncio.gather(*asked, return_exceptions=True)
     hub.process.start()
     alive = [user for user in TWENTY if await hub.settled(user)]
-    await until(partial(names, hub), is_=alive, seconds=60)
-    await asyncio.gather(*(until(partial(hub.answers, user), is_=True, seconds=60) for user in alive))
+    await until(partial(names, hub), is_=alive)
+    await asyncio.gather(*(until(partial(hub.answers, user), is_=True) for user in alive))
     await asyncio.gather(*map(hub.api.stop_server, alive))
     await hub.nothing_left()
 

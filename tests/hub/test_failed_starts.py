@@ -263,7 +263,7 @@ async def test_a_server_that_waits_for_its_turn_is_deleted_and_keeps_nobody_else
         answer = await hub.api._send("DELETE", f"users/{user}/server")
         assert answer.status_code == 204, answer.text
         assert await hub.api.server(user) is None
-    await until(partial(hub.answers, "third"), is_=True, seconds=30)
+    await until(partial(hub.answers, "third"), is_=True)
     assert hub.names() == ["third"]
 
 

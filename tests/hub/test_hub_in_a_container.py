@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.support.hub_api import HubAPI
-from tests.support.hub_site import until
+from tests.support.hub_site import LONG_SECONDS, PATIENT, until
 from tests.testbed.engine import ensure_engine
 from tests.testbed.hub import SCOPES
 from tests.testbed.hub_image import add_package, docker, ensure_hub_image
@@ -30,9 +30,8 @@ TOKEN = uuid.uuid4().hex
 TESTED = f"""
 c.JupyterHub.services = [{{"name": "testbed", "api_token": {TOKEN!r}}}]
 c.JupyterHub.load_roles = [{{"name": "testbed", "services": ["testbed"], "scopes": {list(SCOPES)!r}}}]
-c.Spawner.http_timeout = 80
+{PATIENT}
 """
-PATIENCE = 120.0
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -113,12 +112,12 @@ async def test_a_server_and_its_files_outlive_the_containers_hub_and_internal_ss
     address = f"http://127.0.0.1:{port}"
     headers = {"Authorization": f"token {TOKEN}"}
     async with (
-        HubAPI(address, TOKEN, deadline=PATIENCE) as hub,
+        HubAPI(address, TOKEN, deadline=LONG_SECONDS) as hub,
         httpx.AsyncClient(
             base_url=address, headers=headers, timeout=60, trust_env=False, verify=NO_TLS
         ) as servers,
     ):
-        await hub.wait_until_up(PATIENCE)
+        await hub.wait_until_up(LONG_SECONDS)
         await hub.create_users(["alice", "bob"])
         await hub.start_server("alice")
         await hub.start_server("bob")
@@ -136,7 +135,7 @@ async def test_a_server_and_its_files_outlive_the_containers_hub_and_internal_ss
             await hub.stop_server(user)
 
         made_anew(name, port, tmp_path / "example", of_this_test(PARTS["internal-ssl"], name, port))
-        await hub.wait_until_up(PATIENCE)
+        await hub.wait_until_up(LONG_SECONDS)
         await hub.start_server("alice")
         environment = docker(["inspect", "--format", "{{.Config.Env}}", f"{name}-alice"])
         assert "JUPYTERHUB_API_URL=https://" in environment
@@ -155,18 +154,18 @@ async def test_a_server_and_its_files_outlive_the_containers_hub_and_internal_ss
 
 async def found_by(hub: HubAPI) -> str:
     """Wait until a Hub that has come back has found alice's server; gives when that was started."""
-    await hub.wait_until_up(PATIENCE)
+    await hub.wait_until_up(LONG_SECONDS)
 
     async def found() -> bool:
         server = await hub.server("alice")
         return bool(server and server["ready"])
 
-    await until(found, is_=True, seconds=PATIENCE)
+    await until(found, is_=True)
 
     async def answers() -> int:
         return (await hub.server_status("alice")).status_code
 
-    await until(answers, is_=200, seconds=PATIENCE)
+    await until(answers, is_=200)
     return str((await hub.server_status("alice")).json()["started"])
 
 

@@ -68,7 +68,7 @@ async def test_servers_that_were_starting_when_the_hub_was_killed_are_adopted_or
     alive = [user for user in FIVE if await hub.settled(user)]
     assert len(alive) >= running
     assert set(alive) <= set(hub.names())
-    await asyncio.gather(*(until(partial(hub.answers, user), is_=True, seconds=60) for user in alive))
+    await asyncio.gather(*(until(partial(hub.answers, user), is_=True) for user in alive))
     await asyncio.gather(*map(hub.api.stop_server, alive))
     await hub.nothing_left()
     # Whoever was not lucky starts again.
@@ -86,7 +86,7 @@ async def test_real_servers_that_were_starting_when_the_hub_was_killed_keep_thei
     await killed_while_five_start(hub, 5, 5)
     for user in FIVE:
         assert await hub.settled(user), user
-        await until(partial(hub.answers, user), is_=True, seconds=60)
+        await until(partial(hub.answers, user), is_=True)
         assert "started" in await hub.status(user)
     await asyncio.gather(*map(hub.api.stop_server, FIVE))
     await hub.nothing_left()
@@ -127,7 +127,7 @@ async def test_a_container_that_the_engine_makes_after_the_hub_was_killed_is_rem
     await killed_while_it_asks(hub, fake, "/containers/create")
     assert await hub.settled("alice") is None
     assert hub.names() == []
-    await until(partial(made, fake), is_=True, seconds=60, every=0.01)
+    await until(partial(made, fake), is_=True, every=0.01)
     await hub.nothing_left()
     await hub.api.start_server("alice")
     assert await hub.answers("alice")

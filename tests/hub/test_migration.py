@@ -20,7 +20,16 @@ import pytest
 
 from tests.support import inside
 from tests.support.hub_api import HubAPI, Json
-from tests.support.hub_site import LOG_CHARACTERS, SHELL, HubSite, new_hub_id, prefix_of, until
+from tests.support.hub_site import (
+    LOG_CHARACTERS,
+    LONG_SECONDS,
+    PATIENT,
+    SHELL,
+    HubSite,
+    new_hub_id,
+    prefix_of,
+    until,
+)
 from tests.support.system_users import owner_of
 from tests.testbed.dockerspawner import dockerspawner_python
 from tests.testbed.hub import HubProcess
@@ -73,7 +82,7 @@ class MovingSite(HubSite):
 
     async def all_answer(self) -> None:
         for name in SERVERS:
-            await until(partial(self.answers, USER, name), is_=True, seconds=60)
+            await until(partial(self.answers, USER, name), is_=True)
 
 
 class MakeSite(Protocol):
@@ -102,7 +111,7 @@ async def make_site(
         # What only one of the two spawners knows would be a warning of the other.
         values = {"prefix": prefix_of(hub_id), "image": stub_image, **options}
         lines = [f"c.DockerSpawner.{key} = {value!r}" for key, value in values.items()]
-        lines += ["c.Spawner.http_timeout = 80"]  # a real server needs many seconds of CPU time to begin
+        lines += [PATIENT]
         seen = [*map(str, beside), os.environ.get("PYTHONPATH", "")]
         process = HubProcess(
             tmp_path / hub_id,
@@ -110,7 +119,7 @@ async def make_site(
             cleanup_servers=False,
             env={"PYTHONPATH": os.pathsep.join(filter(None, seen))} if beside else {},
         )
-        site = MovingSite(process, HubAPI(process.url, process.token), engine, hub_id)
+        site = MovingSite(process, HubAPI(process.url, process.token, deadline=LONG_SECONDS), engine, hub_id)
         made.append(site)
         # With DockerSpawner beside ours, there is one interpreter for all.
         site.run_by(spawner, pythons[OURS if beside else spawner])
@@ -261,7 +270,7 @@ async def test_servers_that_dockerspawner_was_starting_when_its_hub_was_killed_c
     hub = make_site(DOCKERSPAWNER, config=config, remove=remove, image=singleuser_image, cmd=STARTING)
     await hub.create_users(USER)
     asked = [asyncio.create_task(hub.api.request_start(USER, name)) for name in SERVERS]
-    await until(partial(states, hub), is_=["running", "running"], seconds=30, every=0.02)
+    await until(partial(states, hub), is_=["running", "running"], every=0.02)
     hub.process.kill()
     await asyncio.gather(*asked, return_exceptions=True)
     before = hub.ids()
@@ -273,7 +282,7 @@ async def test_servers_that_dockerspawner_was_starting_when_its_hub_was_killed_c
     for name in SERVERS:
         assert await hub.settled(USER, name) is None
         await hub.api.start_server(USER, name)
-        await until(partial(hub.answers, USER, name), is_=True, seconds=30)
+        await until(partial(hub.answers, USER, name), is_=True)
         assert "started" in await hub.status(USER, name)
     assert sorted(hub.ids()) == NAMES
     if not remove:
@@ -360,7 +369,7 @@ async def test_a_system_users_server_goes_there_and_back_and_is_resumed_by_both(
         hub.run_by(spawner, Path(sys.executable))
         for _ in range(2):
             assert (await hub.settled(alice.name) or {})["state"]["user_id"] == alice.uid
-            await until(partial(hub.answers, alice.name), is_=True, seconds=60)
+            await until(partial(hub.answers, alice.name), is_=True)
             assert (hub.ids(), hub.states()) == (before, ["running"])
             await hub.api.stop_server(alice.name)
             await hub.api.start_server(alice.name)

@@ -24,10 +24,10 @@ async def lived(hub: HubSite) -> None:
     await hub.create_users("first", "alice", "bob")
     await hub.api.start_server("first")
     await hub.api.stop_server("first")
-    await until(partial(number_of_sandboxes, hub), is_=1, seconds=60)
+    await until(partial(number_of_sandboxes, hub), is_=1)
     await hub.api.start_server("alice")
     assert await hub.answers("alice")
-    await until(partial(number_of_sandboxes, hub), is_=2, seconds=60)
+    await until(partial(number_of_sandboxes, hub), is_=2)
     before, alices = sandboxes(hub), inspected(hub, "alice")
     assert holder_of(alices) in before
 
@@ -43,7 +43,7 @@ async def lived(hub: HubSite) -> None:
     for user in ("alice", "bob"):
         await hub.api.stop_server(user)
     # What is ready for the next server is all that is left.
-    await until(partial(running_of, hub), is_=(0, 1), seconds=60)
+    await until(partial(running_of, hub), is_=(0, 1))
     assert not sandboxes(hub) & before
 
 

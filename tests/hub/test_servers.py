@@ -138,7 +138,7 @@ async def test_a_user_who_starts_a_server_that_dies_reads_why(make_hub: MakeHub)
             pages.append(text_of((await session.get("/hub/spawn-pending/alice")).text))
         return "cannot open the notebook cupboard" in pages[-1]
 
-    await until(reason_is_told, is_=True, seconds=30)
+    await until(reason_is_told, is_=True)
     assert "Traceback" not in pages[-1]
     await hub.nothing_left()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub_api import HubAPI, Json
-from tests.support.hub_site import LOG_CHARACTERS, HubSite, new_hub_id, prefix_of, until
+from tests.support.hub_site import LOG_CHARACTERS, LONG_SECONDS, HubSite, new_hub_id, prefix_of, until
 from tests.support.workloads import Services
 from tests.testbed.dockerspawner import dockerspawner_python
 from tests.testbed.hub import HubProcess
@@ -76,7 +76,11 @@ async def hub(swarm: Swarm, tmp_path: Path) -> AsyncIterator[MovingSite]:
         tmp_path / hub_id, config=config, cleanup_servers=False, host_address=swarm.host_address
     )
     site = MovingSite(
-        process, HubAPI(process.url, process.token, deadline=90), swarm.http, hub_id, workload=Services
+        process,
+        HubAPI(process.url, process.token, deadline=LONG_SECONDS),
+        swarm.http,
+        hub_id,
+        workload=Services,
     )
     yield site
     await site.close()
@@ -115,6 +119,6 @@ async def test_a_running_service_is_taken_over_and_stopped(hub: MovingSite, firs
     async def answers() -> bool:
         return await hub.answers("alice")
 
-    await until(answers, is_=True, seconds=60)
+    await until(answers, is_=True)
     await hub.api.stop_server("alice")
     assert hub.containers() == []

@@ -14,7 +14,7 @@ import jupyterhub
 import pytest
 
 from tests.support.hub_api import HubAPI
-from tests.support.hub_site import until
+from tests.support.hub_site import LONG_SECONDS, until
 from tests.testbed.engine import ensure_engine, environment
 from tests.testbed.hub import SCOPES
 from tests.testbed.hub_image import add_package, docker, ensure_hub_image
@@ -34,7 +34,6 @@ TESTED = f"""
 c.JupyterHub.services = [{{"name": "testbed", "api_token": {TOKEN!r}}}]
 c.JupyterHub.load_roles = [{{"name": "testbed", "services": ["testbed"], "scopes": {list(SCOPES)!r}}}]
 """
-PATIENCE = 120.0
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -126,12 +125,12 @@ def stack(swarm: Swarm, tmp_path: Path) -> Iterator[Stack]:
 async def test_servers_on_workers_are_reached_and_go_on_while_the_hub_is_replaced(stack: Stack) -> None:
     headers = {"Authorization": f"token {TOKEN}"}
     async with (
-        HubAPI(stack.address, TOKEN, deadline=PATIENCE) as hub,
+        HubAPI(stack.address, TOKEN, deadline=LONG_SECONDS) as hub,
         httpx.AsyncClient(
             base_url=stack.address, headers=headers, timeout=60, trust_env=False, verify=NO_TLS
         ) as servers,
     ):
-        await hub.wait_until_up(PATIENCE)
+        await hub.wait_until_up(LONG_SECONDS)
         await hub.create_users(["alice"])
         await hub.start_server("alice")
         file = "/user/alice/api/contents/work/kept.txt"
@@ -142,13 +141,13 @@ async def test_servers_on_workers_are_reached_and_go_on_while_the_hub_is_replace
         assert task["NodeID"] == stack.swarm.node_id(stack.swarm.worker)
 
         stack.docker("service", "update", "--force", f"{stack.name}_hub")
-        await hub.wait_until_up(PATIENCE)
+        await hub.wait_until_up(LONG_SECONDS)
 
         async def started() -> object:
             answer = await hub.server_status("alice")
             return answer.status_code == 200 and answer.json()["started"]
 
-        await until(started, is_=began, seconds=PATIENCE)
+        await until(started, is_=began)
         await hub.stop_server("alice")
         await hub.start_server("alice")
         assert (await servers.get(file)).json()["content"] == "kept"

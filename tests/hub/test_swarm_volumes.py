@@ -83,13 +83,13 @@ async def test_they_are_removed_at_their_nodes_where_an_image_for_that_is_given(
     async def left() -> list[str]:
         return volumes_at(hub, swarm.worker) + volumes_at(hub, swarm.manager)
 
-    await until(left, is_=[], seconds=60)
+    await until(left, is_=[])
 
     async def removing() -> list[str]:
         services = swarm.http.get("/services").raise_for_status().json()
         return [each["ID"] for each in services if "volume-removal" in each["Spec"]["Name"]]
 
-    await until(removing, is_=[], seconds=60)
+    await until(removing, is_=[])
 
 
 async def test_without_one_they_stay_and_the_log_has_the_command(make_hub: MakeHub, swarm: Swarm) -> None:
@@ -101,6 +101,6 @@ async def test_without_one_they_stay_and_the_log_has_the_command(make_hub: MakeH
     async def left() -> list[str]:
         return volumes_at(hub, swarm.manager)
 
-    await until(left, is_=[], seconds=60)
+    await until(left, is_=[])
     assert volumes_at(hub, swarm.worker) == ["alice"]
     assert f"on node worker, where `docker volume rm {hub.prefix}-alice` removes it" in hub.process.log_text()

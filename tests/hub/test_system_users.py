@@ -86,7 +86,7 @@ async def test_files_belong_to_the_systems_users_and_their_groups(
     )
     await hub.create_users(alice.name, bob.name, carol.name)
     waiting = asyncio.create_task(hub.api.start_server(carol.name))
-    await until(partial(asked_about, name_service, carol.name), is_=True, seconds=60, every=0.02)
+    await until(partial(asked_about, name_service, carol.name), is_=True, every=0.02)
     # Whoever has to wait for the directory keeps neither the Hub nor others waiting.
     await hub.api.info()
     assert not waiting.done()

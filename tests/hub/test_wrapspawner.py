@@ -76,7 +76,7 @@ async def test_a_wrapped_start_that_fails_or_is_given_up_leaves_nothing(
     await hub.create_users("alice")
     fake.rule("POST", "/start$", times=1, hang=True)
     asked = asyncio.create_task(hub.api.request_start("alice", options=CHOICE))
-    await until(partial(made, fake), is_=True, seconds=60)
+    await until(partial(made, fake), is_=True)
     await asked
     answer = await hub.api._send("DELETE", "users/alice/server")
     assert answer.status_code == 204, answer.text

@@ -11,10 +11,11 @@ import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.support.artefacts import artefact
-from tests.support.hub_site import HubSite, until
+from tests.support.hub_site import LONG_SECONDS, HubSite, until
 from tests.support.secluded_browser import chromium
 
-LONG = 60_000
+LONG = 1000 * LONG_SECONDS
+"""Milliseconds."""
 Picture: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
 
 
@@ -74,4 +75,4 @@ async def runs(page: Page, code: str, *, gives: str) -> None:
             return False
         return True
 
-    await until(given, is_=True, seconds=60)
+    await until(given, is_=True)

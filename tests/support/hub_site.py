@@ -30,6 +30,10 @@ AT_ONCE = "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}\n"
 """The Hub answers a request for a server as soon as its start has begun."""
 LOG_CHARACTERS = 60_000
 """So much is shown of the log of a Hub whose test has failed."""
+LONG_SECONDS = 240
+"""What takes seconds on a quiet machine may take so long on a busy one."""
+PATIENT = f"c.Spawner.start_timeout = c.Spawner.http_timeout = {LONG_SECONDS}"
+"""Real servers need many seconds of CPU time to begin."""
 LONG = 6
 """Seconds in which a Hub that was killed is up again."""
 GONE_WITHIN = 60.0
@@ -158,7 +162,9 @@ class MakeHub(Protocol):
     ) -> HubSite: ...
 
 
-async def until(ask: Callable[[], Any], *, is_: object, seconds: float, every: float = 0.1) -> None:
+async def until(
+    ask: Callable[[], Any], *, is_: object, seconds: float = LONG_SECONDS, every: float = 0.1
+) -> None:
     """Wait for an answer; fails with the last one after so many seconds."""
     end = time.monotonic() + seconds
     while (last := await ask()) != is_:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-async def until(ask: Callable[[], Any], seconds: float = 10.0) -> None:
+async def until(ask: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait for an answer that is true."""
     async with asyncio.timeout(seconds):
         while not ask():  # noqa: ASYNC110 - what is waited for has no event
