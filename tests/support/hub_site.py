@@ -36,7 +36,7 @@ PATIENT = f"c.Spawner.start_timeout = c.Spawner.http_timeout = {LONG_SECONDS}"
 """Real servers need many seconds of CPU time to begin."""
 LONG = 6
 """Seconds in which a Hub that was killed is up again."""
-GONE_WITHIN = 60.0
+GONE_WITHIN = 120.0
 """Seconds in which what has ended is removed, however busy the machine is."""
 
 

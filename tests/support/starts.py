@@ -30,7 +30,7 @@ async def cancelled(spawner: DockerSpawner, after: float) -> float:
     return time.monotonic() - begin
 
 
-async def nothing_left(site: Site, seconds: float = 20.0) -> bool:
+async def nothing_left(site: Site, seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while site.left() and time.monotonic() < end:  # noqa: ASYNC110 - the Engine has no event for us
         await asyncio.sleep(0.1)

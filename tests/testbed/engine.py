@@ -20,8 +20,8 @@ from tests.testbed.processes import outliving
 from tests.testbed.steps import TestbedError, cache_dir, lock, say, step, wait_until
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
-READY_WITHIN = 60.0
-GONE_WITHIN = 60.0
+READY_WITHIN = 180.0
+GONE_WITHIN = 120.0
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class HubProcess:
         """The Hub's `subprocess.Popen`."""
         return self._running().process
 
-    def start(self, seconds: float = 60.0) -> float:
+    def start(self, seconds: float = 180.0) -> float:
         """Start the proxy, if it does not run, and the Hub; wait for the API. The seconds it took."""
         begin = time.monotonic()
         self._start_proxy()
@@ -259,7 +259,7 @@ class HubProcess:
         env = {**self._env, "CONFIGPROXY_AUTH_TOKEN": str(self._kept["proxy_token"])}
         log = self.directory / "proxy.log"
         self._proxy = Background("configurable-http-proxy", command, log, env, self.directory)
-        self._proxy.wait_for_port("127.0.0.1", api_port, 20.0)
+        self._proxy.wait_for_port("127.0.0.1", api_port, 120.0)
 
     def _wait_for_answer(self, hub: Background, end: float) -> None:
         begin = time.monotonic()

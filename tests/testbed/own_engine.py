@@ -34,9 +34,9 @@ from tests.testbed.steps import TestbedError, lock, run, wait_until
 PREFIX = "own-engine-"
 """Of the folders of sockets: their paths must stay short, so they are not in the test's own folder."""
 PROGRAMS = {"dockerd", "containerd", "containerd-shim-runc-v2", "docker-proxy", "runc"}
-READY_WITHIN = 90.0
+READY_WITHIN = 180.0
 """A start without live restore first stops what ran before: ten seconds for a container deaf to SIGTERM."""
-GONE_WITHIN = 20.0
+GONE_WITHIN = 60.0
 TEST_SECONDS = 400.0
 """For a test that uses one: it may have to wait until two others are done with theirs."""
 CGROUPS = Path("/sys/fs/cgroup")

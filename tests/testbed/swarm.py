@@ -38,8 +38,8 @@ NETWORK_RANGE = "10.80.0.0/20"
 REGISTRY_PORT = 5000
 STUB = "stub"
 """The stub image's name in the registry, which has it as STUB:1."""
-READY_SECONDS = 30.0
-EMPTY_SECONDS = 60.0
+READY_SECONDS = 90.0
+EMPTY_SECONDS = 120.0
 """A task on an overlay network waits 2 s before it is stopped, and one that ignores SIGTERM 10 s more."""
 RECIPE = recipe_hash(BOOT, NETWORK, NETWORK_RANGE, MANAGER, WORKER, newest.recipe())
 
