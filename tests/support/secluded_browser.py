@@ -53,6 +53,8 @@ async def chromium(playwright: Playwright, folder: Path) -> AsyncIterator[Browse
         way_out = WayOut("")
         async with served(way_out, await asyncio.start_server(way_out.take, sock=listener)):
             yield browser
+            # Before its way out: it goes on asking.
+            await browser.close()
 
 
 class WayOut(Carrier):

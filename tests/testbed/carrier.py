@@ -40,6 +40,7 @@ class Carrier:
         self.connections = 0
         """How many there have been."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def connect(self, reader: StreamReader, writer: StreamWriter) -> tuple[StreamReader, StreamWriter]:
         """The connection to the server for this client. Raises OSError."""
@@ -55,12 +56,19 @@ class Carrier:
 
     def take(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Serve a client, as `asyncio.start_server` wants it."""
+        if self._closed:
+            # It was accepted before the server was closed.
+            writer.transport.abort()
+            return
         task = asyncio.create_task(self._carry(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Also of one that is cancelled before it begins.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def close(self) -> None:
         """Break every connection."""
+        self._closed = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -72,7 +80,6 @@ class Carrier:
         try:
             there = await self.connect(reader, writer)
         except (OSError, asyncio.IncompleteReadError):
-            writer.transport.abort()
             return
         line = Line(reader, writer, *there)
         self.lines.add(line)
@@ -96,6 +103,8 @@ async def served(carrier: Served, server: asyncio.Server) -> AsyncIterator[Serve
     try:
         yield carrier
     finally:
+        # Who has come is taken first: asyncio loses one that it accepts while the server is closed.
+        await asyncio.sleep(0.02)
         server.close()
         await carrier.close()
 

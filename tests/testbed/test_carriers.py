@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -84,3 +85,14 @@ async def test_a_front_cuts_as_many_connections_as_it_is_told(echo: str) -> None
             got = b""
         assert len(got) <= 100_000
         assert await exchange(cutting.address, sent) == sent
+
+
+async def test_who_has_just_come_at_the_end_is_cut_off_too(echo: str) -> None:
+    async with front(echo) as made:
+        host, _, port = made.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+    async with asyncio.timeout(60):
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    writer.close()
+    assert not made.lines
