@@ -178,13 +178,14 @@ class Reconciler:
 
     async def run(self) -> None:
         """Pay what is owed; after a grace, clear leftovers and deal with orphans."""
-        for observed, row in await self._found(Finding.OWED):
+        for observed, row in (await self._found(Finding.OWED))[Finding.OWED]:
             await self._settle(observed, Finding.OWED, remove=not observed.is_kept, owing=row)
         await asyncio.sleep(GRACE_SECONDS)
-        for observed, _ in await self._found(Finding.LEFTOVER):
+        found = await self._found(Finding.LEFTOVER, Finding.ORPHAN)
+        for observed, _ in found[Finding.LEFTOVER]:
             await self._settle(observed, Finding.LEFTOVER, remove=not observed.is_kept)
         await self._clear_strays()
-        unknown = await self._found(Finding.ORPHAN)
+        unknown = found[Finding.ORPHAN]
         if self.leftovers is not None:
             await self.leftovers.tell(
                 each.name for each, row in unknown if row is None and not self._matters(each)
@@ -216,10 +217,11 @@ class Reconciler:
         except errors.EngineError as exc:
             self.log.warning("Cannot tell whether something is left of earlier starts: %s", exc)
 
-    async def _found(self, wanted: Finding) -> list[Pair]:
+    async def _found(self, *wanted: Finding) -> dict[Finding, list[Pair]]:
         """Compare all containers with all rows, in pieces."""
         free = self._free(self.watch.all())
-        rows, words, naming, found = dict[Key, Row](), set[str](), Naming(), list[Pair]()
+        found: dict[Finding, list[Pair]] = {each: [] for each in wanted}
+        rows, words, naming = dict[Key, Row](), set[str](), Naming()
         async for users in _pieces(sorted({_key(each)[0] for each in free})):
             rows.update(self.rows(users))
         async for some in _pieces(free):
@@ -227,8 +229,10 @@ class Reconciler:
         async for named in _pieces(self.naming(words)):
             naming.add(named)
         async for some in _pieces(free):
-            pairs = ((each, naming.row_of(each, rows.get(_key(each)))) for each in some)
-            found += [(each, row) for each, row in pairs if judge(each, row) is wanted]
+            for each in some:
+                row = naming.row_of(each, rows.get(_key(each)))
+                if (finding := judge(each, row)) in found:
+                    found[finding].append((each, row))
         return found
 
     def _with_rows(self, objects: Iterable[Observed]) -> list[Pair]:
