@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,7 @@ import pytest
 
 from tests.fake_engine import FakeEngine
 from tests.support.hub_api import HubAPI
-from tests.support.hub_site import (
-    LOG_CHARACTERS,
-    LONG_SECONDS,
-    PATIENT,
-    HubSite,
-    MakeHub,
-    new_hub_id,
-    prefix_of,
-)
+from tests.support.hub_site import LONG_SECONDS, PATIENT, HubSite, MakeHub, new_hub_id, prefix_of
 from tests.support.workloads import Containers, Services
 from tests.testbed.engine import ensure_engine
 from tests.testbed.hub import HubProcess
@@ -145,13 +136,7 @@ async def make_hub(
 
     yield make
     for site in made:
-        await site.close()
-        try:
-            site.process.close()
-        finally:
-            site.remove_all()
-            # Shown where the test fails.
-            sys.stdout.write(site.process.log_text()[-LOG_CHARACTERS:])
+        await site.end()
 
 
 @pytest.fixture

@@ -20,16 +20,7 @@ import pytest
 
 from tests.support import inside
 from tests.support.hub_api import HubAPI, Json
-from tests.support.hub_site import (
-    LOG_CHARACTERS,
-    LONG_SECONDS,
-    PATIENT,
-    SHELL,
-    HubSite,
-    new_hub_id,
-    prefix_of,
-    until,
-)
+from tests.support.hub_site import LONG_SECONDS, PATIENT, SHELL, HubSite, new_hub_id, prefix_of, until
 from tests.support.system_users import owner_of
 from tests.testbed.dockerspawner import dockerspawner_python
 from tests.testbed.hub import HubProcess
@@ -127,12 +118,7 @@ async def make_site(
 
     yield make
     for site in made:
-        await site.close()
-        try:
-            site.process.close()
-        finally:
-            site.remove_all()
-            sys.stdout.write(site.process.log_text()[-LOG_CHARACTERS:])
+        await site.end()
 
 
 @pytest.fixture(params=[True, False], ids=["removing", "keeping"])

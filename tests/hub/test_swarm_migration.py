@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub_api import HubAPI, Json
-from tests.support.hub_site import LOG_CHARACTERS, LONG_SECONDS, HubSite, new_hub_id, prefix_of, until
+from tests.support.hub_site import LONG_SECONDS, HubSite, new_hub_id, prefix_of, until
 from tests.support.workloads import Services
 from tests.testbed.dockerspawner import dockerspawner_python
 from tests.testbed.hub import HubProcess
@@ -83,13 +83,7 @@ async def hub(swarm: Swarm, tmp_path: Path) -> AsyncIterator[MovingSite]:
         workload=Services,
     )
     yield site
-    await site.close()
-    try:
-        process.close()
-    finally:
-        for each in site.containers():
-            site.objects.remove(each["ID"])
-        sys.stdout.write(process.log_text()[-LOG_CHARACTERS:])
+    await site.end()
 
 
 @pytest.mark.parametrize(("first", "second"), [(THEIRS, OURS), (OURS, THEIRS)], ids=["to-ours", "back"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -134,11 +135,16 @@ class HubSite:
         answer.raise_for_status()
         return session
 
-    async def close(self) -> None:
-        """Close what talks to the Hub."""
+    async def end(self) -> None:
+        """End the Hub and remove what it has made; its log is shown where the test fails."""
         await self.api.aclose()
         for session in self.sessions:
             await session.aclose()
+        try:
+            self.process.close()
+        finally:
+            self.remove_all()
+            sys.stdout.write(self.process.log_text()[-LOG_CHARACTERS:])
 
 
 class MakeHub(Protocol):
