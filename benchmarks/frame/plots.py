@@ -12,6 +12,8 @@ from benchmarks.frame.svg import Axis, Line, chart
 
 COLOURS = {Who.OURS: "#1a7f37", Who.PEER: "#cf5b00", Who.FLOOR: "#6e7fbf"}
 PALE = {Who.OURS: "#6cc287", Who.PEER: "#f0a873", Who.FLOOR: "#b4bde3"}
+IN_ORDER = (Who.PEER, Who.OURS, Who.FLOOR)
+"""As in the table."""
 Points = list[tuple[float, float]]
 
 
@@ -48,7 +50,7 @@ def plots_of(found: Found) -> list[tuple[str, str]]:
 def _chart(found: Found, x: str, y: str, points: Callable[[list[float]], Points]) -> str:
     lines = [
         Line(NAMES[who], COLOURS[who], points(sorted(run["series"]["starts"])))
-        for who in (Who.PEER, Who.OURS, Who.FLOOR)
+        for who in IN_ORDER
         if (run := middle_run(found, who)) and run["series"].get("starts")
     ]
     return chart(f"{found.title}, {found.n}", Axis(x), Axis(y), lines)
@@ -76,7 +78,7 @@ def _by_place(seconds: list[float]) -> Points:
 def _latency(found: Found) -> str:
     """Each start of a bystander: first those while nothing else happens, then those beside it."""
     lines = []
-    for who in (Who.PEER, Who.OURS, Who.FLOOR):
+    for who in IN_ORDER:
         for key, colours in (("alone", PALE), ("beside", COLOURS)):
             seconds = [each for run in found.of(who) for each in run["series"].get(key, [])]
             points = [(float(number), each) for number, each in enumerate(seconds, start=1)]
@@ -88,7 +90,7 @@ def _latency(found: Found) -> str:
 
 def _growth(found: Found, key: str) -> str:
     lines = []
-    for who in (Who.PEER, Who.OURS):
+    for who in IN_ORDER:
         runs = [run for run in found.of(who) if key in run["series"]]
         if runs:
             series = runs[-1]["series"]

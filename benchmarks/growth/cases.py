@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,9 +11,11 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.contenders import Contender
+from benchmarks.engine import BareEngine, Floor
 from benchmarks.frame.case import Case, Figure, Level, Measure, Sample, Target, Who
 from benchmarks.growth import services
 from benchmarks.measures import fleet
+from benchmarks.measures.servers import names
 from benchmarks.spawners.process import SpawnerProcess, spawner_process
 from tests.fake_engine import FakeEngine
 
@@ -52,7 +55,12 @@ def steps(most: int) -> list[int]:
 
 @asynccontextmanager
 async def _growth(bench: Bench, n: int) -> Measures:
-    yield {each.who: partial(spawns, each, bench.folder, n) for each in bench.contenders}
+    measures: dict[Who, Measure] = {
+        each.who: partial(spawns, each, bench.folder, n) for each in bench.contenders
+    }
+    if Who.FLOOR in bench.who:
+        measures[Who.FLOOR] = partial(requests_alone, bench.folder, n)
+    yield measures
 
 
 @asynccontextmanager
@@ -75,6 +83,28 @@ async def spawns(contender: Contender, folder: Path, most: int, index: int) -> S
             way = {"client_kwargs": {"base_url": fake.url}, "image": "stub:1"}
             async with spawner_process(contender, folder, **way) as servers:
                 rows.append(await _starts(servers, fake, count, faults))
+    return Sample(figures_of(counts, rows), _columns(counts, rows), faults)
+
+
+async def requests_alone(folder: Path, most: int, index: int) -> Sample:
+    """Ask the Engine for as many starts and stops from this process, which has no spawner."""
+    home = folder / f"requests-{index}-{secrets.token_hex(2)}"
+    home.mkdir()
+    rows, faults = [], list[str]()
+    counts = steps(most)
+    with FakeEngine.start(home) as fake:
+        async with BareEngine(fake.url) as engine:
+            floor = Floor(engine, "bare", "stub:1")
+            for count in counts:
+                cost = {"cpu_ms": 0.0, "stop_cpu_ms": 0.0}
+                times = max(1, REPEATED // count)
+                for turn in range(times):
+                    users = names("bare", turn, count)
+                    for key, act in (("cpu_ms", floor.start), ("stop_cpu_ms", floor.stop)):
+                        before = time.process_time()
+                        faults += (await act(users)).faults
+                        cost[key] += 1000 * (time.process_time() - before) / (times * count)
+                rows.append(cost)
     return Sample(figures_of(counts, rows), _columns(counts, rows), faults)
 
 
@@ -135,7 +165,7 @@ async def rest(contender: Contender, folder: Path, most: int, seconds: float, in
                 own = (await servers.rest(short)).cpu_seconds / short
                 await servers.adopt(it.states)
                 before = await servers.collect()
-                faults += (await servers.poll(list(it.states))).faults
+                faults += (await servers.find_again(list(it.states))).faults
                 after = await servers.collect()
                 it.fake.clear_requests()
                 cost = await servers.rest(seconds)
@@ -180,6 +210,7 @@ CASES = (
         figures=SPAWN_FIGURES,
         open=_growth,
         small=5,
+        rounds=2,  # each takes minutes
     ),
     Case(
         name="rest",

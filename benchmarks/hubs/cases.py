@@ -52,6 +52,7 @@ STORM = Case(
     most=200,
     figures=storm.IN_A_HUB,
     open=_storm,
+    rounds=2,  # each takes minutes
 )
 NOTEBOOKS = Case(
     name="notebooks",

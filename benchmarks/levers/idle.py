@@ -14,7 +14,8 @@ from benchmarks.engine import Floor
 from benchmarks.frame.case import Sample
 from benchmarks.measures.servers import names, rest
 
-SECONDS = 30.0
+SECONDS = 15.0
+"""Each container is checked three times."""
 EVERY_5_S = {"Healthcheck": {"Test": ["CMD", "/bin/busybox", "true"], "Interval": 5_000_000_000}}
 _AT_REST = slice(3, 5)
 """Of a line in /proc/stat: what was idle, and what waited for a disk."""

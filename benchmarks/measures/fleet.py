@@ -117,12 +117,12 @@ async def polls(servers: SpawnerProcess, fleet: Fleet, index: int) -> Sample:
 
 
 async def recovery(fleet: Fleet, folder: Path, index: int) -> Sample:
-    """Poll servers as a Hub does that has just started: nothing is known of them but what was saved."""
+    """Find servers as a Hub does that has just started: nothing is known of them but what was saved."""
     del index
     async with spawner_process(fleet.contender, folder, **fleet.options) as servers:
         await servers.adopt(fleet.states)
         fleet.fake.clear_requests()
-        return _sample(await servers.poll(list(fleet.states)), fleet.fake)
+        return _sample(await servers.find_again(list(fleet.states)), fleet.fake)
 
 
 def _sample(batch: Batch, fake: FakeEngine) -> Sample:

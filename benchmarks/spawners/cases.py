@@ -169,7 +169,7 @@ async def _polls(bench: Bench, n: int) -> Measures:
             it = stack.enter_context(fleet.fleet(contender, bench.folder, n))
             servers = await stack.enter_async_context(spawner_process(contender, bench.folder, **it.options))
             await servers.adopt(it.states)
-            await servers.poll(list(it.states))
+            await servers.find_again(list(it.states))
             measures[contender.who] = partial(fleet.polls, servers, it)
         yield measures
 
@@ -212,6 +212,7 @@ FAR = Case(
     most=200,
     figures=far.FIGURES,
     open=_far_storm,
+    rounds=2,  # DockerSpawner takes a minute and a half in each
 )
 BYSTANDER = Case(
     name="bystander",
@@ -252,6 +253,7 @@ STOPS_DURING_STARTS = Case(
     most=100,
     figures=stops.BESIDE_FIGURES,
     open=_stops_during_starts,
+    rounds=2,  # each takes minutes
 )
 PULL = Case(
     name="pull",

@@ -53,6 +53,10 @@ class SpawnerProcess:
         """Poll them all at once."""
         return _batch(await self._call("poll", users=list(users)))
 
+    async def find_again(self, users: Sequence[str]) -> Batch:
+        """Have them found as a Hub does at its start."""
+        return _batch(await self._call("find_again", users=list(users)))
+
     async def nothing(self, users: Sequence[str]) -> Batch:
         """Have a task for each, as when they are polled, that does nothing."""
         return _batch(await self._call("nothing", users=list(users)))

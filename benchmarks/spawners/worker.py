@@ -114,11 +114,18 @@ class Worker:
 
     async def poll(self, users: list[str]) -> dict[str, Any]:
         """Ask each whether it runs; one that does not is a fault."""
+        return await self._together(users, self._runs, in_turn=False)
+
+    async def _runs(self, name: str) -> None:
+        if (status := await self.spawners[name].poll()) is not None:
+            raise RuntimeError(f"{name} does not run: {status}")
+
+    async def find_again(self, users: list[str]) -> dict[str, Any]:
+        """Ask each what a Hub asks at its start: whether it runs, and where."""
 
         async def one(name: str) -> None:
-            status = await self.spawners[name].poll()
-            if status is not None:
-                raise RuntimeError(f"{name} does not run: {status}")
+            await self._runs(name)
+            await maybe_future(self.spawners[name].get_url())
 
         return await self._together(users, one, in_turn=False)
 
