@@ -125,7 +125,7 @@ class Worker:
 
         async def one(name: str) -> None:
             await self._runs(name)
-            await maybe_future(self.spawners[name].get_url())
+            await self.spawners[name].get_url()
 
         return await self._together(users, one, in_turn=False)
 

@@ -68,6 +68,8 @@ class Table:
         self._changed: set[str] = set()
         """Refs of what requests of our own have changed since the last list was asked for."""
         self._lists = 0
+        self._same: dict[str, Observed] = {}
+        """By id: what is known of an object and is as the list under way tells it."""
         self._removed: dict[str, int] = {}
         self.tracked: set[str] = set()
         """Ids of objects without our label: what DockerSpawner has made."""
@@ -254,9 +256,16 @@ class Table:
     def begin_list(self) -> None:
         """Take in that a list is about to be asked for: what is told from now on may be newer than it."""
         self._changed.clear()
+        self._same.clear()
         # Whose end no hint has told by the second list from then on, of that the hint is lost.
         self._removed = {each: when for each, when in self._removed.items() if when == self._lists}
         self._lists += 1
+
+    def compare(self, observed: Observed) -> None:
+        """Take in what a list tells of one object, so that `install` need not compare thousands at once."""
+        known = self.get(observed.id)
+        if known is not None and not differ(known, observed):
+            self._same[observed.id] = known
 
     def install(self, listed: Iterable[Observed], *, held: Iterable[str]) -> set[str]:
         """Take in a whole list, all but the `held` ids; give those that the Engine has to be asked about.
@@ -277,9 +286,12 @@ class Table:
             if object_id not in kept and self._changed.isdisjoint({object_id, observed.name}):
                 made = self._entries[object_id] = _Entry(observed, known.version if known else 0)
                 made.since = known.since if known else 0
-            elif known is None or differ(known.observed, observed):
+            elif known is None or self._differs(known.observed, observed):
                 unclear.add(object_id)
         return unclear
+
+    def _differs(self, known: Observed, observed: Observed) -> bool:
+        return self._same.get(observed.id) is not known and differ(known, observed)
 
     def _ours(self, observed: Observed) -> bool:
         return observed.hub_id == self._hub_id or observed.id in self.tracked

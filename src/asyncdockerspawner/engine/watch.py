@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from asyncdockerspawner import errors
@@ -15,6 +15,8 @@ from asyncdockerspawner.engine.table import Change, Table
 from asyncdockerspawner.workloads.observed import Observed, differ
 from asyncdockerspawner.workloads.source import Happened, Hint, Source
 
+AT_A_TIME = 100
+"""Objects of a list that are compared in one piece."""
 FIRST_LIST_SECONDS = 5.0
 """How long a question waits for the first list."""
 SUBSCRIBE_SECONDS = 2.0
@@ -266,6 +268,7 @@ class Watch:
         self._table.begin_list()
         try:
             listed = await self._source.list(self._hub_id, self._table.tracked)
+            await self._compare(listed)
             unclear = self._table.install(listed, held=self._held())
             for hint in self._replay:
                 self._apply(hint)
@@ -278,6 +281,14 @@ class Watch:
         if self.on_listed is not None:
             self.on_listed()
         self._notify_synced()
+
+    async def _compare(self, listed: Sequence[Observed]) -> None:
+        """Compare the servers that are followed with a list of thousands, with turns for others."""
+        for number, observed in enumerate(listed):
+            if observed.id in self._followers:
+                self._table.compare(observed)
+            if number % AT_A_TIME == 0:
+                await asyncio.sleep(0)
 
     def _notify_synced(self) -> None:
         before, self._last_synced = self._last_synced, time.monotonic()

@@ -219,7 +219,9 @@ class Reconciler:
 
     async def _found(self, *wanted: Finding) -> dict[Finding, list[Pair]]:
         """Compare all containers with all rows, in pieces."""
-        free = self._free(self.watch.all())
+        free = list[Observed]()
+        async for some in _pieces(self.claims.unclaimed(self.watch.all())):
+            free += self._unfollowed(some)
         found: dict[Finding, list[Pair]] = {each: [] for each in wanted}
         rows, words, naming = dict[Key, Row](), set[str](), Naming()
         async for users in _pieces(sorted({_key(each)[0] for each in free})):
@@ -237,15 +239,14 @@ class Reconciler:
 
     def _with_rows(self, objects: Iterable[Observed]) -> list[Pair]:
         """Return the containers that carry our labels and are nobody's in this process, with their rows."""
-        free = self._free(objects)
+        free = self._unfollowed(self.claims.unclaimed(objects))
         rows = self.rows({_key(each)[0] for each in free})
         naming = Naming(self.naming(_words(free, rows)))
         return [(each, naming.row_of(each, rows.get(_key(each)))) for each in free]
 
-    def _free(self, objects: Iterable[Observed]) -> list[Observed]:
+    def _unfollowed(self, objects: Iterable[Observed]) -> list[Observed]:
         # Without our labels one was found through the database.
-        found = {each.id: each for each in self.claims.unclaimed(objects) if each.owner is not None}
-        return [each for ref, each in found.items() if not self.watch.follows(ref)]
+        return [each for each in objects if each.owner is not None and not self.watch.follows(each.id)]
 
     @staticmethod
     def _matters(observed: Observed) -> bool:

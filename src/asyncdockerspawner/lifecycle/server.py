@@ -222,18 +222,17 @@ class Server:
         """Where the server is asked for its first answer; None where only the Hub can ask."""
         if self.address is None or (self.policy.internal_ssl and self.tls is None):
             return None
-        return self.url_at(*self.address)
+        return self.url_at(*self.address, tls=self.policy.internal_ssl)
 
     @property
     def tls(self) -> ssl.SSLContext | None:
         """What it is asked with over TLS, as the Hub asks; None without `internal_ssl`. Raises BadOption."""
         return self.policy.tls() if self.policy.internal_ssl else None
 
-    def url_at(self, ip: str, port: int) -> str:
+    def url_at(self, ip: str, port: int, *, tls: bool) -> str:
         """Return the server's URL at an address."""
         host = f"[{ip}]" if ":" in ip else ip
-        scheme = "https" if self.policy.internal_ssl else "http"
-        return f"{scheme}://{host}:{port}{self.hub.names.prefix}"
+        return f"{'https' if tls else 'http'}://{host}:{port}{self.hub.names.prefix}"
 
     def state(self) -> dict[str, Any]:
         """Return what is to be saved of it."""

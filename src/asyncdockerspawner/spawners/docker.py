@@ -168,7 +168,8 @@ class DockerSpawner(Overridable):
         """Find the server again after the Hub's restart. Never raises: that would stop the whole Hub."""
         try:
             address = await lifecycle.locate(self._managed)
-            return self._managed.url_at(*address)
+            # A policy, of which this is a part, would be taken of thousands of servers at once.
+            return self._user_server.url_at(*address, tls=bool(self.internal_ssl))
         except Exception as exc:  # noqa: BLE001 - whatever it is, it must not stop the Hub
             self.log.error("Cannot find the address of %s again: %s", self._log_name, exc)
             return str(self.server.url)

@@ -195,7 +195,7 @@ def poll_status(observed: Observed | None) -> int | None:
 
 def differ(one: Observed, other: Observed) -> bool:
     """Tell whether two differ in what matters to the Hub: whether a server runs, and where it is reached."""
-    if one.runs != other.runs:
+    if one.phase is not other.phase and one.runs != other.runs:
         return True
     # Mostly nothing is new, and of thousands each is compared in every minute: sorting can wait.
     return one.addresses != other.addresses and _reached(one) != _reached(other)
