@@ -312,6 +312,10 @@ class Deliveries:
         entry = entry_of(ref, owner=OWNERS[ref[0]], name=made.name, port=made.port)
         return read.listed(entry if made.started else {**entry, "State": "created"})
 
+    def compare_the_list(self, _letter: str) -> None:
+        for each in self.snapshot or ():
+            self.table.compare(each)
+
     def give_the_list(self, _letter: str) -> None:
         if self.replay is not None and self.snapshot is not None:
             unclear = self.table.install(self.snapshot, held=self.held)

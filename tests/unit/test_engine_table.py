@@ -306,6 +306,7 @@ def test_a_list_replaces_what_was_known_but_for_others_containers() -> None:
     assert list(table) == found
 
 
+@pytest.mark.parametrize("ahead", [False, True], ids=["at once", "compared ahead"])
 @pytest.mark.parametrize(
     ("entries", "unclear"),
     [
@@ -319,14 +320,25 @@ def test_a_list_replaces_what_was_known_but_for_others_containers() -> None:
     ids=["same", "renamed", "moved", "ended", "gone", "unknown"],
 )
 def test_a_list_leaves_a_held_container_as_it_was_and_says_where_it_differs(
-    entries: list[Observed], unclear: set[str]
+    entries: list[Observed], unclear: set[str], ahead: bool
 ) -> None:
     table = Table("h")
     table.answer("a", inspected(port=1), -1)
     held = {each.id for each in entries} | {"a"}
+    for each in entries if ahead else ():
+        table.compare(each)
     assert table.install(entries, held=held) == unclear
     assert table.get("a") == inspected(port=1)
     assert table.get("unknown") is None
+
+
+def test_what_changes_after_it_was_compared_is_compared_again() -> None:
+    table = holding(inspected(port=1))
+    table.compare(listed(port=1))
+    table.answer("a", inspected(port=2), table.version("a"))
+    assert table.install([listed(port=1)], held={"a"}) == {"a"}
+    table.begin_list()
+    assert table.install([listed(port=2)], held={"a"}) == set()
 
 
 @pytest.mark.parametrize(
@@ -357,6 +369,7 @@ RARE = [
         "find",
         "subscribe",
         "begin_a_list",
+        "compare_the_list",
         "ask_now",
     ),
     *("remove_on_request", "restart_on_request", "rename_on_request", "look_on_request", "lose_an_answer"),
