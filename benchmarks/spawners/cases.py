@@ -283,6 +283,7 @@ RECOVERY = Case(
     most=10_000,
     figures=fleet.RECOVERY,
     open=_recovery,
+    rounds=2,  # each takes minutes
     small=20,
 )
 CASES = (STORM, SANDBOXED, FAR, BYSTANDER, BYSTANDER_PULL, STOPS, STOPS_DURING_STARTS, PULL, POLLS, RECOVERY)
