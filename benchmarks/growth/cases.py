@@ -90,22 +90,25 @@ async def requests_alone(folder: Path, most: int, index: int) -> Sample:
     """Ask the Engine for as many starts and stops from this process, which has no spawner."""
     home = folder / f"requests-{index}-{secrets.token_hex(2)}"
     home.mkdir()
-    rows, faults = [], list[str]()
+    faults = list[str]()
     counts = steps(most)
     with FakeEngine.start(home) as fake:
         async with BareEngine(fake.url) as engine:
             floor = Floor(engine, "bare", "stub:1")
-            for count in counts:
-                cost = {"cpu_ms": 0.0, "stop_cpu_ms": 0.0}
-                times = max(1, REPEATED // count)
-                for turn in range(times):
-                    users = names("bare", turn, count)
-                    for key, act in (("cpu_ms", floor.start), ("stop_cpu_ms", floor.stop)):
-                        before = time.process_time()
-                        faults += (await act(users)).faults
-                        cost[key] += 1000 * (time.process_time() - before) / (times * count)
-                rows.append(cost)
+            rows = [await _requests(floor, count, faults) for count in counts]
     return Sample(figures_of(counts, rows), _columns(counts, rows), faults)
+
+
+async def _requests(floor: Floor, count: int, faults: list[str]) -> dict[str, float]:
+    cost = {"cpu_ms": 0.0, "stop_cpu_ms": 0.0}
+    times = max(1, REPEATED // count)
+    for turn in range(times):
+        users = names("bare", turn, count)
+        for key, act in (("cpu_ms", floor.start), ("stop_cpu_ms", floor.stop)):
+            before = time.process_time()
+            faults += (await act(users)).faults
+            cost[key] += 1000 * (time.process_time() - before) / (times * count)
+    return cost
 
 
 def figures_of(counts: list[int], rows: list[dict[str, float]]) -> dict[str, float]:
@@ -127,7 +130,7 @@ async def _starts(
     await servers.stop(["warm"])
     fake.clear_requests()
     for turn in range(times):
-        users = [f"grown{turn}-{number}" for number in range(count)]
+        users = names("grown", turn, count)
         await servers.add(users)
         start = await servers.start(users, answered=False)
         asked = sum(entry["route"] != "GET /events" for entry in fake.requests())
